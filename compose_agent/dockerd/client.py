@@ -1,0 +1,274 @@
+"""The Engine client: version negotiation, a deadline on every call, and errors that say what to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+from compose_agent.dockerd.endpoint import Endpoint
+from compose_agent.dockerd.stream import EventStream
+from compose_agent.errors import (
+    EngineError,
+    EngineGarbage,
+    EngineNotFound,
+    EnginePermission,
+    EngineRefused,
+    EngineTimeout,
+    EngineUnreachable,
+    EngineUnsupported,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import docker
+    import requests
+
+# The oldest API spoken (Engine 20.10) and the newest whose answers were read and tested (Engine 28).
+MIN_API_VERSION = (1, 41)
+MAX_API_VERSION = (1, 51)
+# Answers of a healthy Engine take milliseconds; one that lists thousands of containers takes seconds.
+CALL_TIMEOUT_SECONDS = 10.0
+# A ping does no work in the Engine: whoever does not answer it in this time is hanging.
+PING_TIMEOUT_SECONDS = 2.0
+# One connection for each thread that calls: inspectors, heartbeat, event stream, reconcile.
+POOL_SIZE = 8
+
+Observer = Callable[[str, float, str], None]
+J = TypeVar("J")
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """What ``/_ping`` tells: the Engine's own API version, and ``Server`` as it names itself."""
+
+    api_version: str
+    server: str
+
+
+class EngineClient:
+    """Calls to one Engine. Thread-safe; nothing is sent before the first call.
+
+    ``observe(call, seconds, outcome)`` hears of each call, with outcome ``ok`` or the error's class name
+    in snake case. Every method raises an :class:`EngineError`.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        observe: Observer | None = None,
+        timeout: float = CALL_TIMEOUT_SECONDS,
+    ) -> None:
+        self.endpoint = endpoint
+        self.api_version: str | None = None
+        self._observe = observe or _unobserved
+        self._timeout = timeout
+        self._session: docker.APIClient | None = None
+
+    def negotiate(self) -> Ping:
+        """Ping the Engine and settle on the newest API version that both speak."""
+        ping = self.ping()
+        self.api_version = negotiated_version(ping.api_version)
+        return ping
+
+    def ping(self) -> Ping:
+        """Ask for life and API version, in at most :data:`PING_TIMEOUT_SECONDS`."""
+        with self._call("ping"), self._get("/_ping", timeout=PING_TIMEOUT_SECONDS) as response:
+            _read(response)
+            version = response.headers.get("Api-Version", "")
+            if not version:
+                raise EngineGarbage(f"{self.endpoint.host} is no Docker Engine: no Api-Version in its answer")
+            return Ping(version, response.headers.get("Server", ""))
+
+    def version(self) -> dict[str, Any]:
+        """Return ``GET /version``."""
+        return self._json("version", "/version", dict)
+
+    def info(self) -> dict[str, Any]:
+        """Return ``GET /info``; costs the Engine some 7 ms."""
+        return self._json("info", "/info", dict)
+
+    def list_containers(self) -> list[dict[str, Any]]:
+        """Return every container, stopped ones too, in the list's short form."""
+        return self._json("container_list", "/containers/json", list, {"all": "1"})
+
+    def inspect(self, container_id: str) -> dict[str, Any]:
+        """Return everything about one container; EngineNotFound when it is gone."""
+        return self._json("container_inspect", f"/containers/{quote(container_id, safe='')}/json", dict)
+
+    def stats(self, container_id: str) -> dict[str, Any]:
+        """Return one sample of a container's usage. Before Engine 23.0.8 this takes the Engine a second."""
+        path = f"/containers/{quote(container_id, safe='')}/stats"
+        return self._json("container_stats", path, dict, {"stream": "0", "one-shot": "1"})
+
+    def events(self, since: str | None = None) -> EventStream:
+        """Open the stream of container events, from ``since`` (``seconds.nanoseconds`` of the Engine) on."""
+        params = {"filters": '{"type":["container"]}'} | ({"since": since} if since else {})
+        with self._call("events"):
+            return EventStream(self._checked(self._get(self._versioned("/events"), params)))
+
+    def close(self) -> None:
+        """Close every connection."""
+        if self._session is not None:
+            self._session.close()
+
+    def _json(self, call: str, path: str, shape: type[J], params: Mapping[str, str] | None = None) -> J:
+        with self._call(call), self._get(self._versioned(path), params) as response:
+            answer = _decoded(self._checked(response))
+            if not isinstance(answer, shape):
+                raise EngineGarbage(
+                    f"the Engine answered {call} with {type(answer).__name__}, not {shape.__name__}"
+                )
+            return answer
+
+    def _versioned(self, path: str) -> str:
+        if self.api_version is None:
+            self.negotiate()
+        return f"/v{self.api_version}{path}"
+
+    def _get(
+        self, path: str, params: Mapping[str, str] | None = None, timeout: float | None = None
+    ) -> requests.Response:
+        session = self._connected()
+        return session.get(  # type: ignore[no-any-return]
+            session.base_url + path, params=params, timeout=timeout or self._timeout, stream=True
+        )
+
+    def _connected(self) -> docker.APIClient:
+        if self._session is None:
+            self._session = _session(self.endpoint, self._timeout)
+        return self._session
+
+    def _checked(self, response: requests.Response) -> requests.Response:
+        if response.status_code < 400:
+            return response
+        body = _decoded(response)
+        message = str(body.get("message") or body.get("cause") or "") if isinstance(body, dict) else ""
+        text = f"the Engine answered {response.status_code} to {response.request.path_url}: {message}"
+        kind = EngineNotFound if response.status_code == 404 else EngineRefused
+        raise kind(text, status=response.status_code)
+
+    @contextmanager
+    def _call(self, call: str) -> Iterator[None]:
+        started = time.monotonic()
+        outcome = "ok"
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            translated = translate(error, self.endpoint, call)
+            outcome = outcome_of(translated)
+            raise translated from error
+        except EngineError as error:
+            outcome = outcome_of(error)
+            raise
+        finally:
+            self._observe(call, time.monotonic() - started, outcome)
+
+
+def _unobserved(call: str, seconds: float, outcome: str) -> None:
+    """Take no notice."""
+
+
+def negotiated_version(engine: str) -> str:
+    """Return the newest API version that this client and an Engine that speaks up to ``engine`` share."""
+    try:
+        major, minor = map(int, engine.split("."))
+    except ValueError as error:
+        raise EngineGarbage(f"the Engine calls its API version '{engine}'") from error
+    if (major, minor) < MIN_API_VERSION:
+        raise EngineUnsupported(
+            f"the Engine speaks API {engine} and this agent needs {_dotted(MIN_API_VERSION)} or newer",
+            remedy="upgrade Docker to 20.10 or newer",
+        )
+    return _dotted(min((major, minor), MAX_API_VERSION))
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"
+
+
+def outcome_of(error: EngineError) -> str:
+    """Return the label value for an error, such as ``timeout`` or ``not_found``."""
+    name = type(error).__name__.removeprefix("Engine")
+    return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
+
+
+def translate(error: Exception, endpoint: Endpoint, call: str) -> EngineError:
+    """Return the :class:`EngineError` for what the libraries underneath raised."""
+    import requests  # noqa: PLC0415 - stays behind the first call
+
+    root = _innermost(error)
+    if isinstance(root, PermissionError):
+        return _permission(endpoint)
+    if isinstance(error, requests.Timeout) or isinstance(root, TimeoutError):
+        return EngineTimeout(f"the Engine at {endpoint.host} gave no whole answer to {call} in time")
+    if isinstance(error, requests.exceptions.JSONDecodeError):
+        return EngineGarbage(f"the Engine's answer to {call} is not JSON")
+    reason = os.strerror(root.errno) if isinstance(root, OSError) and root.errno else str(root)
+    remedy = None
+    if isinstance(root, OSError) and root.errno in (errno.ENOENT, errno.ECONNREFUSED):
+        remedy = "start Docker, or say where it listens with --docker.host or DOCKER_HOST"
+    return EngineUnreachable(f"no Engine at {endpoint.host} ({reason})", remedy=remedy)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return the operating system's own error under the wrappings of urllib3 and requests."""
+    seen: set[int] = set()
+    while id(error) not in seen:
+        seen.add(id(error))
+        nested = [error.__cause__, error.__context__, *(getattr(error, "args", ()))]
+        inner = next((each for each in nested if isinstance(each, Exception) and id(each) not in seen), None)
+        if inner is None:
+            break
+        error = inner
+    return error
+
+
+def _permission(endpoint: Endpoint) -> EnginePermission:
+    remedy = "run as a user who may use it"
+    if endpoint.socket_path:
+        try:
+            group = endpoint.socket_path.stat().st_gid
+            remedy = (
+                f"it belongs to group {group}: add the user to it, or a container with group_add: [{group}]"
+            )
+        except OSError:
+            pass  # the folder is closed too; the general remedy holds
+    return EnginePermission(f"no permission on the Engine's socket {endpoint.host}", remedy=remedy)
+
+
+def _read(response: requests.Response) -> bytes:
+    return response.content
+
+
+def _decoded(response: requests.Response) -> Any:
+    import requests  # noqa: PLC0415 - loaded already when there is a response
+
+    try:
+        return response.json()
+    except requests.exceptions.JSONDecodeError:
+        if response.status_code >= 400:
+            return None
+        raise
+
+
+def _session(endpoint: Endpoint, timeout: float) -> docker.APIClient:
+    """Return the library's session; no request is sent here, because a version is given."""
+    import docker  # noqa: PLC0415 - 20 MiB that a process without an Engine does not carry
+
+    session = docker.APIClient(
+        base_url=endpoint.host, version=_dotted(MIN_API_VERSION), timeout=timeout, tls=endpoint.tls or False
+    )
+    if endpoint.socket_path:
+        from compose_agent.dockerd.transport import UnixAdapter  # noqa: PLC0415
+
+        session.mount("http+docker://", UnixAdapter(str(endpoint.socket_path), POOL_SIZE))
+        session.trust_env = False  # no proxy and no .netrc on a unix socket
+    return session

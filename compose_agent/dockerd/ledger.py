@@ -1,0 +1,113 @@
+"""The inventory's book: containers by id, and what events say about them. No I/O, one lock."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+
+from compose_agent.dockerd.model import Container
+from compose_agent.dockerd.stream import Event
+
+# Actions after which a container's inspect answers differently. Not here: kill and stop (die follows),
+# restart (start came before), attach, exec_*, top, resize, export, copy, commit.
+CHANGES = frozenset(
+    {"create", "start", "die", "pause", "unpause", "rename", "update", "health_status", "oom"}
+)
+GONE = "destroy"
+# cgroup v1 reports one kill of the main process as one or two events, within milliseconds.
+_SAME_OOM_NS = 1_000_000_000
+# Ids that are gone are remembered, so that an inspect that was under way does not bring one back.
+_TOMBSTONES = 4096
+
+
+class Ledger:
+    """Containers by id. ``snapshot`` is sorted by name and stays the same object until something changes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._containers: dict[str, Container] = {}
+        self._gone: dict[str, None] = {}
+        self._oom_ns: dict[str, int] = {}
+        self._oom_kills: dict[str, int] = {}
+        self._snapshot: tuple[Container, ...] | None = ()
+        self._last: Event | None = None
+        self._at_last: set[tuple[str, str]] = set()
+        self.missed_changes = 0
+
+    @property
+    def last_event(self) -> str | None:
+        """Where to resume the event stream: the Engine's time of the last event applied."""
+        return self._last.since if self._last else None
+
+    def snapshot(self) -> tuple[Container, ...]:
+        """Return every container, sorted by name."""
+        with self._lock:
+            if self._snapshot is None:
+                self._snapshot = tuple(sorted(self._containers.values(), key=lambda c: (c.name, c.id)))
+            return self._snapshot
+
+    def apply(self, event: Event) -> bool:
+        """Take note of an event; return whether its container must be inspected."""
+        with self._lock:
+            if self._seen(event):
+                return False
+            if event.action == GONE:
+                self._remove(event.container_id)
+                return False
+            if event.action == "oom":
+                self._count_oom(event)
+            return event.action in CHANGES and event.container_id not in self._gone
+
+    def _seen(self, event: Event) -> bool:
+        """Tell whether a resumed stream repeats the event: ``since`` is inclusive."""
+        key = (event.container_id, event.action)
+        if self._last and event.time_ns <= self._last.time_ns:
+            # Events of different containers may arrive slightly out of order, so only the very last is known.
+            return event.time_ns == self._last.time_ns and key in self._at_last
+        self._last, self._at_last = event, {key}
+        return False
+
+    def _count_oom(self, event: Event) -> None:
+        before = self._oom_ns.get(event.container_id, -_SAME_OOM_NS)
+        self._oom_ns[event.container_id] = event.time_ns
+        if event.time_ns - before >= _SAME_OOM_NS:
+            self._oom_kills[event.container_id] = self._oom_kills.get(event.container_id, 0) + 1
+
+    def put(self, container: Container, *, expected: bool) -> None:
+        """Store what an inspect told, unless the container is gone by now.
+
+        A change of a known container that was not ``expected`` counts as missed: no event announced it.
+        """
+        with self._lock:
+            if container.id in self._gone:
+                return
+            kills = self._oom_kills.setdefault(container.id, int(container.oom_killed))
+            container = replace(container, oom_kills=kills)
+            before = self._containers.get(container.id)
+            if before == container:
+                return
+            if before and not expected:
+                self.missed_changes += 1
+            self._containers[container.id] = container
+            self._snapshot = None
+
+    def forget(self, container_id: str) -> None:
+        """Remove a container that the Engine no longer knows."""
+        with self._lock:
+            self._remove(container_id)
+
+    def retain(self, listed: Iterable[str]) -> None:
+        """Remove every container that the Engine did not list."""
+        with self._lock:
+            for container_id in self._containers.keys() - set(listed):
+                self._remove(container_id)
+
+    def _remove(self, container_id: str) -> None:
+        self._gone[container_id] = None
+        while len(self._gone) > _TOMBSTONES:
+            del self._gone[next(iter(self._gone))]
+        self._oom_ns.pop(container_id, None)
+        self._oom_kills.pop(container_id, None)
+        if self._containers.pop(container_id, None):
+            self._snapshot = None

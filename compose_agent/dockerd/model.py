@@ -1,0 +1,180 @@
+"""Containers and the Engine as plain values, made from the Engine's JSON by pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from compose_agent.errors import EngineGarbage
+
+# Engine API: the values of State.Status (``created`` … ``dead``) and of State.Health.Status.
+STATES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
+HEALTHS = ("none", "starting", "healthy", "unhealthy")
+
+PROJECT_LABEL = "com.docker.compose.project"
+SERVICE_LABEL = "com.docker.compose.service"
+NUMBER_LABEL = "com.docker.compose.container-number"
+
+_NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
+_ENDED = ("exited", "dead", "restarting")
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """What the Engine knows of one container.
+
+    Times are Unix seconds, None for "never". Limits are None for "unlimited". ``exit_code`` is that of the
+    last run, None while it runs or never ran. ``oom_kills`` counts what the inventory has seen.
+    """
+
+    id: str
+    name: str
+    image: str
+    image_id: str
+    state: str
+    health: str = "none"
+    exit_code: int | None = None
+    restart_count: int = 0
+    oom_killed: bool = False
+    oom_kills: int = 0
+    pid: int = 0
+    created_at: float | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    cpu_limit_cores: float | None = None
+    memory_limit_bytes: int | None = None
+    pids_limit: int | None = None
+    network_mode: str = "default"
+    restart_policy: str = "no"
+    log_driver: str = ""
+    cgroup_parent: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def short_id(self) -> str:
+        """The 12 digits that people and labels use."""
+        return self.id[:12]
+
+    @property
+    def compose_project(self) -> str:
+        """The Compose project, empty for a container outside Compose."""
+        return self.labels.get(PROJECT_LABEL, "")
+
+    @property
+    def compose_service(self) -> str:
+        """The Compose service, empty for a container outside Compose."""
+        return self.labels.get(SERVICE_LABEL, "")
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has processes, and so a cgroup: running or paused."""
+        return self.pid > 0 and self.state in ("running", "paused")
+
+    @property
+    def owns_network(self) -> bool:
+        """Whether its interfaces are its own, not the host's and not another container's."""
+        return self.network_mode != "host" and not self.network_mode.startswith(("container:", "ns:"))
+
+
+def container_from_inspect(raw: Mapping[str, Any]) -> Container:
+    """Return the container in an answer of ``GET /containers/{id}/json``; EngineGarbage if it is none."""
+    try:
+        return _container(raw, raw["State"], raw["Config"], raw.get("HostConfig") or {})
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise EngineGarbage(f"not a container: {type(error).__name__} {error}") from error
+
+
+def _container(
+    raw: Mapping[str, Any], state: Mapping[str, Any], config: Mapping[str, Any], host: Mapping[str, Any]
+) -> Container:
+    status = state["Status"]
+    finished_at = parse_time(state.get("FinishedAt"))
+    return Container(
+        id=str(raw["Id"]),
+        name=str(raw["Name"]).removeprefix("/"),
+        image=str(config.get("Image") or ""),
+        image_id=str(raw.get("Image") or ""),
+        state=status if status in STATES else "dead",
+        health=_health(state),
+        exit_code=int(state.get("ExitCode") or 0) if status in _ENDED and finished_at else None,
+        restart_count=int(raw.get("RestartCount") or 0),
+        oom_killed=bool(state.get("OOMKilled")),
+        pid=int(state.get("Pid") or 0),
+        created_at=parse_time(raw.get("Created")),
+        started_at=parse_time(state.get("StartedAt")),
+        finished_at=finished_at,
+        cpu_limit_cores=_cpu_limit(host),
+        memory_limit_bytes=int(host.get("Memory") or 0) or None,
+        pids_limit=max(0, int(host.get("PidsLimit") or 0)) or None,
+        network_mode=str(host.get("NetworkMode") or "default"),
+        restart_policy=str((host.get("RestartPolicy") or {}).get("Name") or "no"),
+        log_driver=str((host.get("LogConfig") or {}).get("Type") or ""),
+        cgroup_parent=str(host.get("CgroupParent") or ""),
+        labels=MappingProxyType(dict(config.get("Labels") or {})),
+    )
+
+
+def _health(state: Mapping[str, Any]) -> str:
+    # Podman calls it Healthcheck in older answers; a container without a check has no such field.
+    health = state.get("Health") or state.get("Healthcheck") or {}
+    status = str(health.get("Status") or "none")
+    return status if status in HEALTHS else "none"
+
+
+def _cpu_limit(host: Mapping[str, Any]) -> float | None:
+    """Return cores: ``--cpus`` (NanoCpus) or ``--cpu-quota`` over ``--cpu-period`` (default 100 ms)."""
+    if nano := int(host.get("NanoCpus") or 0):
+        return nano / 1e9
+    quota = int(host.get("CpuQuota") or 0)
+    return quota / (int(host.get("CpuPeriod") or 0) or 100_000) if quota > 0 else None
+
+
+def parse_time(text: str | None) -> float | None:
+    """Return Unix seconds for an RFC 3339 time with up to nanoseconds; None for Go's zero time."""
+    if not text or text == _NEVER:
+        return None
+    return datetime.fromisoformat(text).timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What the Engine says of itself and its host, from ``/version`` and ``/info``."""
+
+    id: str = ""
+    name: str = ""
+    product: str = "docker"
+    version: str = ""
+    api_version: str = ""
+    os: str = ""
+    kernel: str = ""
+    architecture: str = ""
+    cgroup_version: str = ""
+    cgroup_driver: str = ""
+    storage_driver: str = ""
+    root_dir: str = ""
+    cpus: int = 0
+    memory_bytes: int = 0
+
+
+def engine_from_json(info: Mapping[str, Any], version: Mapping[str, Any]) -> Engine:
+    """Return the Engine in the answers of ``GET /info`` and ``GET /version``."""
+    components = [str(each.get("Name", "")) for each in version.get("Components") or []]
+    return Engine(
+        id=str(info.get("ID") or ""),
+        name=str(info.get("Name") or ""),
+        product="podman" if any("Podman" in name for name in components) else "docker",
+        version=str(version.get("Version") or ""),
+        api_version=str(version.get("ApiVersion") or ""),
+        os=str(info.get("OperatingSystem") or ""),
+        kernel=str(info.get("KernelVersion") or ""),
+        architecture=str(info.get("Architecture") or ""),
+        cgroup_version=str(info.get("CgroupVersion") or "1"),
+        cgroup_driver=str(info.get("CgroupDriver") or ""),
+        storage_driver=str(info.get("Driver") or ""),
+        root_dir=str(info.get("DockerRootDir") or ""),
+        cpus=int(info.get("NCPU") or 0),
+        memory_bytes=int(info.get("MemTotal") or 0),
+    )

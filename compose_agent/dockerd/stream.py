@@ -1,0 +1,93 @@
+"""The Engine's stream of events, decoded."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from compose_agent.errors import EngineGarbage, EngineUnreachable
+
+if TYPE_CHECKING:
+    import requests
+
+# An event with 64 KiB labels, several times over. A longer line is not an event.
+MAX_EVENT_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One container event.
+
+    ``action`` is the word alone: of ``health_status: healthy`` and ``exec_create: cmd`` only the part before
+    the colon. ``time_ns`` is the Engine's clock.
+    """
+
+    action: str
+    container_id: str
+    time_ns: int
+    attributes: dict[str, str]
+
+    @property
+    def since(self) -> str:
+        """The moment of this event in the form the Engine's ``since`` takes."""
+        return f"{self.time_ns // 10**9}.{self.time_ns % 10**9:09d}"
+
+
+def parse_event(line: bytes) -> Event | None:
+    """Return the event in a line of the stream, or None for one that is not about a container.
+
+    It reads ``Type``, ``Action``, ``Actor``, ``timeNano``; ``status``, ``id`` and ``from`` went in API 1.52.
+    """
+    try:
+        raw: Any = json.loads(line)
+        if raw.get("Type") != "container":
+            return None
+        actor = raw["Actor"]
+        action = str(raw["Action"]).partition(":")[0]
+        time_ns = int(raw.get("timeNano") or int(raw["time"]) * 10**9)
+        return Event(action, str(actor["ID"]), time_ns, dict(actor.get("Attributes") or {}))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EngineGarbage(f"not an event: {line[:200]!r}") from error
+
+
+class EventStream:
+    """An open stream: iterate over it in one thread, ``close`` it from any."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self._response = response
+        connection = getattr(response.raw, "connection", None)
+        self._socket: socket.socket | None = getattr(connection, "sock", None)
+        if self._socket is not None:
+            self._socket.settimeout(None)  # silence is normal here; the heartbeat notices a dead Engine
+        self._closed = False
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield events until the stream is closed; raises EngineUnreachable or EngineGarbage."""
+        for line in self._lines():
+            if line.strip() and (event := parse_event(line)):
+                yield event
+
+    def _lines(self) -> Iterator[bytes]:
+        pending = b""
+        try:
+            for chunk in self._response.iter_content(chunk_size=None):
+                *lines, pending = (pending + chunk).split(b"\n")
+                yield from lines
+                if len(pending) > MAX_EVENT_BYTES:
+                    raise EngineGarbage(f"an event of more than {MAX_EVENT_BYTES} bytes")
+        except OSError as error:  # requests' own errors are OSErrors
+            if not self._closed:
+                raise EngineUnreachable(f"the event stream broke ({error})") from error
+
+    def close(self) -> None:
+        """End the stream; an iteration in another thread stops."""
+        self._closed = True
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+        else:
+            self._response.close()

@@ -1,0 +1,94 @@
+"""A unix-socket transport for the ``docker`` library that keeps connections and its deadlines.
+
+The library's own adapter pools by full URL in an LRU of 25, so that each inspect of a 26th container opens
+a connection, and its timeout restarts with every byte that arrives. This one has a single pool, and a
+timeout on a socket is a deadline for the whole answer.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any
+
+import urllib3
+from docker.transport.basehttpadapter import BaseHTTPAdapter
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+
+# A floor, because a timeout of 0 would switch the socket to non-blocking.
+_SHORTEST_WAIT_SECONDS = 0.001
+
+
+class DeadlineSocket(socket.socket):
+    """A socket on which ``settimeout(t)`` means: everything from now on within ``t`` seconds."""
+
+    _deadline: float | None = None
+
+    def settimeout(self, value: float | None) -> None:
+        """Start a new deadline ``value`` seconds from now; None waits for ever."""
+        self._deadline = None if value is None else time.monotonic() + value
+        super().settimeout(value)
+
+    def _shrink(self) -> None:
+        if self._deadline is not None:
+            remaining = self._deadline - time.monotonic()
+            if remaining <= 0:
+                raise TimeoutError("deadline exceeded")
+            super().settimeout(max(remaining, _SHORTEST_WAIT_SECONDS))
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        """Receive within what is left of the deadline."""
+        self._shrink()
+        return super().recv_into(*args, **kwargs)
+
+    def sendall(self, *args: Any, **kwargs: Any) -> None:
+        """Send within what is left of the deadline."""
+        self._shrink()
+        super().sendall(*args, **kwargs)
+
+
+class _Connection(HTTPConnection):
+    def __init__(self, path: str, **kwargs: Any) -> None:
+        super().__init__("localhost", **kwargs)
+        self._path = path
+
+    def connect(self) -> None:
+        sock = DeadlineSocket(socket.AF_UNIX, socket.SOCK_STREAM)
+        timeout = self.timeout
+        sock.settimeout(timeout if isinstance(timeout, int | float) else None)
+        try:
+            sock.connect(self._path)
+        except BaseException:
+            sock.close()
+            raise
+        self.sock = sock
+
+
+class _Pool(HTTPConnectionPool):
+    def __init__(self, path: str, size: int) -> None:
+        super().__init__("localhost", maxsize=size)
+        self._path = path
+
+    def _new_conn(self) -> Any:
+        return _Connection(self._path)
+
+
+class UnixAdapter(BaseHTTPAdapter):  # type: ignore[misc]
+    """Mount this on a ``docker.APIClient`` for ``http+docker://``."""
+
+    def __init__(self, path: str, pool_size: int) -> None:
+        self._pool = _Pool(path, pool_size)
+        super().__init__()
+
+    def get_connection_with_tls_context(self, *_: Any, **__: Any) -> urllib3.HTTPConnectionPool:
+        """Return the one pool, whatever the URL."""
+        return self._pool
+
+    def request_url(self, request: Any, proxies: Any) -> str:
+        """Return the path alone: there is no host and no proxy on a unix socket."""
+        return str(request.path_url)
+
+    def close(self) -> None:
+        """Close every idle connection."""
+        self._pool.close()
