@@ -5,6 +5,7 @@ roles' sections; :func:`resolve` lays the layers over one another and returns th
 :class:`~compose_agent.errors.ConfigError` that lists every problem with its place.
 """
 
+from compose_agent.config import kinds
 from compose_agent.config.options import Option, option, option_map
 from compose_agent.config.resolve import Config, Given, Layer, resolve
 from compose_agent.config.schema import Schema, Section
@@ -18,6 +19,7 @@ __all__ = [
     "Option",
     "Schema",
     "Section",
+    "kinds",
     "option",
     "option_map",
     "resolve",

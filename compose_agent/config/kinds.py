@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from compose_agent.errors import ConfigError
+from compose_agent.web.address import Address
+
 T = TypeVar("T")
 
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -32,7 +35,7 @@ class Kind(Generic[T]):
     yaml_types: tuple[type, ...] = ()
 
     def read(self, value: object) -> T:
-        """Return the value that ``value`` (text, or a YAML scalar) stands for; ValueError says what was expected."""
+        """Return what ``value`` (text or a YAML scalar) stands for; ValueError says what was expected."""
         if not isinstance(value, str) and type(value) not in self.yaml_types:
             raise ValueError(f"expected {self.expected}, not {_described(value)}")
         text = str(value).lower() if isinstance(value, bool) else str(value)
@@ -92,6 +95,13 @@ def _boolean(text: str) -> bool:
     }[text.lower()]
 
 
+def _address(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except ConfigError as error:
+        raise ValueError(text) from error
+
+
 def _absolute(text: str) -> Path:
     path = Path(_non_empty(text)).expanduser()
     return path if path.is_absolute() else Path.cwd() / path
@@ -102,3 +112,4 @@ duration = Kind("duration", "a duration such as 30s, 5m or 1h30m", parse_duratio
 string = Kind("string", "a text", _non_empty, (int, float))
 path = Kind("path", "a path", _absolute)
 url_path = Kind("URL path", "a URL path such as /metrics", _port_free_url_path)
+address = Kind("address", "host:port, :port or [IPv6]:port", _address)

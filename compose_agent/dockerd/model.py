@@ -17,6 +17,7 @@ HEALTHS = ("none", "starting", "healthy", "unhealthy")
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 NUMBER_LABEL = "com.docker.compose.container-number"
+ONE_OFF_LABEL = "com.docker.compose.oneoff"
 
 _NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
 _ENDED = ("exited", "dead", "restarting")
@@ -67,6 +68,16 @@ class Container:
     def compose_service(self) -> str:
         """The Compose service, empty for a container outside Compose."""
         return self.labels.get(SERVICE_LABEL, "")
+
+    @property
+    def compose_number(self) -> str:
+        """The number among the replicas of the service, empty for a container outside Compose."""
+        return self.labels.get(NUMBER_LABEL, "")
+
+    @property
+    def one_off(self) -> bool:
+        """Whether ``docker compose run`` made it: no replica of its service."""
+        return self.labels.get(ONE_OFF_LABEL, "").lower() == "true"
 
     @property
     def alive(self) -> bool:

@@ -1,0 +1,70 @@
+"""Options that all roles share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from compose_agent.config import kinds
+from compose_agent.config.options import option
+
+SYSTEM_STATE_DIR = Path("/var/lib/compose-agent")
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralSettings:
+    """Where the Engine listens, where state lies, how logs look."""
+
+    docker_host: str | None = option(
+        "docker.host",
+        kinds.string,
+        None,
+        "Where the Docker Engine listens: a path, unix://, tcp:// or ssh://. Unset: DOCKER_HOST, the Docker "
+        "CLI's context, then the usual sockets of Docker, rootless Docker and Podman.",
+        restart=True,
+    )
+    config_file: Path | None = option(
+        "config.file",
+        kinds.path,
+        None,
+        "The configuration file; its folder is watched. Unset: /etc/compose-agent/compose-agent.yml, if any.",
+        restart=True,
+    )
+    state: Path | None = option(
+        "state-dir",
+        kinds.path,
+        None,
+        "Where state lies. Unset: /var/lib/compose-agent for root, else $XDG_STATE_HOME/compose-agent.",
+        restart=True,
+    )
+    run: Path | None = option(
+        "run-dir",
+        kinds.path,
+        None,
+        "Where the roles' local sockets lie. Unset: run below the state directory.",
+        restart=True,
+    )
+    log_level: str = option(
+        "log.level",
+        kinds.choice("debug", "info", "warning", "error"),
+        "info",
+        "The least level that is logged.",
+    )
+    log_format: str = option(
+        "log.format", kinds.choice("logfmt", "json"), "logfmt", "logfmt for people, json for machines."
+    )
+
+    def state_dir(self, environ: Mapping[str, str] = os.environ, uid: int | None = None) -> Path:
+        """Return the state directory of this user."""
+        if self.state:
+            return self.state
+        if (os.getuid() if uid is None else uid) == 0:
+            return SYSTEM_STATE_DIR
+        home = Path(environ.get("HOME") or "/")
+        return Path(environ.get("XDG_STATE_HOME") or home / ".local/state") / "compose-agent"
+
+    def run_dir(self) -> Path:
+        """Return the folder of the roles' local sockets."""
+        return self.run or self.state_dir() / "run"

@@ -1,0 +1,1 @@
+"""The exporter: Docker data as Prometheus metrics, and a page for people."""

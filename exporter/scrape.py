@@ -1,0 +1,268 @@
+"""One scrape: read everything now, render it, and say how long each collector took."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from compose_agent.dockerd.inventory import Inventory
+from compose_agent.dockerd.model import Container
+from compose_agent.dockerd.usage import Sample, UsageReader
+from exporter.collectors import registered
+from exporter.exposition import (
+    Prepared,
+    container_label_text,
+    created_line,
+    layout,
+    render,
+)
+from exporter.families import (
+    Collector,
+    Family,
+    HostCollector,
+    InventoryCollector,
+    Scrape,
+    UsageCollector,
+    Values,
+)
+from exporter.settings import ExporterSettings
+
+logger = logging.getLogger(__name__)
+
+DURATION = Family(
+    "docker_exporter_collector_duration_seconds",
+    "gauge",
+    "Time this collector took in this scrape, in seconds.",
+    ("collector",),
+)
+SUCCESS = Family(
+    "docker_exporter_collector_success",
+    "gauge",
+    "Whether this collector gave everything it should in this scrape (0 or 1).",
+    ("collector",),
+)
+SCRAPE_DURATION = Family(
+    "docker_exporter_scrape_duration_seconds",
+    "gauge",
+    "Time this scrape took in the exporter, in seconds, up to this line.",
+)
+# The parts of a scrape that are not a collector's own, by the same measure.
+USAGE = "usage"
+
+
+@dataclass(slots=True)
+class ContainerText:
+    """What is prepared for one container: rendered inventory values, templates of usage values."""
+
+    container: Container
+    labels: str
+    inventory: dict[str, Sequence[str]] = field(default_factory=dict)
+    openmetrics: dict[str, Sequence[str]] = field(default_factory=dict)
+    usage: dict[str, Prepared] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Active:
+    """A collector that is on, with the function that its ``make`` gave."""
+
+    collector: Collector
+    collect: Callable[[Any], Values]
+
+
+class Scraper:
+    """Turns the inventory and fresh usage into exposition text. Thread-safe; scrapes take turns."""
+
+    def __init__(self, inventory: Inventory, reader: UsageReader, settings: ExporterSettings) -> None:
+        self._inventory = inventory
+        self._reader = reader
+        self._settings = settings
+        self._active = [
+            _Active(each, each.make(settings)) for each in registered() if settings.collectors[each.name]
+        ]
+        self._texts: dict[str, ContainerText] = {}
+        self._lock = threading.Lock()
+        self._said: set[str] = set()
+
+    def names(self) -> list[str]:
+        """Return the names of the collectors that are on."""
+        return [each.collector.name for each in self._active]
+
+    def render(self, *, openmetrics: bool, timeout: float, only: Collection[str] = ()) -> str:
+        """Return the text of every family, without the end mark; ``only`` names collectors to run."""
+        started = time.perf_counter()
+        active = [each for each in self._active if not only or each.collector.name in only]
+        usage = any(isinstance(each.collector, UsageCollector) for each in active)
+        with self._lock:
+            run = _Run(openmetrics)
+            scrape = self._read(run, timeout if usage else None)
+            texts = self._prepared(scrape.containers)
+            for each in active:
+                with run.measured(each.collector.name) as problems:
+                    run.out.extend(self._collected(each, scrape, texts, problems, openmetrics=openmetrics))
+            self._log_once(run.problems)
+            return run.finish(time.perf_counter() - started)
+
+    def _read(self, run: _Run, timeout: float | None) -> Scrape:
+        link, containers = self._inventory.link(), self._inventory.containers()
+        with run.measured(USAGE) as problems:
+            readings = self._reader.read(containers if timeout is not None else (), timeout or 0.0)
+            problems.extend(readings.errors)
+        now = time.time()
+        return Scrape(
+            containers=containers,
+            samples=readings.samples,
+            sources=readings.sources,
+            engine=self._inventory.engine(),
+            link=link,
+            counts=self._inventory.counts(),
+            known=link.up or now - link.since <= self._settings.stale_after,
+            now=now,
+        )
+
+    def _prepared(self, containers: Iterable[Container]) -> list[ContainerText]:
+        """Return the texts of these containers, made anew for those that changed, and forget all others."""
+        before, self._texts = self._texts, {}
+        for container in containers:
+            text = before.get(container.id)
+            if text is None or text.container is not container:
+                text = ContainerText(container, container_label_text(container))
+            self._texts[container.id] = text
+        return list(self._texts.values())
+
+    def _collected(
+        self,
+        each: _Active,
+        scrape: Scrape,
+        texts: list[ContainerText],
+        problems: list[str],
+        *,
+        openmetrics: bool,
+    ) -> Iterable[str]:
+        collector = each.collector
+        rows: list[Sequence[str]] = []
+        if isinstance(collector, HostCollector):
+            rows = [render(collector.families, each.collect(scrape))]
+        elif isinstance(collector, UsageCollector):
+            rows = _usage_rows(collector, each.collect, scrape, texts, problems)
+        elif scrape.known:
+            rows = _inventory_rows(collector, each.collect, texts, problems, openmetrics=openmetrics)
+        return layout(collector.families, rows, openmetrics=openmetrics)
+
+    def _log_once(self, problems: Iterable[str]) -> None:
+        """Log each problem when it appears; the success gauge says how long it lasts."""
+        current = set(problems)
+        for problem in current - self._said:
+            logger.warning("cannot collect", extra={"error": problem})
+        self._said = current
+
+
+def _usage_rows(
+    collector: UsageCollector,
+    collect: Callable[[Sample], Values],
+    scrape: Scrape,
+    texts: list[ContainerText],
+    problems: list[str],
+) -> list[Sequence[str]]:
+    rows: list[Sequence[str]] = []
+    for text in texts:
+        sample = scrape.samples.get(text.container.id)
+        if sample is None:
+            continue
+        prepared = text.usage.get(collector.name)
+        if prepared is None:
+            prepared = text.usage[collector.name] = Prepared(collector.families, text.labels)
+        try:
+            rows.append(prepared.render(collect(sample)))
+        except Exception as error:  # noqa: BLE001 - a collector may be anybody's; it costs its own lines only
+            problems.append(_problem(collector, text.container, error))
+    return rows
+
+
+def _inventory_rows(
+    collector: InventoryCollector,
+    collect: Callable[[Container], Values],
+    texts: list[ContainerText],
+    problems: list[str],
+    *,
+    openmetrics: bool,
+) -> list[Sequence[str]]:
+    rows: list[Sequence[str]] = []
+    for text in texts:
+        kept = text.openmetrics if openmetrics else text.inventory
+        row = kept.get(collector.name)
+        if row is None:
+            try:
+                row = kept[collector.name] = _inventory_row(collector, collect, text, openmetrics=openmetrics)
+            except Exception as error:  # noqa: BLE001 - a collector may be anybody's; it costs its own lines only
+                problems.append(_problem(collector, text.container, error))
+                continue
+        rows.append(row)
+    return rows
+
+
+def _inventory_row(
+    collector: InventoryCollector,
+    collect: Callable[[Container], Values],
+    text: ContainerText,
+    *,
+    openmetrics: bool,
+) -> Sequence[str]:
+    row = render(collector.families, collect(text.container), text.labels)
+    created = text.container.created_at
+    if not openmetrics or created is None:
+        return row
+    return [
+        lines + created_line(family, text.labels, created) if family.lifecycle and lines else lines
+        for family, lines in zip(collector.families, row, strict=True)
+    ]
+
+
+def _problem(collector: Collector, container: Container, error: Exception) -> str:
+    return f"{collector.name}, {container.name}: {type(error).__name__} {error}"
+
+
+class _Measured:
+    """Times one part of a scrape; an exception costs that part alone."""
+
+    def __init__(self, run: _Run, name: str) -> None:
+        self._run = run
+        self._name = name
+        self._problems: list[str] = []
+        self._started = time.perf_counter()
+
+    def __enter__(self) -> list[str]:
+        return self._problems
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, Exception):
+            self._problems.append(f"{self._name}: {type(error).__name__} {error}")
+        self._run.durations[self._name] = time.perf_counter() - self._started
+        self._run.successes[self._name] = int(not self._problems)
+        self._run.problems.extend(self._problems)
+        return isinstance(error, Exception) and self._name != USAGE
+
+
+class _Run:
+    """The output of one scrape and what is measured of it."""
+
+    def __init__(self, openmetrics: bool) -> None:
+        self.openmetrics = openmetrics
+        self.out: list[str] = []
+        self.durations: dict[str, float] = {}
+        self.successes: dict[str, int] = {}
+        self.problems: list[str] = []
+
+    def measured(self, name: str) -> _Measured:
+        """Return a context that times the part ``name``."""
+        return _Measured(self, name)
+
+    def finish(self, seconds: float) -> str:
+        """Return the whole text, ending with what was measured."""
+        families = (DURATION, SUCCESS, SCRAPE_DURATION)
+        row = render(families, (self.durations, self.successes, seconds))
+        self.out.extend(layout(families, [row], openmetrics=self.openmetrics))
+        return "".join(self.out)
