@@ -33,7 +33,7 @@ class ExporterSettings:
         "web.config.file",
         kinds.path,
         None,
-        "Web configuration file of the Prometheus exporter-toolkit: TLS, client certificates, users, headers.",
+        "Web configuration file of the exporter-toolkit: TLS, client certificates, users, headers.",
     )
     telemetry_path: str = option(
         "web.telemetry-path", kinds.url_path, "/metrics", "The path under which metrics are served."
