@@ -61,7 +61,11 @@ class UsageCollector:
 
 @dataclass(frozen=True, slots=True)
 class HostCollector:
-    """Values of the host as a whole; the function that ``make`` gives may keep state between scrapes."""
+    """Values of the host as a whole.
+
+    The function that ``make`` gives may remember something between scrapes; if it is an object with a method
+    ``resume(before)``, that is called with the function of the configuration before.
+    """
 
     name: str
     help: str

@@ -76,16 +76,32 @@ class _Active:
 class Scraper:
     """Turns the inventory and fresh usage into exposition text. Thread-safe; scrapes take turns."""
 
-    def __init__(self, inventory: Inventory, reader: UsageReader, settings: ExporterSettings) -> None:
+    def __init__(
+        self,
+        inventory: Inventory,
+        reader: UsageReader,
+        settings: ExporterSettings,
+        before: Scraper | None = None,
+    ) -> None:
         self._inventory = inventory
         self._reader = reader
         self._settings = settings
         self._active = [
             _Active(each, each.make(settings)) for each in registered() if settings.collectors[each.name]
         ]
+        if before:
+            self._resume(before)
         self._texts: dict[str, ContainerText] = {}
         self._lock = threading.Lock()
         self._said: set[str] = set()
+
+    def _resume(self, before: Scraper) -> None:
+        """Let collectors that remember something take it over from the scraper of the last configuration."""
+        functions = {each.collector.name: each.collect for each in before._active}
+        for each in self._active:
+            resume = getattr(each.collect, "resume", None)
+            if resume and each.collector.name in functions:
+                resume(functions[each.collector.name])
 
     def names(self) -> list[str]:
         """Return the names of the collectors that are on."""

@@ -35,6 +35,11 @@ class ComposeServices:
             {(*service, state): counted[*service, state] for service in self._last_seen for state in STATES},
         )
 
+    def resume(self, before: object) -> None:
+        """Remember the services that ``before`` remembers."""
+        if isinstance(before, ComposeServices):
+            self._last_seen.update(before._last_seen)  # noqa: SLF001 - its own kind
+
     def _forget(self, now: float) -> None:
         for service, seen in list(self._last_seen.items()):
             if now - seen > self._forget_after:

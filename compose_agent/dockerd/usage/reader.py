@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from compose_agent.dockerd.model import Container
 from compose_agent.dockerd.usage.cgroup import Files, Mounts
@@ -19,7 +19,6 @@ from compose_agent.errors import EngineError
 
 logger = logging.getLogger(__name__)
 
-Source = Literal["auto", "cgroup", "api"]
 StatsCall = Callable[[str], Mapping[str, Any]]
 
 # One call costs the Engine 4-10 ms of CPU, and before 23.0.8 a second of waiting: enough at once that a
@@ -59,10 +58,11 @@ class _Found:
 class UsageReader:
     """Keeps files of running containers open; falls back to the stats API where they cannot be read.
 
-    ``stats`` is the Engine client's call; ``source`` may forbid one of the ways. Thread-safe.
+    ``stats`` is the client's call; ``source`` is ``auto``, or ``cgroup`` or ``api`` to forbid the other
+    way. Thread-safe.
     """
 
-    def __init__(self, mounts: Mounts, stats: StatsCall, *, source: Source = "auto") -> None:
+    def __init__(self, mounts: Mounts, stats: StatsCall, *, source: str = "auto") -> None:
         self._mounts = mounts
         self._stats = stats
         self._source = source

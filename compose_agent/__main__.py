@@ -1,0 +1,5 @@
+"""``python -m compose_agent``."""
+
+from compose_agent.cli import main
+
+main()

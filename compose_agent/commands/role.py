@@ -1,0 +1,46 @@
+"""``compose-agent role NAME``: what the supervisor starts; configuration comes on standard input."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import click
+
+from compose_agent.commands.roles import ROLES, SCHEMA, role_named
+from compose_agent.commands.signals import stop_on_signals
+from compose_agent.config.wire import decode_revision
+from compose_agent.runner import Runner, configure_logs
+
+_STDIN = 0
+_READ_BYTES = 65536
+
+
+@click.command("role", hidden=True)
+@click.argument("name", type=click.Choice([role.name for role in ROLES]))
+def command(name: str) -> None:
+    """Run one role under a supervisor; it stops when standard input closes: the supervisor is gone."""
+    stop = stop_on_signals()
+    revision, config = decode_revision(_line_of_input(), SCHEMA)
+    configure_logs(config)
+    runner = Runner(role_named(name), SCHEMA, config, revision=revision)
+    runner.start()
+    threading.Thread(target=_stop_at_end_of_input, args=(stop,), name="supervisor-watch", daemon=True).start()
+    stop.wait()
+    runner.stop()
+
+
+# The descriptor itself is read: a thread that waits in sys.stdin's lock would break the interpreter's exit.
+
+
+def _line_of_input() -> bytes:
+    line = b""
+    while not line.endswith(b"\n") and (more := os.read(_STDIN, _READ_BYTES)):
+        line += more
+    return line
+
+
+def _stop_at_end_of_input(stop: threading.Event) -> None:
+    while os.read(_STDIN, _READ_BYTES):
+        pass
+    stop.set()

@@ -1,0 +1,84 @@
+"""The roles there are, and the schema of all their options."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from compose_agent.config import Config, ConfigSource, Layer, Schema, Section, kinds, option, resolve
+from compose_agent.config.flags import flags
+from compose_agent.config.general import GeneralSettings
+from compose_agent.config.layers import environment_layer
+from compose_agent.errors import ConfigError, Problem
+from compose_agent.role import ConfigState, Role, RoleSpec
+from exporter.settings import ExporterSettings
+
+DEFAULT_FILE = Path("/etc/compose-agent/compose-agent.yml")
+
+
+def _exporter(config: Config, state: ConfigState) -> Role:
+    from exporter.role import ExporterRole  # noqa: PLC0415 - only the process that runs it carries it
+
+    return ExporterRole(config, state)
+
+
+def _check_exporter(config: Config) -> None:
+    from compose_agent.web.webconfig import read  # noqa: PLC0415 - loads the TLS parts
+
+    if path := config.of(ExporterSettings).web_config_file:
+        read(path)
+
+
+EXPORTER = RoleSpec("exporter", ExporterSettings, "Exporter", _exporter, _check_exporter)
+ROLES = (EXPORTER,)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What ``compose-agent run`` runs, and how."""
+
+    enable_metrics: bool = option("enable-metrics", kinds.boolean, "true", "Run the exporter.", restart=True)
+    one_process: bool = option(
+        "one-process",
+        kinds.boolean,
+        "false",
+        "Run the roles as threads of one process, which saves memory on small hosts.",
+        restart=True,
+    )
+
+
+GENERAL = Section("", GeneralSettings, "General")
+RUN = Section("", RunSettings, "Which roles run")
+# Every process reads the whole file, so that a key of a role it does not run is no mistake.
+SCHEMA = Schema([GENERAL, RUN, *(Section(role.name, role.settings, role.title) for role in ROLES)])
+
+
+def enabled_roles(config: Config) -> list[RoleSpec]:
+    """Return the roles that ``run`` runs."""
+    switches = {EXPORTER.name: config.of(RunSettings).enable_metrics}
+    return [role for role in ROLES if switches[role.name]]
+
+
+def role_named(name: str) -> RoleSpec:
+    """Return the role of this name; KeyError if there is none."""
+    return {role.name: role for role in ROLES}[name]
+
+
+def flags_of(role: RoleSpec) -> Iterator[click.Option]:
+    """Yield the flags of a command that runs one role: the shared ones, and the role's without prefix."""
+    section = Section(role.name, role.settings, role.title)
+    yield from flags(Schema([GENERAL, section]), role.name)
+
+
+def config_source(given: Layer) -> ConfigSource:
+    """Return where this process takes its configuration from; ``given`` is the command line's layer."""
+    environment = environment_layer(SCHEMA, os.environ)
+    named = resolve(SCHEMA, [environment, given]).of(GeneralSettings).config_file
+    if named and not named.exists():
+        where = (given.get("config.file") or environment["config.file"]).where
+        raise ConfigError(Problem(where, f"there is no file {named}"))
+    return ConfigSource(SCHEMA, os.environ, given, named or DEFAULT_FILE, optional=named is None)

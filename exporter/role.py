@@ -1,0 +1,162 @@
+"""The exporter as a role: what it holds, and how it takes a new configuration."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+from collections.abc import Iterable
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from compose_agent import __version__
+from compose_agent.config import Config
+from compose_agent.config.general import GeneralSettings
+from compose_agent.dockerd.client import EngineClient
+from compose_agent.dockerd.endpoint import find_endpoint
+from compose_agent.dockerd.inventory import Inventory
+from compose_agent.dockerd.usage import UsageReader
+from compose_agent.dockerd.usage.cgroup import Mounts
+from compose_agent.errors import ConfigError, EngineError, EnginePermission, EngineUnsupported, ListenError
+from compose_agent.role import ConfigState
+from compose_agent.web.address import Address
+from compose_agent.web.health import Readiness
+from compose_agent.web.server import WebServer
+from compose_agent.web.webfile import WebConfigFile
+from exporter.app import make_app
+from exporter.scrape import Scraper
+from exporter.selfmetrics import SelfMetrics
+from exporter.settings import ExporterSettings
+
+logger = logging.getLogger(__name__)
+
+
+class ExporterRole:
+    """Inventory, usage reader, scraper and listeners of the exporter."""
+
+    def __init__(self, config: Config, state: ConfigState) -> None:
+        self._state = state
+        self._settings = config.of(ExporterSettings)
+        self._metrics = SelfMetrics(state)
+        endpoint = find_endpoint(config.of(GeneralSettings).docker_host, os.environ)
+        logger.info("Engine", extra={"host": endpoint.host, "origin": endpoint.origin})
+        self._client = EngineClient(endpoint, observe=self._metrics.observe_engine)
+        self._inventory = Inventory(self._client)
+        self._reader = self._make_reader(self._settings)
+        self._scraper = Scraper(self._inventory, self._reader, self._settings)
+        self._app = self._make_app(self._settings, self._scraper)
+        self._web = self._load_web(self._settings)
+        self._servers: dict[Address, WebServer] = {}
+
+    def start(self) -> None:
+        """Listen and look at the Engine; one that is absent is waited for in the background."""
+        raise_descriptor_limit()
+        self._servers = self._bound(self._settings.listen_addresses)
+        try:
+            self._refuse_hopeless_engine()
+        except BaseException:
+            self._stop_servers(self._servers)
+            raise
+        self._inventory.start()
+        for server in self._servers.values():
+            server.start()
+
+    def apply(self, config: Config) -> None:
+        """Take new settings whole: prepare and bind what is new, then swap, then close what is old."""
+        settings = config.of(ExporterSettings)
+        reader = self._reader if same_sources(settings, self._settings) else self._make_reader(settings)
+        scraper = Scraper(self._inventory, reader, settings, before=self._scraper)
+        app = self._make_app(settings, scraper)
+        added = self._bound(set(settings.listen_addresses) - self._servers.keys())
+        removed = {
+            address: self._servers[address]
+            for address in self._servers.keys() - set(settings.listen_addresses)
+        }
+        old_reader = self._reader
+        self._settings, self._reader, self._scraper, self._app = settings, reader, scraper, app
+        for server in added.values():
+            server.start()
+        self._servers = {**self._servers, **added}
+        self._stop_servers(removed)
+        if old_reader is not reader:
+            old_reader.close()
+
+    def stop(self) -> None:
+        """Close the listeners, the connection to the Engine and every file."""
+        self._stop_servers(self._servers)
+        self._inventory.stop()
+        self._reader.close()
+        self._client.close()
+
+    def listeners(self) -> tuple[str, ...]:
+        """Return the URLs of the exporter."""
+        return tuple(server.url for server in self._servers.values())
+
+    def reasons(self) -> tuple[str, ...]:
+        """Return why there is nothing true to scrape yet."""
+        link = self._inventory.link()
+        if not link.up:
+            return (link.error,)
+        return () if self._inventory.wait_complete(0) else ("the containers are still being inspected",)
+
+    def routes(self) -> WSGIApplication:
+        """Return the page's and the metrics' routes for the local socket: the same ones."""
+        return self._serve
+
+    def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return self._app(environ, start_response)
+
+    def _probe(self) -> Readiness:
+        return Readiness("exporter", __version__, self._state.revision, self.listeners(), self.reasons())
+
+    def _make_reader(self, settings: ExporterSettings) -> UsageReader:
+        mounts = Mounts(settings.procfs, settings.cgroupfs)
+        return UsageReader(mounts, self._client.stats, source=settings.usage_source)
+
+    def _make_app(self, settings: ExporterSettings, scraper: Scraper) -> WSGIApplication:
+        return make_app(scraper, self._metrics, settings, self._probe)
+
+    def _load_web(self, settings: ExporterSettings) -> WebConfigFile | None:
+        return (
+            WebConfigFile(settings.web_config_file, self._web_reloaded) if settings.web_config_file else None
+        )
+
+    def _web_reloaded(self, error: ConfigError | None) -> None:
+        self._metrics.web_reload.set(int(error is None))
+
+    def _bound(self, addresses: Iterable[Address]) -> dict[Address, WebServer]:
+        """Return a server for each address, bound; ListenError if one cannot be, and then none is."""
+        servers: dict[Address, WebServer] = {}
+        try:
+            for address in addresses:
+                server = WebServer(address, self._serve, web=self._web)
+                server.bind()
+                servers[address] = server
+        except ListenError:
+            self._stop_servers(servers)
+            raise
+        return servers
+
+    def _stop_servers(self, servers: dict[Address, WebServer]) -> None:
+        for address, server in list(servers.items()):
+            self._servers.pop(address, None)
+            server.stop()
+
+    def _refuse_hopeless_engine(self) -> None:
+        """Raise what waiting will not mend: no permission on the socket, no API version in common."""
+        try:
+            self._client.negotiate()
+        except (EnginePermission, EngineUnsupported):
+            raise
+        except EngineError as error:
+            logger.warning("no Engine yet; waiting for it", extra={"error": str(error)})
+
+
+def same_sources(a: ExporterSettings, b: ExporterSettings) -> bool:
+    """Tell whether both read usage from the same places, so that open files stay open."""
+    return (a.procfs, a.cgroupfs, a.usage_source) == (b.procfs, b.cgroupfs, b.usage_source)
+
+
+def raise_descriptor_limit() -> None:
+    """Allow this process as many open files as the host does: each running container takes up to ten."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
