@@ -1,0 +1,56 @@
+"""Servers on free loopback ports."""
+
+from __future__ import annotations
+
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+from lab import LabError
+from lab.process import Process
+
+# Between looking for a free port and listening on it somebody else may take it; rarely, hardly ever thrice.
+_ATTEMPTS = 3
+_READY_TIMEOUT_S = 2.0
+
+# The proxy of a company's machine knows nothing of its loopback.
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def free_port() -> int:
+    """Return a loopback port on which nobody listens at this moment."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def answers(url: str) -> bool:
+    """Tell whether a URL is answered with a status below 400."""
+    try:
+        with DIRECT.open(url, timeout=_READY_TIMEOUT_S):
+            return True
+    except urllib.error.HTTPError as error:
+        error.close()
+        return False
+    except OSError:
+        return False
+
+
+def start_on_free_port(make: Callable[[str], Process]) -> tuple[Process, str]:
+    """Start what ``make`` returns for an address, and return it with its URL.
+
+    A program that ends at once is started again on another port; LabError after three such ends.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        address = f"127.0.0.1:{free_port()}"
+        process = make(address)
+        try:
+            process.start()
+        except LabError:
+            process.close()
+            if attempt == _ATTEMPTS:
+                raise
+        else:
+            return process, f"http://{address}"
+    raise AssertionError("the last attempt returns or raises")

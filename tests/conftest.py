@@ -1,0 +1,3 @@
+"""Fixtures of the whole suite: the real parts of the lab."""
+
+pytest_plugins = ["lab.fixtures"]
