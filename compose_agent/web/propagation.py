@@ -1,0 +1,47 @@
+"""Carry the active trace over HTTP (W3C Trace Context) with the OpenTelemetry API alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opentelemetry import context, propagate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+_HEADER_PREFIX = "HTTP_"
+
+
+def outgoing_headers() -> dict[str, str]:
+    """Return the headers that name the active span; none when there is no span."""
+    headers: dict[str, str] = {}
+    propagate.inject(headers)
+    return headers
+
+
+def with_incoming_trace(app: WSGIApplication) -> WSGIApplication:
+    """Return ``app`` with the trace that a request names active while it is answered."""
+
+    def traced(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        token = context.attach(propagate.extract(_headers(environ)))
+        try:
+            response = app(environ, start_response)
+            try:
+                yield from response
+            finally:
+                close = getattr(response, "close", None)
+                if close:
+                    close()
+        finally:
+            context.detach(token)
+
+    return traced
+
+
+def _headers(environ: WSGIEnvironment) -> dict[str, str]:
+    return {
+        name.removeprefix(_HEADER_PREFIX).replace("_", "-").lower(): str(value)
+        for name, value in environ.items()
+        if name.startswith(_HEADER_PREFIX)
+    }
