@@ -84,7 +84,7 @@ def ensure_installed(programs: Mapping[str, str]) -> None:
 
 def progress(step: str) -> None:
     """Print one line about a long step to standard error."""
-    print(f"lab: {step} ...", file=sys.stderr, flush=True)
+    print(f"{step} ...", file=sys.stderr, flush=True)
 
 
 def foreign_sources(own: str, suite: str) -> str:

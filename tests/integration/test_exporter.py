@@ -1,0 +1,239 @@
+"""The exporter against a real Engine: what it says is what the Engine and the kernel say."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+import docker
+import pytest
+
+from lab.agent import Agent
+from lab.engine import PrivateEngine
+from lab.prometheus import Prometheus, promtool
+from tests.integration.metrics import Exposition, eventually
+
+pytestmark = [pytest.mark.engine, pytest.mark.lines]
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+def test_every_container_of_the_demo_has_its_true_state(agent: Agent) -> None:
+    def check() -> None:
+        scrape = Exposition.of(agent)
+        assert scrape.state("demo-web-1") == "running"
+        assert scrape.health("demo-web-1") == "healthy"
+        assert scrape.state("demo-unhealthy-1") == "running"
+        assert scrape.health("demo-unhealthy-1") == "unhealthy"
+        assert scrape.state("demo-exited-1") == "exited"
+        assert scrape.value("docker_container_exit_code", name="demo-exited-1") == 3
+        assert scrape.health("demo-worker-1") == "none"
+        assert scrape.state("demo-flapping-1") in ("running", "restarting")
+        assert scrape.value("docker_container_restarts_total", name="demo-flapping-1") >= 1
+
+    eventually(check, seconds=30)
+
+
+@pytest.mark.parametrize("accept", ["text/plain", OPENMETRICS])
+def test_promtool_and_the_parsers_take_it(agent: Agent, accept: str) -> None:
+    text = agent.get(headers={"Accept": accept})
+    assert text.endswith("# EOF\n") == (accept == OPENMETRICS)
+    if accept == "text/plain":
+        assert promtool("check", "metrics", stdin=text).stdout == ""
+
+
+def test_usage_of_every_running_container_comes_from_files(agent: Agent) -> None:
+    scrape = Exposition.of(agent)
+    assert scrape.value("docker_exporter_usage_containers", source="cgroup") >= 5
+    assert scrape.value("docker_exporter_usage_containers", source="api") == 0
+    assert set(scrape.values("docker_exporter_collector_success")) == {1.0}
+
+
+def test_limits_are_there_where_they_are_set(agent: Agent) -> None:
+    scrape = Exposition.of(agent)
+    assert scrape.value("docker_container_memory_limit_bytes", name="demo-hungry-1") == 32 * 2**20
+    assert scrape.value("docker_container_cpu_limit_cores", name="demo-worker-1") == 0.05
+    assert scrape.values("docker_container_cpu_limit_cores", name="demo-web-1") == []
+    assert scrape.value("docker_container_cpu_throttled_periods_total", name="demo-worker-1") > 0
+    assert scrape.values("docker_container_cpu_throttled_periods_total", name="demo-web-1") == []
+
+
+def test_compose_services_are_counted(agent: Agent) -> None:
+    scrape = Exposition.of(agent)
+    assert scrape.value("docker_compose_service_containers", compose_service="web", state="running") == 2
+    assert scrape.value("docker_compose_service_containers", compose_service="exited", state="exited") == 1
+
+
+def stats(client: docker.DockerClient, name: str) -> dict[str, Any]:
+    result: dict[str, Any] = client.containers.get(name).stats(stream=False)
+    return result
+
+
+def test_memory_agrees_with_docker_stats(agent: Agent, project: docker.DockerClient) -> None:
+    def check() -> None:
+        memory = stats(project, "demo-hungry-1")["memory_stats"]
+        details = memory["stats"]
+        inactive = details.get("total_inactive_file", details.get("inactive_file"))
+        working_set = memory["usage"] - inactive
+        seen = Exposition.of(agent).value("docker_container_memory_working_set_bytes", name="demo-hungry-1")
+        assert seen == pytest.approx(working_set, rel=0.02)
+        assert seen > 25 * 2**20
+
+    eventually(check)
+
+
+def test_cpu_agrees_with_docker_stats(agent: Agent, project: docker.DockerClient) -> None:
+    before, started = Exposition.of(agent), time.monotonic()
+    first = stats(project, "demo-worker-1")
+    time.sleep(4)
+    second = stats(project, "demo-worker-1")
+    after, ended = Exposition.of(agent), time.monotonic()
+    name = "docker_container_cpu_usage_seconds_total"
+    seen = after.value(name, name="demo-worker-1") - before.value(name, name="demo-worker-1")
+    told = second["cpu_stats"]["cpu_usage"]["total_usage"] - first["cpu_stats"]["cpu_usage"]["total_usage"]
+    # The scrapes lie around the Engine's two samples, so they can only have seen more, at the quota's rate.
+    slack = 0.05 * (ended - started - 4) + 0.02
+    assert told / 1e9 <= seen + 0.005
+    assert seen <= told / 1e9 + slack
+
+
+def test_network_and_pids_agree_with_docker_stats(agent: Agent, project: docker.DockerClient) -> None:
+    def check() -> None:
+        told = stats(project, "demo-hungry-1")
+        scrape = Exposition.of(agent)
+        received = scrape.value(
+            "docker_container_network_receive_bytes_total", name="demo-hungry-1", interface="eth0"
+        )
+        assert received == told["networks"]["eth0"]["rx_bytes"]
+        assert scrape.value("docker_container_pids", name="demo-hungry-1") == told["pids_stats"]["current"]
+
+    eventually(check)
+
+
+def test_a_change_shows_in_the_next_scrape(agent: Agent, project: docker.DockerClient, busybox: str) -> None:
+    container = project.containers.run(busybox, ["sleep", "600"], name="short-lived", detach=True)
+    steps = [
+        ("running", lambda: None),
+        ("paused", container.pause),
+        ("running", container.unpause),
+        ("exited", lambda: container.stop(timeout=0)),
+    ]
+    for state, act in steps:
+        act()
+        eventually(partial(_expect_state, agent, "short-lived", state), seconds=1)
+    container.rename("renamed")
+    eventually(lambda: _expect_state(agent, "renamed", "exited"), seconds=1)
+    container.remove()
+    eventually(lambda: _expect_state(agent, "renamed", None), seconds=1)
+
+
+def _expect_state(agent: Agent, name: str, state: str | None) -> None:
+    assert Exposition.of(agent).state(name) == state
+
+
+def test_an_out_of_memory_kill_is_counted_once(
+    agent: Agent, project: docker.DockerClient, busybox: str
+) -> None:
+    command = ["sh", "-c", "dd if=/dev/zero of=/dev/null bs=64M count=100"]
+    container = project.containers.run(busybox, command, name="greedy", mem_limit="16m", detach=True)
+    try:
+        container.wait()
+
+        def check() -> None:
+            scrape = Exposition.of(agent)
+            assert scrape.state("greedy") == "exited"
+            assert scrape.value("docker_container_exit_code", name="greedy") == 137
+            assert scrape.value("docker_container_oom_kills_total", name="greedy") == 1
+
+        eventually(check, seconds=3)
+    finally:
+        container.remove(force=True)
+
+
+def test_hostile_labels_give_valid_exposition(
+    engine: PrivateEngine, project: docker.DockerClient, busybox: str
+) -> None:
+    labels = {
+        "com.docker.compose.project": 'quo"te\\back\nline',
+        "com.docker.compose.service": "ünï-cødé 🐳 %s %(x)d",
+        "huge": "x" * 65536,
+        'na"me\n': "value",
+    }
+    container = project.containers.run(busybox, ["sleep", "600"], name="hostile", labels=labels, detach=True)
+    try:
+        with Agent(engine.host, ["--container-labels=*"]) as agent:
+            agent.wait_ready()
+            text = agent.get()
+            assert promtool("check", "metrics", stdin=text).returncode == 0
+            scrape = Exposition(text)
+            assert scrape.value("docker_container_pids", compose_project='quo"te\\back\nline') >= 1
+            assert scrape.value("docker_container_info", label_na_me_="value") == 1
+    finally:
+        container.remove(force=True)
+
+
+def test_a_host_network_container_shows_no_network_of_its_own(
+    agent: Agent, project: docker.DockerClient, busybox: str
+) -> None:
+    container = project.containers.run(
+        busybox, ["sleep", "600"], name="hosted", network_mode="host", detach=True
+    )
+    try:
+
+        def check() -> None:
+            scrape = Exposition.of(agent)
+            assert scrape.value("docker_container_pids", name="hosted") == 1
+            assert scrape.values("docker_container_network_receive_bytes_total", name="hosted") == []
+
+        eventually(check, seconds=3)
+    finally:
+        container.remove(force=True)
+
+
+@pytest.mark.parametrize("protocols", [["PrometheusText0.0.4"], ["OpenMetricsText1.0.0"]])
+def test_a_real_prometheus_scrapes_it(agent: Agent, protocols: list[str]) -> None:
+    target = agent.url.removeprefix("http://")
+    job = {"job_name": "docker", "scrape_interval": "1s", "static_configs": [{"targets": [target]}]}
+    modern = {**job, "scrape_protocols": protocols}
+    suite = "forky" if protocols == ["OpenMetricsText1.0.0"] else None
+    with Prometheus({"scrape_configs": [modern if suite else job]}, suite=suite) as prometheus:
+        prometheus.wait_for("up == 1")
+        found = prometheus.wait_for('docker_container_state{name="demo-exited-1",state="exited"} == 1')
+        assert len(found) == 1
+        assert prometheus.wait_for("docker_up == 1")
+        assert prometheus.query('count(docker_container_state{state="running"} == 1)')
+
+
+def test_the_stats_api_gives_the_same_values(engine: PrivateEngine, agent: Agent) -> None:
+    with Agent(engine.host, ["--usage-source=api"]) as by_api:
+        by_api.wait_ready()
+        api = Exposition.of(by_api)
+        files = Exposition.of(agent)
+    assert api.value("docker_exporter_usage_containers", source="api") >= 5
+    for name in ("demo-hungry-1", "demo-unhealthy-1"):
+        for family in ("docker_container_memory_usage_bytes", "docker_container_pids"):
+            assert api.value(family, name=name) == pytest.approx(files.value(family, name=name), rel=0.02)
+    assert api.value("docker_container_cpu_usage_seconds_total", name="demo-hungry-1") == pytest.approx(
+        files.value("docker_container_cpu_usage_seconds_total", name="demo-hungry-1"), rel=0.05, abs=0.02
+    )
+
+
+def test_nothing_is_listed_or_inspected_for_a_scrape(agent: Agent) -> None:
+    def calls() -> dict[str, float]:
+        scrape = Exposition.of(agent)
+        return {
+            call: scrape.value("docker_engine_request_duration_seconds_count", call=call)
+            for call in ("container_list", "info", "version", "events")
+        }
+
+    before = calls()
+    for _ in range(20):
+        agent.get()
+    assert calls() == before
+    assert Exposition.of(agent).values(
+        "docker_engine_request_duration_seconds_count", call="container_stats"
+    ) in (
+        [],
+        [0.0],
+    )
