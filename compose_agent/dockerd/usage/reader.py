@@ -68,6 +68,7 @@ class UsageReader:
         self._source = source
         self._lock = threading.Lock()
         self._lives: dict[str, _Life] = {}
+        self._files_seen = False
         self._devices = mounts.device_names()
         self._pool: ThreadPoolExecutor | None = None
         self._pending: dict[str, Future[Mapping[str, Any]]] = {}
@@ -103,7 +104,7 @@ class UsageReader:
         if life is None or life.run != run:
             life = self._open(container, run)
             if life is None:
-                return False
+                return self._just_ended(container, found)
         try:
             found.put("cgroup", container, life.files.read())
         except OSError:
@@ -121,8 +122,19 @@ class UsageReader:
         files = open_files(container, self._mounts, self._devices)
         if files is None:
             return None
+        self._files_seen = True
         life = self._lives[container.id] = _Life(run, files)
         return life
+
+    def _just_ended(self, container: Container, found: _Found) -> bool:
+        """Note a container whose process is gone before the event came, on a host whose files can be read.
+
+        The stats API would not know more of it, and costs the Engine a call.
+        """
+        ended = self._files_seen and not (self._mounts.procfs / str(container.pid)).exists()
+        if ended:
+            found.put("none", container, None)
+        return ended
 
     def _drop(self, container_id: str) -> None:
         if life := self._lives.pop(container_id, None):
