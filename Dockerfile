@@ -1,0 +1,49 @@
+# The image of Compose Agent: one program, compose-agent, with all its roles.
+#
+#     docker build -t compose-agent .
+#
+# Behind a company's proxy give its certificate authority, which stays out of the image:
+#
+#     docker build -t compose-agent --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt .
+#
+# Any base with Python 3.11 or newer and its venv module will do: --build-arg BASE=...
+ARG BASE=python:3.12-slim-bookworm
+
+FROM ${BASE} AS builder
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python3 -m venv /opt/build && python3 -m venv --without-pip /opt/compose-agent
+WORKDIR /src
+COPY requirements.lock requirements-build.lock ./
+RUN --mount=type=secret,id=ca,target=/run/ca.crt \
+    if [ -s /run/ca.crt ]; then export PIP_CERT=/run/ca.crt; fi; \
+    /opt/build/bin/pip install --require-hashes -r requirements-build.lock && \
+    /opt/build/bin/pip --python /opt/compose-agent install --require-hashes -r requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY compose_agent compose_agent
+COPY exporter exporter
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/wheel . && \
+    /opt/build/bin/pip --python /opt/compose-agent install --no-deps --no-index /tmp/wheel/*.whl
+
+FROM ${BASE}
+ARG BASE
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Compose Agent" \
+      org.opencontainers.image.description="Observability and self-healing for Docker Compose hosts" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="${BASE}"
+COPY --from=builder /opt/compose-agent /opt/compose-agent
+# A named volume takes over the owner of the folder that it is mounted on.
+RUN install -d -m 0700 -o 65532 -g 65532 /var/lib/compose-agent
+ENV PATH=/opt/compose-agent/bin:${PATH} \
+    PYTHONUNBUFFERED=1 \
+    COMPOSE_AGENT_STATE_DIR=/var/lib/compose-agent \
+    COMPOSE_AGENT_EXPORTER_WEB_LISTEN_ADDRESS=:9417
+# By number, so that runAsNonRoot can be checked and no passwd entry is needed.
+USER 65532:65532
+WORKDIR /var/lib/compose-agent
+EXPOSE 9417
+HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 CMD ["compose-agent", "health"]
+ENTRYPOINT ["compose-agent"]
