@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from compose_agent import __version__, log
 from compose_agent.config import Config, Schema
 from compose_agent.config.general import GeneralSettings
+from compose_agent.config.restart import keep_until_restart
 from compose_agent.config.wire import decode_revision
 from compose_agent.errors import ComposeAgentError, ConfigError, Problem
 from compose_agent.role import ConfigState, RoleSpec
@@ -42,6 +43,7 @@ class Runner:
         self._state = ConfigState()
         self._state.applied(revision)
         self._lock = threading.Lock()
+        self._started = False
         self._role = spec.make(config, self._state)
         run_dir = config.of(GeneralSettings).run_dir()
         self._local = local_server(run_dir, spec.name, self.readiness, self._reload_from, self._role.routes())
@@ -54,12 +56,18 @@ class Runner:
         except BaseException:
             self._local.stop()
             raise
+        self._started = True
         self._local.start()
 
     def stop(self) -> None:
-        """Stop the role, then its local interface."""
-        self._role.stop()
-        self._local.stop()
+        """Stop the role, then its local interface; nothing to do for one that did not start."""
+        if not self._started:
+            return
+        self._started = False
+        try:
+            self._role.stop()
+        finally:
+            self._local.stop()
 
     def readiness(self) -> Readiness:
         """Return what the role says of itself."""
@@ -74,35 +82,42 @@ class Runner:
     def reload(self) -> int:
         """Read the configuration anew and apply it; return the revision in force. Raises ConfigError."""
         if self._load is None:
-            raise ConfigError(Problem(self._spec.name, "is supervised: send SIGHUP to its supervisor"))
-        try:
-            config = self._load()
-        except ConfigError:
-            self._state.refused()
-            raise
-        return self.apply(self._state.revision + 1, config)
+            what = "is supervised: reload its supervisor, with SIGHUP or at supervisor.sock"
+            raise ConfigError(Problem(self._spec.name, what))
+        with self._lock:
+            try:
+                config, held = keep_until_restart(self._schema, self._config, self._load())
+            except ConfigError:
+                self._state.refused()
+                raise
+            warn_of_restart(held)
+            return self._take(self._config.successor(self._state.revision, config), config)
 
     def apply(self, revision: int, config: Config) -> int:
         """Take a configuration whole and return its revision; ConfigError when the role cannot, unchanged."""
-        with self._lock, _tracer.start_as_current_span("config reload") as span:
-            span.set_attribute(attributes.CONFIG_REVISION, revision)
-            try:
-                self._role.apply(config)
-            except ComposeAgentError as error:
-                self._state.refused()
-                if isinstance(error, ConfigError):
-                    raise
-                raise ConfigError(Problem(self._spec.name, str(error))) from error
-            for key in changed_for_next_start(self._schema, self._config, config):
-                logger.warning("takes effect at the next start", extra={"option": key})
-            self._config = config
-            self._state.applied(revision)
-            logger.info("configuration applied", extra={"role": self._spec.name, "revision": revision})
-            return revision
+        with self._lock:
+            return self._take(revision, config)
 
     def refuse(self) -> None:
         """Note that somebody else refused the newest configuration, so that this role's metrics say so."""
         self._state.refused()
+
+    def _take(self, revision: int, config: Config) -> int:
+        with _tracer.start_as_current_span("config reload") as span:
+            span.set_attribute(attributes.CONFIG_REVISION, revision)
+            try:
+                self._role.apply(config)
+            except ConfigError:
+                self._state.refused()
+                raise
+            except ComposeAgentError as error:
+                self._state.refused()
+                raise ConfigError(Problem(self._spec.name, str(error))) from error
+        reconfigure_logs(self._config, config)
+        self._config = config
+        self._state.applied(revision)
+        logger.info("configuration applied", extra={"role": self._spec.name, "revision": revision})
+        return revision
 
     def _reload_from(self, body: bytes) -> int:
         if not body:
@@ -121,14 +136,14 @@ def configure_logs(config: Config) -> None:
     log.setup(general.log_level, "json" if general.log_format == "json" else "logfmt")
 
 
-def changed_for_next_start(schema: Schema, before: Config, after: Config) -> Iterator[str]:
-    """Yield the options that differ and that a running process does not take."""
-    for key, bound in schema.options.items():
-        if bound.option.restart and value_of(before, key) != value_of(after, key):
-            yield key
+def reconfigure_logs(before: Config, after: Config) -> None:
+    """Set level and format of this process's logs where they changed."""
+    old, new = before.of(GeneralSettings), after.of(GeneralSettings)
+    if (old.log_level, old.log_format) != (new.log_level, new.log_format):
+        configure_logs(after)
 
 
-def value_of(config: Config, key: str) -> object:
-    """Return what was given for ``key``, None for the default."""
-    given = config.given.get(key)
-    return given.value if given else None
+def warn_of_restart(options: list[str]) -> None:
+    """Say of each option that its new value waits for the next start of the program."""
+    for option in options:
+        logger.warning("takes effect at the next start", extra={"option": option})

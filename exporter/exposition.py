@@ -26,6 +26,9 @@ MAX_LABEL_CHARACTERS = 1024
 
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", _MARK: "\N{REPLACEMENT CHARACTER}"})
 
+# Their text is what the formats ask for; that of a boolean is not.
+_PLAIN = frozenset((int, float))
+
 Shape = tuple[bool | tuple[OwnLabels, ...] | None, ...]
 
 
@@ -54,12 +57,11 @@ def container_label_text(container: Container) -> str:
 @lru_cache(maxsize=1024)
 def header(family: Family, *, openmetrics: bool) -> str:
     """Return the HELP and TYPE lines of a family."""
-    name, kind = family.name, family.type
-    if openmetrics:
-        name = name.removesuffix({"counter": "_total", "info": "_info"}.get(kind, ""))
-    elif kind == "info":
-        kind = "gauge"
+    name = family.base if openmetrics else family.name
+    kind = "gauge" if family.type == "info" and not openmetrics else family.type
     text = family.help.replace("\\", r"\\").replace("\n", r"\n")
+    if openmetrics:
+        text = text.replace('"', r"\"")
     return f"# HELP {name} {text}\n# TYPE {name} {kind}\n"
 
 
@@ -103,7 +105,14 @@ def numbers(values: Values) -> list[Number]:
             flat.extend(value.values())
         elif value is not None:
             flat.append(value)
-    return flat
+    return flat if _PLAIN.issuperset(map(type, flat)) else [_plain(value) for value in flat]
+
+
+def _plain(value: Any) -> Number:
+    """Return what a collector of another package may have taken for a number, such as a boolean, as one."""
+    if not isinstance(value, int | float):
+        raise TypeError(f"expected a number, not {value!r}")
+    return int(value) if isinstance(value, int) else float(value)
 
 
 def render(families: Sequence[Family], values: Values, labels: str = "") -> Sequence[str]:
@@ -118,7 +127,7 @@ class Prepared:
 
     families: Sequence[Family]
     labels: str
-    shape: Shape = ()
+    shape: Shape | None = None
     text: str = ""
 
     def render(self, values: Values) -> list[str]:
@@ -132,6 +141,8 @@ class Prepared:
 
 def layout(families: Sequence[Family], rows: Sequence[Sequence[str]], *, openmetrics: bool) -> Iterable[str]:
     """Yield the text of families one after the other from rows that hold a text for each of them."""
+    if not rows:
+        return
     for family, column in zip(families, zip(*rows, strict=True), strict=True):
         if any(column):
             yield header(family, openmetrics=openmetrics)
@@ -140,4 +151,4 @@ def layout(families: Sequence[Family], rows: Sequence[Sequence[str]], *, openmet
 
 def created_line(family: Family, labels: str, created: float) -> str:
     """Return the OpenMetrics ``_created`` line of a counter; ``created`` is Unix time."""
-    return f"{family.name.removesuffix('_total')}_created{{{labels}}} {created}\n"
+    return f"{family.base}_created{{{labels}}} {created}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,6 +22,9 @@ Values = Sequence[Value]
 
 # The labels of every series of a container; everything else stands on docker_container_info.
 CONTAINER_LABELS = ("name", "id", "compose_project", "compose_service")
+# How the names of these types end in the text format.
+SUFFIXES = {"counter": "_total", "info": "_info"}
+_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,25 @@ class Family:
     help: str
     labels: tuple[str, ...] = ()
     lifecycle: bool = False  # a counter that counts from the container's creation: OpenMetrics gets _created
+
+    @property
+    def base(self) -> str:
+        """The name as OpenMetrics has it in HELP and TYPE, without what the type adds."""
+        return self.name.removesuffix(SUFFIXES.get(self.type, ""))
+
+
+def fault_of(family: Family, *, labelled: bool) -> str | None:
+    """Return what would make the family invalid in one of the formats; ``labelled``: it is of containers."""
+    labels = (*(CONTAINER_LABELS if labelled else ()), *family.labels)
+    if not _NAME.fullmatch(family.name):
+        return f"'{family.name}' is no name of a metric"
+    if not family.name.endswith(SUFFIXES.get(family.type, "")):
+        return f"{family.name} is of type {family.type} and does not end in {SUFFIXES[family.type]}"
+    if wrong := [name for name in family.labels if not _NAME.fullmatch(name) or labels.count(name) > 1]:
+        return f"{family.name} cannot have the label '{wrong[0]}'"
+    if family.lifecycle and (family.type != "counter" or family.labels or not labelled):
+        return f"{family.name} is of lifecycle and not a container's counter without labels of its own"
+    return None
 
 
 # A collector of any kind has ``make``: given the settings it returns the function that collects.

@@ -14,6 +14,7 @@ from compose_agent.config.general import GeneralSettings
 from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.endpoint import find_endpoint
 from compose_agent.dockerd.inventory import Inventory
+from compose_agent.dockerd.overview import Observer
 from compose_agent.dockerd.usage import UsageReader
 from compose_agent.dockerd.usage.cgroup import Mounts
 from compose_agent.errors import ConfigError, EngineError, EnginePermission, EngineUnsupported, ListenError
@@ -43,7 +44,7 @@ class ExporterRole:
         self._inventory = Inventory(self._client)
         self._reader = self._make_reader(self._settings)
         self._scraper = Scraper(self._inventory, self._reader, self._settings)
-        self._app = self._make_app(self._settings, self._scraper)
+        self._app = self._make_app(self._settings, self._scraper, self._reader)
         self._web = self._load_web(self._settings)
         self._servers: dict[Address, WebServer] = {}
 
@@ -65,7 +66,7 @@ class ExporterRole:
         settings = config.of(ExporterSettings)
         reader = self._reader if same_sources(settings, self._settings) else self._make_reader(settings)
         scraper = Scraper(self._inventory, reader, settings, before=self._scraper)
-        app = self._make_app(settings, scraper)
+        app = self._make_app(settings, scraper, reader)
         added = self._bound(set(settings.listen_addresses) - self._servers.keys())
         removed = {
             address: self._servers[address]
@@ -112,8 +113,11 @@ class ExporterRole:
         mounts = Mounts(settings.procfs, settings.cgroupfs)
         return UsageReader(mounts, self._client.stats, source=settings.usage_source)
 
-    def _make_app(self, settings: ExporterSettings, scraper: Scraper) -> WSGIApplication:
-        return make_app(scraper, self._metrics, settings, self._probe)
+    def _make_app(self, settings: ExporterSettings, scraper: Scraper, reader: UsageReader) -> WSGIApplication:
+        # The host's files are those of this machine; an Engine elsewhere has a host of its own.
+        procfs = settings.procfs if self._client.endpoint.socket_path else None
+        observer = Observer(self._inventory, reader, procfs)
+        return make_app(scraper, self._metrics, settings, self._probe, observer)
 
     def _load_web(self, settings: ExporterSettings) -> WebConfigFile | None:
         return (

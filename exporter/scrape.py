@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from compose_agent.dockerd.inventory import Inventory
-from compose_agent.dockerd.model import Container
-from compose_agent.dockerd.usage import Sample, UsageReader
+from compose_agent.dockerd.inventory import Counts, Link
+from compose_agent.dockerd.model import Container, Engine
+from compose_agent.dockerd.usage import Readings, Sample
 from exporter.collectors import registered
 from exporter.exposition import (
     Prepared,
@@ -22,36 +22,31 @@ from exporter.exposition import (
 )
 from exporter.families import (
     Collector,
-    Family,
     HostCollector,
     InventoryCollector,
     Scrape,
     UsageCollector,
     Values,
 )
+from exporter.measure import USAGE, Clock, Measures
 from exporter.settings import ExporterSettings
 
 logger = logging.getLogger(__name__)
 
-DURATION = Family(
-    "docker_exporter_collector_duration_seconds",
-    "gauge",
-    "Time this collector took in this scrape, in seconds.",
-    ("collector",),
-)
-SUCCESS = Family(
-    "docker_exporter_collector_success",
-    "gauge",
-    "Whether this collector gave everything it should in this scrape (0 or 1).",
-    ("collector",),
-)
-SCRAPE_DURATION = Family(
-    "docker_exporter_scrape_duration_seconds",
-    "gauge",
-    "Time this scrape took in the exporter, in seconds, up to this line.",
-)
-# The parts of a scrape that are not a collector's own, by the same measure.
-USAGE = "usage"
+
+class Picture(Protocol):
+    """What is asked of an :class:`~compose_agent.dockerd.inventory.Inventory`: snapshots, without waiting."""
+
+    def containers(self) -> tuple[Container, ...]: ...  # noqa: D102
+    def engine(self) -> Engine: ...  # noqa: D102
+    def link(self) -> Link: ...  # noqa: D102
+    def counts(self) -> Counts: ...  # noqa: D102
+
+
+class Reader(Protocol):
+    """What is asked of a :class:`~compose_agent.dockerd.usage.UsageReader`."""
+
+    def read(self, containers: Iterable[Container], timeout: float) -> Readings: ...  # noqa: D102
 
 
 @dataclass(slots=True)
@@ -74,20 +69,31 @@ class _Active:
 
 
 class Scraper:
-    """Turns the inventory and fresh usage into exposition text. Thread-safe; scrapes take turns."""
+    """Turns the inventory and fresh usage into exposition text. Thread-safe; scrapes take turns.
+
+    ``before`` is the scraper of the last configuration; ``clock`` measures seconds, ``now`` is Unix time.
+    """
 
     def __init__(
         self,
-        inventory: Inventory,
-        reader: UsageReader,
+        inventory: Picture,
+        reader: Reader,
         settings: ExporterSettings,
         before: Scraper | None = None,
+        *,
+        collectors: Sequence[Collector] | None = None,
+        clock: Clock = time.perf_counter,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._inventory = inventory
         self._reader = reader
         self._settings = settings
+        self._clock = clock
+        self._now = now
         self._active = [
-            _Active(each, each.make(settings)) for each in registered() if settings.collectors[each.name]
+            _Active(each, each.make(settings))
+            for each in (registered() if collectors is None else collectors)
+            if settings.collectors.get(each.name, each.default)
         ]
         if before:
             self._resume(before)
@@ -108,34 +114,45 @@ class Scraper:
         return [each.collector.name for each in self._active]
 
     def render(self, *, openmetrics: bool, timeout: float, only: Collection[str] = ()) -> str:
-        """Return the text of every family, without the end mark; ``only`` names collectors to run."""
-        started = time.perf_counter()
+        """Return the text of every family, without the end mark; ``only`` names collectors to run.
+
+        ``timeout`` is how many seconds may pass until usage has been read, a scrape before this one included.
+        """
+        measures = Measures(self._clock)
         active = [each for each in self._active if not only or each.collector.name in only]
         usage = any(isinstance(each.collector, UsageCollector) for each in active)
+        out: list[str] = []
         with self._lock:
-            run = _Run(openmetrics)
-            scrape = self._read(run, timeout if usage else None)
+            scrape = self._read(measures, timeout if usage else None)
             texts = self._prepared(scrape.containers)
             for each in active:
-                with run.measured(each.collector.name) as problems:
-                    run.out.extend(self._collected(each, scrape, texts, problems, openmetrics=openmetrics))
-            self._log_once(run.problems)
-            return run.finish(time.perf_counter() - started)
+                with measures.part(each.collector.name) as problems:
+                    out.extend(self._collected(each, scrape, texts, problems, openmetrics=openmetrics))
+            self._log_once(measures.problems)
+        out.extend(measures.text(openmetrics=openmetrics))
+        return "".join(out)
 
-    def _read(self, run: _Run, timeout: float | None) -> Scrape:
-        link, containers = self._inventory.link(), self._inventory.containers()
-        with run.measured(USAGE) as problems:
-            readings = self._reader.read(containers if timeout is not None else (), timeout or 0.0)
-            problems.extend(readings.errors)
-        now = time.time()
+    def _read(self, measures: Measures, timeout: float | None) -> Scrape:
+        link, containers, counts = (
+            self._inventory.link(),
+            self._inventory.containers(),
+            self._inventory.counts(),
+        )
+        readings = Readings({}, {})
+        if timeout is not None:
+            with measures.part(USAGE) as problems:
+                readings = self._reader.read(containers, timeout - measures.passed())
+                problems.extend(readings.errors)
+        now = self._now()
+        fresh = counts.reconnects > 0 and now - link.since <= self._settings.stale_after
         return Scrape(
             containers=containers,
             samples=readings.samples,
             sources=readings.sources,
             engine=self._inventory.engine(),
             link=link,
-            counts=self._inventory.counts(),
-            known=link.up or now - link.since <= self._settings.stale_after,
+            counts=counts,
+            known=link.up or fresh,
             now=now,
         )
 
@@ -239,46 +256,3 @@ def _inventory_row(
 
 def _problem(collector: Collector, container: Container, error: Exception) -> str:
     return f"{collector.name}, {container.name}: {type(error).__name__} {error}"
-
-
-class _Measured:
-    """Times one part of a scrape; an exception costs that part alone."""
-
-    def __init__(self, run: _Run, name: str) -> None:
-        self._run = run
-        self._name = name
-        self._problems: list[str] = []
-        self._started = time.perf_counter()
-
-    def __enter__(self) -> list[str]:
-        return self._problems
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
-        if isinstance(error, Exception):
-            self._problems.append(f"{self._name}: {type(error).__name__} {error}")
-        self._run.durations[self._name] = time.perf_counter() - self._started
-        self._run.successes[self._name] = int(not self._problems)
-        self._run.problems.extend(self._problems)
-        return isinstance(error, Exception) and self._name != USAGE
-
-
-class _Run:
-    """The output of one scrape and what is measured of it."""
-
-    def __init__(self, openmetrics: bool) -> None:
-        self.openmetrics = openmetrics
-        self.out: list[str] = []
-        self.durations: dict[str, float] = {}
-        self.successes: dict[str, int] = {}
-        self.problems: list[str] = []
-
-    def measured(self, name: str) -> _Measured:
-        """Return a context that times the part ``name``."""
-        return _Measured(self, name)
-
-    def finish(self, seconds: float) -> str:
-        """Return the whole text, ending with what was measured."""
-        families = (DURATION, SUCCESS, SCRAPE_DURATION)
-        row = render(families, (self.durations, self.successes, seconds))
-        self.out.extend(layout(families, [row], openmetrics=self.openmetrics))
-        return "".join(self.out)

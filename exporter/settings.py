@@ -33,14 +33,16 @@ class ExporterSettings:
         "web.config.file",
         kinds.path,
         None,
-        "Web configuration file of the exporter-toolkit: TLS, client certificates, users, headers.",
+        "Web configuration file of the exporter-toolkit: TLS, client certificates, users, headers. What it "
+        "says is read again whenever it changes.",
+        restart=True,
     )
     telemetry_path: str = option(
         "web.telemetry-path", kinds.url_path, "/metrics", "The path under which metrics are served."
     )
     scrape_timeout: float = option(
         "scrape-timeout",
-        kinds.duration,
+        kinds.positive_duration,
         "9s",
         "The longest a scrape waits for the Engine's stats API, where files cannot be read; Prometheus' own "
         "timeout, less half a second, counts if it is shorter.",

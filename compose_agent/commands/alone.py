@@ -6,30 +6,35 @@ from typing import Any
 
 import click
 
-from compose_agent.commands.roles import SCHEMA, config_source, flags_of
-from compose_agent.commands.signals import reload_on_hangup, stop_on_signals
-from compose_agent.config.flags import flag_layer
+from compose_agent.commands.roles import SCHEMA, config_source, flags_of, load_checked
+from compose_agent.commands.signals import Signals
+from compose_agent.config.flags import flag_layer, long_forms
 from compose_agent.config.watch import FileWatch
 from compose_agent.role import RoleSpec
 from compose_agent.runner import Runner, configure_logs
 
 
 def role_command(spec: RoleSpec, name: str, help: str) -> click.Command:
-    """Return the subcommand that runs ``spec`` alone; its options go without the role's prefix."""
+    """Return the subcommand that runs ``spec`` alone; its options may go without the role's prefix."""
 
     def callback(**parameters: Any) -> None:
+        signals = Signals()
         source = config_source(flag_layer(SCHEMA, parameters, spec.name))
-        config = source.load()
+        watch = FileWatch(source.file, signals.reload.set)  # before loading, so that no change is missed
+        config = load_checked(source, [spec])
         configure_logs(config)
-        stop = stop_on_signals()
-        runner = Runner(spec, SCHEMA, config, source.load)
+        runner = Runner(spec, SCHEMA, config, lambda: load_checked(source, [spec]))
         runner.start()
-        watch = FileWatch(source.file, reload_on_hangup(runner.reload)) if source.file else None
-        if watch:
-            watch.start()
-        stop.wait()
-        if watch:
-            watch.stop()
+        signals.on_reload(runner.reload)
+        watch.start()
+        signals.stop.wait()
+        watch.stop()
         runner.stop()
 
-    return click.Command(name, callback=callback, help=help, params=list(flags_of(spec)))
+    return click.Command(
+        name,
+        callback=callback,
+        help=help,
+        params=list(flags_of(spec)),
+        context_settings=long_forms(spec.name),
+    )

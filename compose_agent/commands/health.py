@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from compose_agent import supervisor
 from compose_agent.commands.roles import GENERAL, ROLES, SCHEMA, config_source
 from compose_agent.config.flags import flag_layer, flags
 from compose_agent.config.general import GeneralSettings
@@ -21,7 +22,8 @@ _TIMEOUT_SECONDS = 3.0
 def _callback(**parameters: Any) -> None:
     config = config_source(flag_layer(SCHEMA, parameters)).load()
     run_dir = config.of(GeneralSettings).run_dir()
-    asked = (_ask(LocalClient(run_dir, role.name, _TIMEOUT_SECONDS), role.name) for role in ROLES)
+    names = [supervisor.NAME, *(role.name for role in ROLES)]
+    asked = (_ask(LocalClient(run_dir, name, _TIMEOUT_SECONDS), name) for name in names)
     found = [answer for answer in asked if answer]
     for _, text in found:
         click.echo(text)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 
 import click
 
 from compose_agent.commands.roles import ROLES, SCHEMA, role_named
-from compose_agent.commands.signals import stop_on_signals
+from compose_agent.commands.signals import Signals
 from compose_agent.config.wire import decode_revision
 from compose_agent.runner import Runner, configure_logs
 
@@ -20,13 +21,16 @@ _READ_BYTES = 65536
 @click.argument("name", type=click.Choice([role.name for role in ROLES]))
 def command(name: str) -> None:
     """Run one role under a supervisor; it stops when standard input closes: the supervisor is gone."""
-    stop = stop_on_signals()
+    signals = Signals()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is its supervisor's to reload
     revision, config = decode_revision(_line_of_input(), SCHEMA)
     configure_logs(config)
     runner = Runner(role_named(name), SCHEMA, config, revision=revision)
     runner.start()
-    threading.Thread(target=_stop_at_end_of_input, args=(stop,), name="supervisor-watch", daemon=True).start()
-    stop.wait()
+    threading.Thread(
+        target=_stop_at_end_of_input, args=(signals.stop,), name="supervisor-watch", daemon=True
+    ).start()
+    signals.stop.wait()
     runner.stop()
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from compose_agent.config import Config, ConfigSource, Layer, Schema, Section, kinds, option, resolve
+from compose_agent.config import Config, ConfigSource, Given, Layer, Schema, Section, kinds, option
 from compose_agent.config.flags import flags
 from compose_agent.config.general import GeneralSettings
 from compose_agent.config.layers import environment_layer
@@ -27,10 +27,10 @@ def _exporter(config: Config, state: ConfigState) -> Role:
 
 
 def _check_exporter(config: Config) -> None:
-    from compose_agent.web.webconfig import read  # noqa: PLC0415 - loads the TLS parts
+    from compose_agent.web.webfile import WebConfigFile  # noqa: PLC0415 - loads the TLS parts
 
     if path := config.of(ExporterSettings).web_config_file:
-        read(path)
+        WebConfigFile(path)  # opens the certificates too
 
 
 EXPORTER = RoleSpec("exporter", ExporterSettings, "Exporter", _exporter, _check_exporter)
@@ -76,9 +76,26 @@ def flags_of(role: RoleSpec) -> Iterator[click.Option]:
 
 def config_source(given: Layer) -> ConfigSource:
     """Return where this process takes its configuration from; ``given`` is the command line's layer."""
-    environment = environment_layer(SCHEMA, os.environ)
-    named = resolve(SCHEMA, [environment, given]).of(GeneralSettings).config_file
-    if named and not named.exists():
-        where = (given.get("config.file") or environment["config.file"]).where
-        raise ConfigError(Problem(where, f"there is no file {named}"))
-    return ConfigSource(SCHEMA, os.environ, given, named or DEFAULT_FILE, optional=named is None)
+    environment, _ = environment_layer(SCHEMA, os.environ)
+    named = given.get("config.file") or environment.get("config.file")
+    if named is None:
+        return ConfigSource(SCHEMA, os.environ, given, DEFAULT_FILE, optional=True)
+    return ConfigSource(SCHEMA, os.environ, given, _file_of(named))
+
+
+def _file_of(named: Given) -> Path:
+    try:
+        path = kinds.path.read(named.value)
+    except ValueError as error:
+        raise ConfigError(Problem(named.where, str(error))) from error
+    if not path.exists():
+        raise ConfigError(Problem(named.where, f"there is no file {path}"))
+    return path
+
+
+def load_checked(source: ConfigSource, roles: Iterable[RoleSpec]) -> Config:
+    """Return the configuration, with what only ``roles`` can judge judged; raises ConfigError."""
+    config = source.load()
+    for role in roles:
+        role.check(config)
+    return config

@@ -7,40 +7,47 @@ from typing import Any
 
 import click
 
-from compose_agent.commands.roles import SCHEMA, RunSettings, config_source, enabled_roles
-from compose_agent.commands.signals import reload_on_hangup, stop_on_signals
+from compose_agent.commands.roles import SCHEMA, RunSettings, config_source, enabled_roles, load_checked
+from compose_agent.commands.signals import Signals
 from compose_agent.config import Config
 from compose_agent.config.flags import flag_layer, flags
 from compose_agent.config.watch import FileWatch
 from compose_agent.errors import ConfigError, Problem
+from compose_agent.role import RoleSpec
 from compose_agent.runner import configure_logs
-from compose_agent.supervisor import ProcessUnit, RoleFailed, Supervisor, ThreadUnit, Unit
+from compose_agent.supervisor import Supervisor
+from compose_agent.units import ProcessUnit, RoleFailed, ThreadUnit, Unit
 from compose_agent.web.health import Readiness
 
 
 def _callback(**parameters: Any) -> None:
+    signals = Signals()
     source = config_source(flag_layer(SCHEMA, parameters))
+    watch = FileWatch(source.file, signals.reload.set)  # before loading, so that no change is missed
     config = source.load()
+    roles = _roles(config)
     configure_logs(config)
-    stop = stop_on_signals()
-    supervisor = Supervisor(_units(config), config, source.load)
-    attempt = reload_on_hangup(supervisor.reload)
-    watch = FileWatch(source.file, attempt) if source.file else None
-    if watch:
-        watch.start()
+    supervisor = Supervisor(_units(roles, config), SCHEMA, config, lambda: load_checked(source, roles))
+    signals.on_reload(supervisor.reload)
+    watch.start()
     try:
-        supervisor.run(stop, _announce)
+        supervisor.run(signals.stop, _announce)
     except RoleFailed as failure:
         sys.exit(failure.code)  # the role has said in a sentence what to mend
     finally:
-        if watch:
-            watch.stop()
+        watch.stop()
 
 
-def _units(config: Config) -> list[Unit]:
+def _roles(config: Config) -> list[RoleSpec]:
     roles = enabled_roles(config)
     if not roles:
         raise ConfigError(Problem("compose-agent run", "every role is switched off"))
+    for role in roles:
+        role.check(config)
+    return roles
+
+
+def _units(roles: list[RoleSpec], config: Config) -> list[Unit]:
     if config.of(RunSettings).one_process:
         return [ThreadUnit(role, SCHEMA, 1, config) for role in roles]
     return [ProcessUnit(role, 1, config) for role in roles]

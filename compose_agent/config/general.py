@@ -29,8 +29,9 @@ class GeneralSettings:
         "config.file",
         kinds.path,
         None,
-        "The configuration file; its folder is watched. Unset: /etc/compose-agent/compose-agent.yml, if any.",
+        "The configuration file, which is watched. Unset: /etc/compose-agent/compose-agent.yml, if any.",
         restart=True,
+        in_file=False,
     )
     state: Path | None = option(
         "state-dir",

@@ -1,7 +1,6 @@
 """The kinds of values that options take, each parsed from one text form.
 
-Environment, command line and file all arrive here as text (a YAML number or boolean in its canonical
-form), so a value means the same wherever it stands.
+Environment, command line and file all arrive here as text, so a value means the same wherever it stands.
 """
 
 from __future__ import annotations
@@ -12,46 +11,55 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from compose_agent.config.nearest import did_you_mean, nearest
 from compose_agent.errors import ConfigError
 from compose_agent.web.address import Address
 
 T = TypeVar("T")
 
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])", re.ASCII)
+# Ten years: beyond any use, and far below what the clocks of the operating system take.
+LONGEST_DURATION_SECONDS = 3650 * 86400.0
+# What needs no escaping in a URL, and means nothing to the router.
+_URL_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+", re.ASCII)
+_BOOLEANS = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T]):
     """How one kind of value is read.
 
-    ``expected`` completes the sentence "expected …"; ``parse`` takes text and raises ValueError;
-    ``yaml_types`` are the types beside ``str`` that a file may use for it.
+    ``expected`` completes the sentence "expected …"; ``parse`` takes text and raises ValueError, or
+    :class:`Detail` when it can say more than what was expected.
     """
 
     name: str
     expected: str
     parse: Callable[[str], T]
-    yaml_types: tuple[type, ...] = ()
 
     def read(self, value: object) -> T:
-        """Return what ``value`` (text or a YAML scalar) stands for; ValueError says what was expected."""
-        if not isinstance(value, str) and type(value) not in self.yaml_types:
-            raise ValueError(f"expected {self.expected}, not {_described(value)}")
-        text = str(value).lower() if isinstance(value, bool) else str(value)
+        """Return what ``value`` stands for; ValueError says what was expected, also for what is no text."""
+        if not isinstance(value, str):
+            raise ValueError(f"expected {self.expected}, not {_described(value)}")  # noqa: TRY004 - one error for all
+        text = value.strip()
         try:
-            return self.parse(text.strip())
+            return self.parse(text)
+        except Detail:
+            raise
         except (ValueError, KeyError) as error:
-            detail = f" ({error})" if isinstance(error, Detail) else ""
-            raise ValueError(f"expected {self.expected}, not '{text}'{detail}") from error
+            raise ValueError(f"expected {self.expected}, not '{text}'") from error
 
 
 class Detail(ValueError):
-    """A parser's own reason, shown behind what was expected."""
+    """A parser's own sentence, in place of the one made from what was expected."""
 
 
 def _described(value: object) -> str:
-    names = {dict: "a mapping", list: "a list", bool: "a boolean", type(None): "nothing"}
+    names = {dict: "a mapping", list: "a list", type(None): "nothing"}
     return names.get(type(value), f"the {type(value).__name__} {value!r}")
 
 
@@ -62,12 +70,29 @@ def parse_duration(text: str) -> float:
     parts = _DURATION_PART.findall(text)
     if not parts or "".join(map("".join, parts)) != text:
         raise ValueError(text)
-    return float(sum(float(number) * _DURATION_UNITS[unit] for number, unit in parts))
+    seconds = float(sum(float(number) * _DURATION_UNITS[unit] for number, unit in parts))
+    if seconds > LONGEST_DURATION_SECONDS:
+        raise Detail(f"expected at most ten years, not '{text}'")
+    return seconds
+
+
+def _positive_duration(text: str) -> float:
+    seconds = parse_duration(text)
+    if not seconds:
+        raise ValueError(text)
+    return seconds
 
 
 def choice(*words: str) -> Kind[str]:
     """Return a kind that takes exactly one of ``words``."""
-    return Kind("choice", "one of " + ", ".join(words), {word: word for word in words}.__getitem__)
+    expected = "one of " + ", ".join(words)
+
+    def parse(text: str) -> str:
+        if text not in words:
+            raise Detail(f"expected {expected}, not '{text}'{did_you_mean(nearest(text.lower(), words))}")
+        return text
+
+    return Kind("choice", expected, parse)
 
 
 def _non_empty(text: str) -> str:
@@ -76,40 +101,36 @@ def _non_empty(text: str) -> str:
     return text
 
 
-def _port_free_url_path(text: str) -> str:
-    if not text.startswith("/") or any(c.isspace() for c in text):
+def _url_path(text: str) -> str:
+    if not _URL_PATH.fullmatch(text) or text.startswith("/-/"):  # that prefix is health's and reload's
         raise ValueError(text)
     return text
 
 
 def _boolean(text: str) -> bool:
-    return {
-        "true": True,
-        "yes": True,
-        "on": True,
-        "1": True,
-        "false": False,
-        "no": False,
-        "off": False,
-        "0": False,
-    }[text.lower()]
+    return _BOOLEANS[text.lower()]
 
 
 def _address(text: str) -> Address:
     try:
         return Address.parse(text)
     except ConfigError as error:
-        raise ValueError(text) from error
+        raise Detail(error.problems[0].what) from error
 
 
 def _absolute(text: str) -> Path:
-    path = Path(_non_empty(text)).expanduser()
-    return path if path.is_absolute() else Path.cwd() / path
+    if not text or "\0" in text:
+        raise ValueError(text)
+    try:
+        return Path.cwd() / Path(text).expanduser()
+    except RuntimeError as error:
+        raise Detail(f"expected a path, not '{text}': there is no such home directory") from error
 
 
-boolean = Kind("boolean", "true or false", _boolean, (bool,))
+boolean = Kind("boolean", "true or false", _boolean)
 duration = Kind("duration", "a duration such as 30s, 5m or 1h30m", parse_duration)
-string = Kind("string", "a text", _non_empty, (int, float))
+positive_duration = Kind("duration", "a duration above 0 such as 30s, 5m or 1h30m", _positive_duration)
+string = Kind("string", "a text", _non_empty)
 path = Kind("path", "a path", _absolute)
-url_path = Kind("URL path", "a URL path such as /metrics", _port_free_url_path)
+url_path = Kind("URL path", "a URL path such as /metrics", _url_path)
 address = Kind("address", "host:port, :port or [IPv6]:port", _address)

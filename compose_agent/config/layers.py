@@ -5,36 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from compose_agent.config.nearest import did_you_mean
 from compose_agent.config.resolve import Given, Layer
-from compose_agent.config.schema import ENVIRONMENT_PREFIX, Schema, did_you_mean, nearest
+from compose_agent.config.schema import ENVIRONMENT_PREFIX, Schema
 from compose_agent.config.yamlfile import Node, load
 from compose_agent.errors import ConfigError, Problem
 
 
-def file_layer(schema: Schema, path: Path) -> Layer:
-    """Return what the file gives; keys may be nested or dotted. Raises ConfigError."""
-    problems: list[Problem] = []
-    layer: dict[str, Given] = {}
+def file_layer(schema: Schema, path: Path) -> tuple[Layer, list[Problem]]:
+    """Return what the file gives, and what is wrong with its keys, which may be nested or dotted.
+
+    Raises ConfigError when the file as a whole cannot be taken.
+    """
     root = load(path)
     if not isinstance(root.value, dict):
         raise ConfigError(Problem(f"{path}:{root.line}", "expected a mapping of options"))
+    problems: list[Problem] = []
+    layer: dict[str, Given] = {}
     for key, node in _leaves(schema, "", root):
-        where = f"{path}:{node.line}"
-        if key not in schema.options:
-            problems.append(Problem(where, _unknown(schema, key)))
-        elif key in layer:
-            problems.append(Problem(where, f"'{key}' stands here a second time"))
+        given = Given(_plain(node), f"{path}:{node.line}")
+        if what := _wrong_key(schema, key, layer):
+            problems.append(Problem(given.where, what))
         elif node.value is not None:  # "key:" with nothing behind it leaves the default
-            layer[key] = Given(_plain(node), where)
-    if problems:
-        raise ConfigError(problems)
-    return layer
+            layer[key] = given
+    return layer, problems
 
 
-def _unknown(schema: Schema, key: str) -> str:
+def _wrong_key(schema: Schema, key: str, layer: Layer) -> str | None:
+    if key in layer:
+        return f"'{key}' stands here a second time, first at {layer[key].where}"
     if schema.has_prefix(key):
         return f"'{key}' is a group: expected a mapping of options"
-    return f"unknown option '{key}'{did_you_mean(schema.nearest_key(key))}"
+    if key not in schema.options:
+        return f"unknown option '{key}'{did_you_mean(schema.nearest_key(key))}"
+    if not schema.options[key].option.in_file:
+        return f"'{key}' cannot stand in the file: expected it on the command line or in the environment"
+    return None
 
 
 def _leaves(schema: Schema, prefix: str, node: Node) -> Iterator[tuple[str, Node]]:
@@ -51,25 +57,22 @@ def _leaves(schema: Schema, prefix: str, node: Node) -> Iterator[tuple[str, Node
 
 
 def _plain(node: Node) -> object:
+    """Return the text as it is written, a list of texts, or an empty stand-in for what no option takes."""
     if isinstance(node.value, list):
-        return [_plain(child) for child in node.value]
-    if isinstance(node.value, dict):
-        return {key: _plain(child) for key, child in node.value.items()}
-    return node.value
+        return [[] if isinstance(child.value, list) else _plain(child) for child in node.value]
+    return {} if isinstance(node.value, dict) else node.text
 
 
-def environment_layer(schema: Schema, environ: Mapping[str, str]) -> Layer:
-    """Return what variables named COMPOSE_AGENT_… give; empty ones count as unset. Raises ConfigError."""
+def environment_layer(schema: Schema, environ: Mapping[str, str]) -> tuple[Layer, list[Problem]]:
+    """Return what variables named COMPOSE_AGENT_… give, and the unknown ones; empty ones count as unset."""
     problems: list[Problem] = []
     layer: dict[str, Given] = {}
     for name, value in environ.items():
         if not name.startswith(ENVIRONMENT_PREFIX) or not value.strip():
             continue
         if key := schema.by_environment.get(name):
-            layer[key] = Given(value, f"environment {name}")
+            layer[key] = Given(value, f"environment {name}", named=True)
         else:
-            suggestion = did_you_mean(nearest(name, schema.by_environment))
+            suggestion = did_you_mean(schema.nearest_variable(name))
             problems.append(Problem(f"environment {name}", f"unknown variable{suggestion}"))
-    if problems:
-        raise ConfigError(problems)
-    return layer
+    return layer, problems

@@ -26,7 +26,8 @@ class Option:
     default: str | None
     help: str
     multiple: bool = False
-    restart: bool = False  # takes effect only when the process starts anew
+    restart: bool = False  # takes effect only when the program starts anew
+    in_file: bool = True  # may stand in the configuration file
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,10 @@ def option(
     *,
     multiple: bool = False,
     restart: bool = False,
+    in_file: bool = True,
 ) -> Any:
     """Declare a field as an option; see :class:`Option` for the meaning of each argument."""
-    declared = Option(key, kind, default, help, multiple, restart)
+    declared = Option(key, kind, default, help, multiple, restart, in_file)
     return dataclasses.field(metadata={_METADATA: declared})
 
 

@@ -16,10 +16,14 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A value as somebody gave it (text, YAML scalar, or a list of these) and where."""
+    """A value as somebody gave it (text or a list of texts) and where.
+
+    ``named`` when the place itself says which option it is, as a flag does and a line of a file does not.
+    """
 
     value: object
     where: str
+    named: bool = False
 
 
 Layer = Mapping[str, Given]
@@ -38,6 +42,14 @@ class Config:
     def of(self, settings: type[S]) -> S:
         """Return the settings declared by the dataclass ``settings``."""
         return cast("S", self.settings[settings])
+
+    def successor(self, revision: int, after: Config) -> int:
+        """Return the revision of ``after``, where this configuration is ``revision``.
+
+        It is the next one, or the same if both say the same: a revision counts configurations, however often
+        each is read.
+        """
+        return revision if after.settings == self.settings else revision + 1
 
 
 def resolve(schema: Schema, layers: Iterable[Layer]) -> Config:
@@ -73,7 +85,7 @@ def _value(bound: Bound, given: Given | None, key: str, problems: list[Problem])
     try:
         return read_value(bound.option, given.value)
     except ValueError as error:
-        problems.append(Problem(given.where, f"{key}: {error}"))
+        problems.append(Problem(given.where, str(error) if given.named else f"{key}: {error}"))
         return None
 
 
@@ -88,7 +100,12 @@ def read_value(option: Option, value: object) -> object:
     """Return the typed value of what was given; ValueError says what was expected."""
     if not option.multiple:
         return option.kind.read(value)
-    if isinstance(value, str):
-        value = [part for part in value.split(",") if part.strip()]
-    items = value if isinstance(value, list | tuple) else [value]
-    return tuple(option.kind.read(item) for item in items)
+    items = [part for item in (value if isinstance(value, list) else [value]) for part in _parts(item)]
+    if not items and option.default is not None:
+        raise ValueError(f"expected at least one: {option.kind.expected}")
+    return tuple(dict.fromkeys(option.kind.read(item) for item in items))
+
+
+def _parts(item: object) -> list[object]:
+    """Return the values that commas separate in a text."""
+    return [part for part in item.split(",") if part.strip()] if isinstance(item, str) else [item]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from compose_agent.config.nearest import nearest
 from compose_agent.config.options import Bound, bound_options
 
 ENVIRONMENT_PREFIX = "COMPOSE_AGENT_"
-# Nearer than difflib's default: a suggestion that is off is worse than none.
-_SIMILARITY = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +48,28 @@ class Schema:
 
     def has_prefix(self, prefix: str) -> bool:
         """Tell whether some option stands below ``prefix``."""
-        return any(key.startswith(prefix + ".") for key in self.options)
+        return prefix in self._groups
 
     def nearest_key(self, key: str) -> str | None:
         """Return the option, or the group of options, whose name is most like ``key``."""
-        groups = {full.rpartition(".")[0] for full in self.options} - {""}
-        return nearest(key, [*self.options, *groups])
+        names = [*self.options, *self._groups]
+        whole = next((name for name in names if name.endswith(f".{key}")), None)
+        return whole or nearest(key, names)
+
+    def nearest_variable(self, name: str) -> str | None:
+        """Return the environment variable whose name is most like ``name``."""
+        # The prefix, which all share, would make everything look alike.
+        ends = [known.removeprefix(ENVIRONMENT_PREFIX) for known in self.by_environment]
+        found = nearest(name.removeprefix(ENVIRONMENT_PREFIX), ends)
+        return ENVIRONMENT_PREFIX + found if found else None
+
+    @cached_property
+    def _groups(self) -> list[str]:
+        parts = [key.split(".") for key in self.options]
+        groups = (".".join(part[:depth]) for part in parts for depth in range(1, len(part)))
+        return list(dict.fromkeys(groups))
 
 
 def environment_name(key: str) -> str:
     """Return the environment variable of a full key: ``COMPOSE_AGENT_EXPORTER_WEB_LISTEN_ADDRESS``."""
     return ENVIRONMENT_PREFIX + key.upper().replace(".", "_").replace("-", "_")
-
-
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """Return the one of ``names`` that is most like ``name``, if any is."""
-    found = difflib.get_close_matches(name, list(names), n=1, cutoff=_SIMILARITY)
-    return found[0] if found else None
-
-
-def did_you_mean(name: str | None) -> str:
-    """Return the suggestion to put behind a refusal, or nothing."""
-    return f", did you mean '{name}'?" if name else ""

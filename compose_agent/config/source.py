@@ -9,25 +9,36 @@ from pathlib import Path
 from compose_agent.config.layers import environment_layer, file_layer
 from compose_agent.config.resolve import Config, Layer, resolve
 from compose_agent.config.schema import Schema
+from compose_agent.errors import ConfigError, Problem
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigSource:
-    """The file (if any), the environment and the command line's options.
+    """The file, the environment and the command line's options.
 
-    ``file`` that is ``optional`` may be absent: it is the default place, not one that a user named.
+    A ``file`` that is ``optional`` may be absent: it is the default place, not one that a user named.
     """
 
     schema: Schema
     environ: Mapping[str, str]
     flags: Layer
-    file: Path | None = None
+    file: Path
     optional: bool = False
 
     def load(self) -> Config:
-        """Read every layer anew and return the configuration; raises ConfigError."""
-        layers: list[Layer] = []
-        if self.file and not (self.optional and not self.file.exists()):
-            layers.append(file_layer(self.schema, self.file))
-        layers += [environment_layer(self.schema, self.environ), self.flags]
-        return resolve(self.schema, layers)
+        """Read every layer anew and return the configuration; ConfigError lists all that is wrong."""
+        from_file, problems = self._from_file()
+        from_environment, unknown = environment_layer(self.schema, self.environ)
+        problems += unknown
+        try:
+            config = resolve(self.schema, [from_file, from_environment, self.flags])
+        except ConfigError as error:
+            raise ConfigError(problems + error.problems) from error
+        if problems:
+            raise ConfigError(problems)
+        return config
+
+    def _from_file(self) -> tuple[Layer, list[Problem]]:
+        if self.optional and not self.file.exists():
+            return {}, []
+        return file_layer(self.schema, self.file)

@@ -7,20 +7,21 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from watchfiles import watch
+from compose_agent.config.yamlfile import MAX_FILE_BYTES
 
 logger = logging.getLogger(__name__)
 
-# Editors write in several steps; what settles within this time is one change.
-_DEBOUNCE_MS = 200
-# How soon the thread notices that it shall stop.
-_STOP_CHECK_MS = 1000
+# How often the file is read, which costs some microseconds. A change is taken when two readings agree:
+# editors write in several steps.
+LOOK_SECONDS = 0.25
 
 
 class FileWatch:
-    """Calls ``changed`` in a thread of its own when the content of ``path`` is another.
+    """Calls ``changed`` in a thread of its own when the content of ``path`` is another than at construction.
 
-    The folder is watched, not the file: editors and volume mounts put another file in its place.
+    The content itself is compared: that sees a file that is put in place by a rename or by a symbolic link
+    swapped anywhere on the way to it, a folder that comes later, and mounts that send no notification.
+    A file that went away is no change; one that can no longer be read is.
     """
 
     def __init__(self, path: Path, changed: Callable[[], None]) -> None:
@@ -28,38 +29,32 @@ class FileWatch:
         self._changed = changed
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="config-watch", daemon=True)
-        self._content = self._read()
+        self._taken = self._read()
 
     def start(self) -> None:
-        """Begin to watch; a folder that is not there is not watched, and the log says so."""
-        if self._path.parent.is_dir():
-            self._thread.start()
-        else:
-            logger.info(
-                "configuration is not watched: no such folder", extra={"folder": str(self._path.parent)}
-            )
+        """Begin to look, until ``stop``."""
+        self._thread.start()
 
     def stop(self) -> None:
         """End the thread."""
         self._stop.set()
 
     def _run(self) -> None:
-        changes = watch(
-            self._path.parent,
-            debounce=_DEBOUNCE_MS,
-            rust_timeout=_STOP_CHECK_MS,
-            stop_event=self._stop,
-            recursive=False,
-            raise_interrupt=False,
-        )
-        for _ in changes:
-            content = self._read()
-            if content is not None and content != self._content:
-                self._content = content
+        before = self._taken
+        while not self._stop.wait(LOOK_SECONDS):
+            now = self._read()
+            if now is not None and now != self._taken and now == before:
+                self._taken = now
+                logger.info("configuration file changed", extra={"file": str(self._path)})
                 self._changed()
+            before = now
 
-    def _read(self) -> bytes | None:
+    def _read(self) -> bytes | str | None:
+        """Return the content, why it cannot be read, or None when there is no file."""
         try:
-            return self._path.read_bytes()
-        except OSError:
-            return None  # between two versions, or removed: the running configuration stays
+            with self._path.open("rb") as file:
+                return file.read(MAX_FILE_BYTES + 1)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            return error.strerror

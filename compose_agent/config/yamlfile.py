@@ -11,15 +11,19 @@ from compose_agent.errors import ConfigError, Problem
 
 # Configuration is written by hand; anything larger is a mistake (a log file, a device).
 MAX_FILE_BYTES = 1 << 20
+# Aliases of aliases can make billions of values out of a few lines.
+MAX_VALUES = 100_000
 Scalar = str | int | float | bool | None
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value with the line (from 1) on which it stands."""
+    """A value, the line (from 1) on which it stands, and for a scalar that is not null its ``text``."""
 
     value: Scalar | dict[str, Node] | list[Node]
     line: int
+    text: str | None = None
 
 
 def load(path: Path) -> Node:
@@ -37,61 +41,102 @@ def load(path: Path) -> Node:
     try:
         return parse(data.decode(), str(path))
     except UnicodeDecodeError as error:
-        raise ConfigError(Problem(str(path), f"is not UTF-8 text (byte {error.start})")) from error
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(Problem(f"{path}:{line}", f"is not UTF-8 text (byte {error.start})")) from error
 
 
 def parse(text: str, name: str) -> Node:
-    """Return the document in ``text``; ``name`` stands in errors."""
-    loader = yaml.SafeLoader(text)
+    """Return the document in ``text``; ``name`` stands in errors, all of which are ConfigError."""
+    loader: yaml.SafeLoader | None = None
     try:
+        loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
-        return Node({}, 1) if root is None else _converted(root, loader, name, frozenset())
+        whole = _Conversion(loader, name).node(root, frozenset()) if root else Node(None, 1)
+        return Node({}, whole.line) if whole.value is None else whole
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        raise ConfigError(Problem(f"{name}:{line}", f"is not valid YAML: {error.problem}")) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(Problem(name, f"is not valid YAML: {' '.join(str(error).split())}")) from error
+        raise ConfigError(Problem(f"{name}:{line}", f"is not valid YAML: {_sentence(error)}")) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        what = f"the character {ord(text[error.position]):#04x} cannot stand in it"
+        raise ConfigError(Problem(f"{name}:{line}", f"is not valid YAML: {what}")) from error
+    except RecursionError as error:
+        raise ConfigError(Problem(name, "is nested too deeply")) from error
     finally:
-        loader.dispose()
+        if loader:
+            loader.dispose()
 
 
-def _converted(node: yaml.Node, loader: yaml.SafeLoader, name: str, above: frozenset[int]) -> Node:
-    line = node.start_mark.line + 1
-    if id(node) in above:
-        raise ConfigError(Problem(f"{name}:{line}", "is an alias of what contains it"))
-    above |= {id(node)}
-    if isinstance(node, yaml.MappingNode):
-        return Node(_mapping(node, loader, name, above), line)
-    if isinstance(node, yaml.SequenceNode):
-        return Node([_converted(child, loader, name, above) for child in node.value], line)
-    try:
-        return Node(_scalar(loader.construct_object(node)), line)
-    except ValueError as error:  # a timestamp such as 2026-99-99
-        raise ConfigError(Problem(f"{name}:{line}", f"is not valid YAML: {error}")) from error
+def _sentence(error: yaml.MarkedYAMLError) -> str:
+    """Return what PyYAML says: its problem, which is sometimes only the second half of a sentence."""
+    problem = error.problem or "it cannot be read"
+    return f"{error.context}, {problem}" if error.context and problem.startswith("but ") else problem
 
 
-def _scalar(value: object) -> Scalar:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+class _Conversion:
+    """Turns PyYAML's nodes into ours, up to a number of values."""
 
+    def __init__(self, loader: yaml.SafeLoader, name: str) -> None:
+        self._loader = loader
+        self._name = name
+        self._left = MAX_VALUES
 
-def _mapping(
-    node: yaml.MappingNode, loader: yaml.SafeLoader, name: str, above: frozenset[int]
-) -> dict[str, Node]:
-    _refuse_duplicates(node, name)
-    loader.flatten_mapping(node)  # "<<" puts what it merges in front, so that the explicit keys win
-    return {
-        str(key.value): Node(_converted(value, loader, name, above).value, key.start_mark.line + 1)
-        for key, value in node.value
-    }
+    def node(self, node: yaml.Node, above: frozenset[int]) -> Node:
+        """Return the node and what is below; ``above`` are the ids of what contains it."""
+        line = node.start_mark.line + 1
+        self._left -= 1
+        if self._left < 0:
+            raise self._wrong(line, f"holds more than {MAX_VALUES} values with its aliases written out")
+        if id(node) in above:
+            raise self._wrong(line, "is an alias of what contains it")
+        above |= {id(node)}
+        if isinstance(node, yaml.MappingNode):
+            return Node(self._mapping(node, above), line)
+        if isinstance(node, yaml.SequenceNode):
+            return Node([self.node(child, above) for child in node.value], line)
+        return self._scalar(node, line)
 
+    def _scalar(self, node: yaml.Node, line: int) -> Node:
+        try:
+            value = self._loader.construct_object(node)
+        except ValueError as error:  # a timestamp such as 2026-99-99
+            raise self._wrong(line, f"is not valid YAML: {error}") from error
+        if value is None:
+            return Node(None, line)
+        return Node(value if isinstance(value, str | int | float | bool) else str(value), line, node.value)
 
-def _refuse_duplicates(node: yaml.MappingNode, name: str) -> None:
-    seen: set[str] = set()
-    for key, _ in node.value:
-        where = f"{name}:{key.start_mark.line + 1}"
-        if not isinstance(key, yaml.ScalarNode):
-            raise ConfigError(Problem(where, "expected a text as key"))
-        if key.value in seen:
-            raise ConfigError(Problem(where, f"'{key.value}' stands here a second time"))
-        seen.add(key.value)
+    def _mapping(self, node: yaml.MappingNode, above: frozenset[int]) -> dict[str, Node]:
+        self._refuse_duplicates(node)
+        merged: dict[str, Node] = {}
+        own: dict[str, Node] = {}
+        for key, value in node.value:
+            if key.tag == _MERGE:
+                merged = self._merged(value, above)
+            else:
+                found = self.node(value, above)
+                own[key.value] = Node(found.value, key.start_mark.line + 1, found.text)
+        return {**merged, **own}
+
+    def _merged(self, node: yaml.Node, above: frozenset[int]) -> dict[str, Node]:
+        """Return what stands behind ``<<``: a mapping, or a list of them of which the first wins."""
+        merged: dict[str, Node] = {}
+        for each in reversed(node.value if isinstance(node, yaml.SequenceNode) else [node]):
+            found = self.node(each, above)
+            if not isinstance(found.value, dict):
+                raise self._wrong(found.line, "expected a mapping, or a list of mappings, behind '<<'")
+            merged.update(found.value)
+        return merged
+
+    def _refuse_duplicates(self, node: yaml.MappingNode) -> None:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise self._wrong(line, "expected a text as key")
+            if key.value in seen:
+                raise self._wrong(line, f"'{key.value}' stands here a second time")
+            seen.add(key.value)
+
+    def _wrong(self, line: int, what: str) -> ConfigError:
+        return ConfigError(Problem(f"{self._name}:{line}", what))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import http.client
 import os
+import re
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
@@ -37,8 +40,10 @@ MAX_API_VERSION = (1, 51)
 CALL_TIMEOUT_SECONDS = 10.0
 # A ping does no work in the Engine: whoever does not answer it in this time is hanging.
 PING_TIMEOUT_SECONDS = 2.0
-# One connection for each thread that calls: inspectors, heartbeat, event stream, reconcile.
-POOL_SIZE = 8
+# One connection for each thread that calls: inspectors, heartbeat, event stream, reconcile, and two dozen
+# that ask for stats. More would be opened and thrown away at each call.
+POOL_SIZE = 32
+_API_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 
 Observer = Callable[[str, float, str], None]
 J = TypeVar("J")
@@ -71,6 +76,7 @@ class EngineClient:
         self._observe = observe or _unobserved
         self._timeout = timeout
         self._session: docker.APIClient | None = None
+        self._connecting = threading.Lock()
 
     def negotiate(self) -> Ping:
         """Ping the Engine and settle on the newest API version that both speak."""
@@ -81,7 +87,7 @@ class EngineClient:
     def ping(self) -> Ping:
         """Ask for life and API version, in at most :data:`PING_TIMEOUT_SECONDS`."""
         with self._call("ping"), self._get("/_ping", timeout=PING_TIMEOUT_SECONDS) as response:
-            _read(response)
+            self._checked(response).content  # noqa: B018 - read to its end, so that the connection is kept
             version = response.headers.get("Api-Version", "")
             if not version:
                 raise EngineGarbage(f"{self.endpoint.host} is no Docker Engine: no Api-Version in its answer")
@@ -97,7 +103,10 @@ class EngineClient:
 
     def list_containers(self) -> list[dict[str, Any]]:
         """Return every container, stopped ones too, in the list's short form."""
-        return self._json("container_list", "/containers/json", list, {"all": "1"})
+        answer = self._json("container_list", "/containers/json", list, {"all": "1"})
+        if not all(isinstance(each, dict) and isinstance(each.get("Id"), str) for each in answer):
+            raise EngineGarbage("the Engine listed something that is no container")
+        return answer
 
     def inspect(self, container_id: str) -> dict[str, Any]:
         """Return everything about one container; EngineNotFound when it is gone."""
@@ -142,9 +151,10 @@ class EngineClient:
         )
 
     def _connected(self) -> docker.APIClient:
-        if self._session is None:
-            self._session = _session(self.endpoint, self._timeout)
-        return self._session
+        with self._connecting:
+            if self._session is None:
+                self._session = _session(self.endpoint, self._timeout)
+            return self._session
 
     def _checked(self, response: requests.Response) -> requests.Response:
         if response.status_code < 400:
@@ -178,10 +188,10 @@ def _unobserved(call: str, seconds: float, outcome: str) -> None:
 
 def negotiated_version(engine: str) -> str:
     """Return the newest API version that this client and an Engine that speaks up to ``engine`` share."""
-    try:
-        major, minor = map(int, engine.split("."))
-    except ValueError as error:
-        raise EngineGarbage(f"the Engine calls its API version '{engine}'") from error
+    match = _API_VERSION.fullmatch(engine)
+    if not match:
+        raise EngineGarbage(f"the Engine calls its API version '{engine}'")
+    major, minor = int(match[1]), int(match[2])
     if (major, minor) < MIN_API_VERSION:
         raise EngineUnsupported(
             f"the Engine speaks API {engine} and this agent needs {_dotted(MIN_API_VERSION)} or newer",
@@ -211,11 +221,22 @@ def translate(error: Exception, endpoint: Endpoint, call: str) -> EngineError:
         return EngineTimeout(f"the Engine at {endpoint.host} gave no whole answer to {call} in time")
     if isinstance(error, requests.exceptions.JSONDecodeError):
         return EngineGarbage(f"the Engine's answer to {call} is not JSON")
+    if _is_garbage(error, root):
+        return EngineGarbage(f"the Engine's answer to {call} cannot be read ({root})")
     reason = os.strerror(root.errno) if isinstance(root, OSError) and root.errno else str(root)
     remedy = None
     if isinstance(root, OSError) and root.errno in (errno.ENOENT, errno.ECONNREFUSED):
         remedy = "start Docker, or say where it listens with --docker.host or DOCKER_HOST"
     return EngineUnreachable(f"no Engine at {endpoint.host} ({reason})", remedy=remedy)
+
+
+def _is_garbage(error: Exception, root: BaseException) -> bool:
+    """Tell an answer that breaks the rules of HTTP from a connection that broke."""
+    import requests  # noqa: PLC0415 - stays behind the first call
+
+    if isinstance(root, http.client.HTTPException | ValueError):
+        return not isinstance(root, http.client.IncompleteRead | http.client.RemoteDisconnected)
+    return isinstance(error, requests.exceptions.ContentDecodingError) or not isinstance(error, OSError)
 
 
 def _innermost(error: BaseException) -> BaseException:
@@ -244,10 +265,6 @@ def _permission(endpoint: Endpoint) -> EnginePermission:
     return EnginePermission(f"no permission on the Engine's socket {endpoint.host}", remedy=remedy)
 
 
-def _read(response: requests.Response) -> bytes:
-    return response.content
-
-
 def _decoded(response: requests.Response) -> Any:
     import requests  # noqa: PLC0415 - loaded already when there is a response
 
@@ -257,15 +274,22 @@ def _decoded(response: requests.Response) -> Any:
         if response.status_code >= 400:
             return None
         raise
+    except RecursionError as error:
+        raise EngineGarbage("the Engine's answer is nested without end") from error
 
 
 def _session(endpoint: Endpoint, timeout: float) -> docker.APIClient:
     """Return the library's session; no request is sent here, because a version is given."""
     import docker  # noqa: PLC0415 - 20 MiB that a process without an Engine does not carry
 
-    session = docker.APIClient(
-        base_url=endpoint.host, version=_dotted(MIN_API_VERSION), timeout=timeout, tls=endpoint.tls or False
-    )
+    # The library takes no path with % or ? in it; the transport below has the real one.
+    host = "unix:///engine.sock" if endpoint.socket_path else endpoint.host
+    try:
+        session = docker.APIClient(
+            base_url=host, version=_dotted(MIN_API_VERSION), timeout=timeout, tls=endpoint.tls or False
+        )
+    except docker.errors.DockerException as error:
+        raise EngineUnreachable(f"no way to the Engine at {endpoint.host} ({error})") from error
     if endpoint.socket_path:
         from compose_agent.dockerd.transport import UnixAdapter  # noqa: PLC0415
 

@@ -7,6 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+from compose_agent.errors import ConfigError, Problem
+
+_SCHEMES = ("unix", "tcp", "http", "https", "ssh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +39,18 @@ def find_endpoint(
 ) -> Endpoint:
     """Return the first endpoint in order: ``--docker.host``, DOCKER_HOST, CLI context, usual sockets.
 
-    When nothing is found it is Docker's default socket, which may appear later.
+    When nothing is found it is Docker's default socket, which may appear later. Raises ConfigError for an
+    address that is none.
     """
-    if configured:
-        return Endpoint(_with_scheme(configured), "docker.host")
-    if host := environ.get("DOCKER_HOST"):
-        return Endpoint(_with_scheme(host), "environment DOCKER_HOST", _tls_of_environment(host, environ))
+    given = ((configured, "docker.host"), (environ.get("DOCKER_HOST"), "environment DOCKER_HOST"))
+    for host, origin in given:
+        if host:
+            return Endpoint(_address(host, origin), origin, _tls_of_environment(host, environ))
     if found := _context_endpoint(environ):
         return found
     usual = list(usual_sockets(environ, os.getuid()))
     for socket in usual:
-        if is_socket(socket):
+        if _seen(socket, is_socket):
             return Endpoint(f"unix://{socket}", "found")
     return Endpoint(f"unix://{usual[0]}", "default")
 
@@ -61,8 +67,26 @@ def usual_sockets(environ: Mapping[str, str], uid: int) -> Iterator[Path]:
     yield runtime / "podman/podman.sock"
 
 
-def _with_scheme(host: str) -> str:
-    return f"unix://{host}" if host.startswith("/") else host
+def _seen(socket: Path, is_socket: Callable[[Path], bool]) -> bool:
+    try:
+        return is_socket(socket)
+    except OSError:
+        return False  # in a folder that this user may not enter
+
+
+def _address(host: str, origin: str) -> str:
+    """Return the address with its scheme; ConfigError names where it came from."""
+    if host.startswith("/"):
+        return f"unix://{host}"
+    try:
+        parts = urlsplit(host)
+        whole = bool(parts.port) if parts.scheme == "tcp" else bool(parts.netloc or parts.path)
+    except ValueError:
+        whole = False
+    if not whole or parts.scheme not in _SCHEMES:
+        expected = "a path, unix://PATH, tcp://HOST:PORT or ssh://USER@HOST"
+        raise ConfigError(Problem(origin, f"expected {expected}, not '{host}'"))
+    return host
 
 
 def _tls_of_environment(host: str, environ: Mapping[str, str]) -> Any:
@@ -70,14 +94,19 @@ def _tls_of_environment(host: str, environ: Mapping[str, str]) -> Any:
     verify, folder = environ.get("DOCKER_TLS_VERIFY"), environ.get("DOCKER_CERT_PATH")
     if not (host.startswith("tcp://") and (verify or folder)):
         return None
-    from docker.tls import TLSConfig  # noqa: PLC0415 - loaded only where TLS is asked for
+    from docker.errors import TLSParameterError  # noqa: PLC0415 - loaded only where TLS is asked for
+    from docker.tls import TLSConfig  # noqa: PLC0415
 
     certs = Path(folder) if folder else Path(environ.get("HOME", "")) / ".docker"
-    return TLSConfig(
-        client_cert=(str(certs / "cert.pem"), str(certs / "key.pem")),
-        ca_cert=str(certs / "ca.pem"),
-        verify=bool(verify),
-    )
+    try:
+        return TLSConfig(
+            client_cert=(str(certs / "cert.pem"), str(certs / "key.pem")),
+            ca_cert=str(certs / "ca.pem"),
+            verify=bool(verify),
+        )
+    except TLSParameterError as error:
+        problem = Problem("environment DOCKER_CERT_PATH", f"expected cert.pem, key.pem and ca.pem in {certs}")
+        raise ConfigError(problem) from error
 
 
 def _context_endpoint(environ: Mapping[str, str]) -> Endpoint | None:

@@ -27,10 +27,15 @@ class Inspector:
     """
 
     def __init__(
-        self, inspect: Callable[[str], dict[str, Any]], ledger: Ledger, threads: int = INSPECTORS
+        self,
+        inspect: Callable[[str], dict[str, Any]],
+        ledger: Ledger,
+        threads: int = INSPECTORS,
+        retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         self._inspect = inspect
         self._ledger = ledger
+        self._retry_seconds = retry_seconds
         self._changed = threading.Condition()
         self._waiting: dict[str, bool] = {}  # id → whether a change was to be expected
         self._in_flight: set[str] = set()
@@ -59,7 +64,7 @@ class Inspector:
         """Have one container inspected."""
         with self._changed:
             self._waiting[container_id] = True
-            self._changed.notify()
+            self._changed.notify_all()  # a single one might be somebody in wait_settled
 
     def ask_all(self, container_ids: Iterable[str], *, changed: bool) -> None:
         """Have a whole list inspected; an empty one counts as settled too.
@@ -83,7 +88,8 @@ class Inspector:
         while job := self._take():
             container_id, expected = job
             try:
-                self._ledger.put(container_from_inspect(self._inspect(container_id)), expected=expected)
+                container = container_from_inspect(self._inspect(container_id))
+                self._ledger.put(container, expected=expected or self._announced(container_id))
             except EngineNotFound:
                 self._ledger.forget(container_id)
             except EngineError as error:
@@ -102,6 +108,11 @@ class Inspector:
                 self._changed.wait()
             return None
 
+    def _announced(self, container_id: str) -> bool:
+        """Tell whether an event came while the inspect was under way: it may have shown that change."""
+        with self._changed:
+            return self._waiting.get(container_id, False)
+
     def _done(self, container_id: str) -> None:
         with self._changed:
             self._in_flight.discard(container_id)
@@ -111,7 +122,7 @@ class Inspector:
         with self._changed:
             if self._stopped or container_id in self._retries:
                 return
-            timer = threading.Timer(RETRY_SECONDS, self._ask_again, [container_id])
+            timer = threading.Timer(self._retry_seconds, self._ask_again, [container_id])
             timer.daemon = True
             self._retries[container_id] = timer
             timer.start()

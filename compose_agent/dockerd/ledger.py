@@ -15,7 +15,8 @@ CHANGES = frozenset(
     {"create", "start", "die", "pause", "unpause", "rename", "update", "health_status", "oom"}
 )
 GONE = "destroy"
-# cgroup v1 reports one kill of the main process as one or two events, within milliseconds.
+# cgroup v1 reports one kill of the main process as one or two events, within milliseconds; the time runs
+# from the one that counted, so that a container that is killed in without a pause is still counted on.
 _SAME_OOM_NS = 1_000_000_000
 # Ids that are gone are remembered, so that an inspect that was under way does not bring one back.
 _TOMBSTONES = 4096
@@ -32,7 +33,6 @@ class Ledger:
         self._oom_kills: dict[str, int] = {}
         self._snapshot: tuple[Container, ...] | None = ()
         self._last: Event | None = None
-        self._at_last: set[tuple[str, str]] = set()
         self.missed_changes = 0
 
     @property
@@ -48,10 +48,14 @@ class Ledger:
             return self._snapshot
 
     def apply(self, event: Event) -> bool:
-        """Take note of an event; return whether its container must be inspected."""
+        """Take note of an event; return whether its container must be inspected.
+
+        A resumed stream repeats the last event, because ``since`` is inclusive: every step here may be
+        taken twice.
+        """
         with self._lock:
-            if self._seen(event):
-                return False
+            if self._last is None or event.time_ns > self._last.time_ns:
+                self._last = event
             if event.action == GONE:
                 self._remove(event.container_id)
                 return False
@@ -59,19 +63,10 @@ class Ledger:
                 self._count_oom(event)
             return event.action in CHANGES and event.container_id not in self._gone
 
-    def _seen(self, event: Event) -> bool:
-        """Tell whether a resumed stream repeats the event: ``since`` is inclusive."""
-        key = (event.container_id, event.action)
-        if self._last and event.time_ns <= self._last.time_ns:
-            # Events of different containers may arrive slightly out of order, so only the very last is known.
-            return event.time_ns == self._last.time_ns and key in self._at_last
-        self._last, self._at_last = event, {key}
-        return False
-
     def _count_oom(self, event: Event) -> None:
-        before = self._oom_ns.get(event.container_id, -_SAME_OOM_NS)
-        self._oom_ns[event.container_id] = event.time_ns
-        if event.time_ns - before >= _SAME_OOM_NS:
+        before = self._oom_ns.get(event.container_id)
+        if before is None or event.time_ns - before >= _SAME_OOM_NS:
+            self._oom_ns[event.container_id] = event.time_ns
             self._oom_kills[event.container_id] = self._oom_kills.get(event.container_id, 0) + 1
 
     def put(self, container: Container, *, expected: bool) -> None:
@@ -97,10 +92,20 @@ class Ledger:
         with self._lock:
             self._remove(container_id)
 
-    def retain(self, listed: Iterable[str]) -> None:
-        """Remove every container that the Engine did not list."""
+    def ids(self) -> frozenset[str]:
+        """Return the id of every container."""
         with self._lock:
-            for container_id in self._containers.keys() - set(listed):
+            return frozenset(self._containers)
+
+    def retain(self, listed: Iterable[str], among: Iterable[str] | None = None) -> None:
+        """Remove every container that the Engine did not list.
+
+        ``among`` are the ids that were known before the list was asked for: a container that came while it
+        was under way is not in it and is not gone.
+        """
+        with self._lock:
+            known = self._containers.keys() if among is None else self._containers.keys() & set(among)
+            for container_id in known - set(listed):
                 self._remove(container_id)
 
     def _remove(self, container_id: str) -> None:

@@ -19,8 +19,17 @@ SERVICE_LABEL = "com.docker.compose.service"
 NUMBER_LABEL = "com.docker.compose.container-number"
 ONE_OFF_LABEL = "com.docker.compose.oneoff"
 
-_NEVER = "0001-01-01T00:00:00Z"  # Go's zero time
+_NEVER = "0001-01-01T"  # Go's zero time, in whatever time zone
 _ENDED = ("exited", "dead", "restarting")
+# What Podman has beside these, as the nearest of them.
+_PODMAN_STATES = {
+    "configured": "created",
+    "initialized": "created",
+    "stopping": "running",
+    "stopped": "exited",
+}
+# Whatever a conversion of wrong JSON raises: a missing field, a list for a number, an infinite number.
+_WRONG_SHAPE = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +103,14 @@ def container_from_inspect(raw: Mapping[str, Any]) -> Container:
     """Return the container in an answer of ``GET /containers/{id}/json``; EngineGarbage if it is none."""
     try:
         return _container(raw, raw["State"], raw["Config"], raw.get("HostConfig") or {})
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except _WRONG_SHAPE as error:
         raise EngineGarbage(f"not a container: {type(error).__name__} {error}") from error
 
 
 def _container(
     raw: Mapping[str, Any], state: Mapping[str, Any], config: Mapping[str, Any], host: Mapping[str, Any]
 ) -> Container:
-    status = state["Status"]
+    status = _PODMAN_STATES.get(state["Status"], state["Status"])
     finished_at = parse_time(state.get("FinishedAt"))
     return Container(
         id=str(raw["Id"]),
@@ -118,13 +127,13 @@ def _container(
         started_at=parse_time(state.get("StartedAt")),
         finished_at=finished_at,
         cpu_limit_cores=_cpu_limit(host),
-        memory_limit_bytes=int(host.get("Memory") or 0) or None,
+        memory_limit_bytes=max(0, int(host.get("Memory") or 0)) or None,
         pids_limit=max(0, int(host.get("PidsLimit") or 0)) or None,
         network_mode=str(host.get("NetworkMode") or "default"),
         restart_policy=str((host.get("RestartPolicy") or {}).get("Name") or "no"),
         log_driver=str((host.get("LogConfig") or {}).get("Type") or ""),
         cgroup_parent=str(host.get("CgroupParent") or ""),
-        labels=MappingProxyType(dict(config.get("Labels") or {})),
+        labels=MappingProxyType({str(key): str(text) for key, text in (config.get("Labels") or {}).items()}),
     )
 
 
@@ -145,7 +154,7 @@ def _cpu_limit(host: Mapping[str, Any]) -> float | None:
 
 def parse_time(text: str | None) -> float | None:
     """Return Unix seconds for an RFC 3339 time with up to nanoseconds; None for Go's zero time."""
-    if not text or text == _NEVER:
+    if not text or text.startswith(_NEVER):
         return None
     return datetime.fromisoformat(text).timestamp()
 
@@ -171,7 +180,14 @@ class Engine:
 
 
 def engine_from_json(info: Mapping[str, Any], version: Mapping[str, Any]) -> Engine:
-    """Return the Engine in the answers of ``GET /info`` and ``GET /version``."""
+    """Return the Engine in the answers of ``GET /info`` and ``GET /version``; EngineGarbage if it is none."""
+    try:
+        return _engine(info, version)
+    except _WRONG_SHAPE as error:
+        raise EngineGarbage(f"not an Engine: {type(error).__name__} {error}") from error
+
+
+def _engine(info: Mapping[str, Any], version: Mapping[str, Any]) -> Engine:
     components = [str(each.get("Name", "")) for each in version.get("Components") or []]
     return Engine(
         id=str(info.get("ID") or ""),

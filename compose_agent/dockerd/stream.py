@@ -50,7 +50,7 @@ def parse_event(line: bytes) -> Event | None:
         action = str(raw["Action"]).partition(":")[0]
         time_ns = int(raw.get("timeNano") or int(raw["time"]) * 10**9)
         return Event(action, str(actor["ID"]), time_ns, dict(actor.get("Attributes") or {}))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise EngineGarbage(f"not an event: {line[:200]!r}") from error
 
 

@@ -8,33 +8,60 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
-from exporter.families import Collector, HostCollector, InventoryCollector, UsageCollector
+from compose_agent.errors import ComposeAgentError
+from exporter import measure
+from exporter.families import Collector, HostCollector, InventoryCollector, UsageCollector, fault_of
 
 ENTRY_POINT_GROUP = "compose_agent.collectors"
 
 
 @cache
 def registered() -> tuple[Collector, ...]:
-    """Return every collector there is, by name: the built-in ones, then those of other packages."""
-    built_in = [
-        importlib.import_module(f"{__name__}.{module.name}").COLLECTOR
-        for module in sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name)
-    ]
-    foreign = [entry.load() for entry in entry_points(group=ENTRY_POINT_GROUP)]
-    return tuple(_checked([*built_in, *foreign]))
+    """Return every collector there is, by name: the built-in ones, then those of other packages.
+
+    Raises ComposeAgentError for one that cannot be loaded or would make the exposition invalid.
+    """
+    return checked([*built_in(), *foreign(entry_points(group=ENTRY_POINT_GROUP))])
 
 
-def _checked(collectors: list[Collector]) -> list[Collector]:
-    """Refuse what would give an invalid exposition: a name or a family that exists twice."""
-    names = [each.name for each in collectors]
-    families = [family.name for each in collectors for family in each.families]
-    for kind, values in (("collector", names), ("metric family", families)):
-        if twice := {value for value in values if values.count(value) > 1}:
-            raise ValueError(f"{kind} registered twice: {', '.join(sorted(twice))}")
+def built_in() -> Iterator[Any]:
+    """Yield the ``COLLECTOR`` of each module in this folder, by name."""
+    for name in sorted(module.name for module in pkgutil.iter_modules(__path__)):
+        yield importlib.import_module(f"{__name__}.{name}").COLLECTOR
+
+
+def foreign(entries: Iterable[EntryPoint]) -> Iterator[Any]:
+    """Yield what the entry points of other packages name."""
+    for entry in entries:
+        try:
+            yield entry.load()
+        except Exception as error:  # another package's code, which may raise anything
+            raise _refused(f"the collector {entry.value} cannot be loaded ({error})") from error
+
+
+def checked(collectors: Sequence[Any]) -> tuple[Collector, ...]:
+    """Return the collectors, or refuse what is none and what would make the exposition invalid."""
     for each in collectors:
         if not isinstance(each, InventoryCollector | UsageCollector | HostCollector):
-            raise TypeError(f"not a collector: {each!r}")
-    return collectors
+            raise _refused(f"not a collector: {each!r}")
+        labelled = not isinstance(each, HostCollector)
+        if faults := [fault for family in each.families if (fault := fault_of(family, labelled=labelled))]:
+            raise _refused(f"collector {each.name}: {faults[0]}")
+    _refuse_twice("collector", [*(each.name for each in collectors), measure.USAGE])
+    families = [family for each in collectors for family in each.families]
+    _refuse_twice("metric family", [family.base for family in (*families, *measure.FAMILIES)])
+    return tuple(collectors)
+
+
+def _refuse_twice(kind: str, names: list[str]) -> None:
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise _refused(f"{kind} registered twice: {', '.join(sorted(twice))}")
+
+
+def _refused(message: str) -> ComposeAgentError:
+    return ComposeAgentError(message, remedy="upgrade or remove the package that adds it")

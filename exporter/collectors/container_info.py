@@ -45,6 +45,13 @@ def label_pairs(labels: Mapping[str, str]) -> list[tuple[str, str]]:
 COLLECTOR = InventoryCollector(
     name="container-info",
     help="image, restart policy and chosen labels of containers",
-    families=(Family("docker_container_info", "info", "What the container is; always 1."),),
+    families=(
+        Family(
+            "docker_container_info",
+            "info",
+            "What the container is, in its labels: image, image_id, compose_number, restart_policy, "
+            "network_mode, log_driver, and label_NAME for labels that the settings let through; always 1.",
+        ),
+    ),
     make=make,
 )

@@ -2,19 +2,22 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 from exporter.families import Family, HostCollector, Scrape, Values
 from exporter.settings import ExporterSettings
 
 
-def make(settings: ExporterSettings) -> Callable[[Scrape], Values]:
+def make(
+    settings: ExporterSettings, statvfs: Callable[[Path], os.statvfs_result] = os.statvfs
+) -> Callable[[Scrape], Values]:
     """Return the function that asks the file system; no series where the Docker root cannot be seen."""
 
     def values(scrape: Scrape) -> Values:
         if not scrape.engine.root_dir:
             return (None, None)
         try:
-            found = os.statvfs(settings.rootfs / scrape.engine.root_dir.lstrip("/"))
+            found = statvfs(settings.rootfs / scrape.engine.root_dir.lstrip("/"))
         except (FileNotFoundError, PermissionError):
             return (None, None)  # a remote Engine, or its root is not mounted into our container
         return (found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)

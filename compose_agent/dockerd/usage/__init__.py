@@ -3,7 +3,7 @@
 Both ways give the same :class:`Sample`; :class:`UsageReader` picks one for each container.
 """
 
-from compose_agent.dockerd.usage.reader import UsageReader
+from compose_agent.dockerd.usage.reader import Readings, UsageReader
 from compose_agent.dockerd.usage.sample import DeviceIO, InterfaceIO, Sample
 
-__all__ = ["DeviceIO", "InterfaceIO", "Sample", "UsageReader"]
+__all__ = ["DeviceIO", "InterfaceIO", "Readings", "Sample", "UsageReader"]

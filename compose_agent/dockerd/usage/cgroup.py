@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,10 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 from compose_agent.dockerd.usage import parse
+from compose_agent.dockerd.usage.descriptors import Descriptors, Reopened
 from compose_agent.dockerd.usage.sample import DeviceIO, Sample
 
-# Larger than any of these files is; a v1 memory.stat has 1.5 KiB, net/dev 130 bytes for each interface.
-_READ_BYTES = 16384
 _NANO = 1e-9
 _MICRO = 1e-6
 
@@ -29,55 +27,6 @@ class Files(Protocol):
 
     def close(self) -> None:  # noqa: D102
         ...
-
-
-class Descriptors:
-    """A set of open files, by position; a missing one is -1 and reads as empty."""
-
-    def __init__(self, paths: list[Path | None]) -> None:
-        self._fds: list[int] = []
-        try:
-            for path in paths:
-                self._fds.append(_open(path) if path else -1)
-        except BaseException:
-            self.close()
-            raise
-
-    def read(self) -> list[bytes]:
-        """Return the content of every file."""
-        return [os.pread(fd, _READ_BYTES, 0) if fd >= 0 else b"" for fd in self._fds]
-
-    def close(self) -> None:
-        """Close every file; a second time does nothing."""
-        fds, self._fds = self._fds, []
-        for fd in fds:
-            if fd >= 0:
-                os.close(fd)
-
-
-class Reopened:
-    """The same reading without kept descriptors, for when the process may not open so many."""
-
-    def __init__(self, paths: list[Path | None]) -> None:
-        self._paths = paths
-
-    def read(self) -> list[bytes]:
-        """Return the content of every file."""
-        files = Descriptors(self._paths)
-        try:
-            return files.read()
-        finally:
-            files.close()
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-def _open(path: Path) -> int:
-    try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return -1  # a controller that is off, or an older kernel
 
 
 @dataclass(slots=True)
@@ -111,7 +60,7 @@ class V1Files:
         ticks = stat.split()
         cpu = throttling.split()
         throttled = len(cpu) >= 6 and cpu[1] != b"0"
-        used = int(memory)
+        used = int(memory) if memory else None
         inactive = parse.value_behind(details, b"\ntotal_inactive_file ")
         return Sample(
             int(usage) * _NANO,
@@ -121,7 +70,7 @@ class V1Files:
             int(cpu[3]) if throttled else None,
             int(cpu[5]) * _NANO if throttled else None,
             used,
-            None if inactive is None else max(0, used - inactive),
+            _working_set(used, inactive),
             parse.value_behind(details, b"\ntotal_rss "),
             parse.value_behind(details, b"\ntotal_cache "),
             parse.value_behind(details, b"\ntotal_swap "),
@@ -136,6 +85,10 @@ class V1Files:
 
 
 _NO_DEVICES: Mapping[str, DeviceIO] = {}
+
+
+def _working_set(used: int | None, inactive: int | None) -> int | None:
+    return None if used is None or inactive is None else max(0, used - inactive)
 
 
 def _recursive(path: Path) -> Path:
@@ -170,7 +123,8 @@ class V2Files:
         cpu_stat, memory, details, swap, pids, io, net = self.files.read()
         cpu = parse.keyed(cpu_stat)
         periods = cpu.get(b"nr_periods")  # 0 without a quota
-        used = int(memory)
+        used = int(memory) if memory else None  # memory may be the one controller that is off
+        details = b"\n" + details  # so that the first key is found like any other
         inactive = parse.value_behind(details, b"\ninactive_file ")
         return Sample(
             cpu[b"usage_usec"] * _MICRO,
@@ -180,8 +134,8 @@ class V2Files:
             cpu.get(b"nr_throttled") if periods else None,
             cpu[b"throttled_usec"] * _MICRO if periods else None,
             used,
-            None if inactive is None else max(0, used - inactive),
-            parse.value_behind(details, b"anon "),
+            _working_set(used, inactive),
+            parse.value_behind(details, b"\nanon "),
             parse.value_behind(details, b"\nfile "),
             int(swap) if swap else None,
             int(pids) if pids else None,
@@ -216,16 +170,20 @@ class Mounts:
 def candidates(container_id: str, parent: str, from_proc: str | None) -> Iterator[str]:
     """Yield where a container's cgroup may be, below the mount, the surest first.
 
-    ``from_proc`` is the path in ``/proc/<pid>/cgroup``: right, unless it is seen from inside another cgroup
-    namespace, when it begins with ``/..``. Then the Engine's own rules hold: with the systemd driver
-    ``<slice>/docker-<id>.scope`` (nested slices spelled out), with cgroupfs ``<parent>/<id>``.
+    ``from_proc`` is the path in ``/proc/<pid>/cgroup``. It is right up to the part with the container's id:
+    what follows are cgroups that the container made itself, such as an init system does. Without the id it is
+    another process, and with ``/..`` it is seen from inside another cgroup namespace. Then the rules of
+    Docker and Podman hold: with the systemd driver ``<slice>/docker-<id>.scope`` (nested slices spelled out),
+    with cgroupfs ``<parent>/<id>``.
     """
-    if from_proc and not from_proc.startswith("/.."):
-        yield from_proc.lstrip("/")
-    slices = parent if parent.endswith(".slice") else "system.slice"
-    yield f"{_slice_path(slices)}/docker-{container_id}.scope"
-    yield f"{_slice_path(slices)}/libpod-{container_id}.scope"
+    if from_proc and not from_proc.startswith("/..") and container_id in from_proc:
+        end = from_proc.find("/", from_proc.index(container_id))
+        yield (from_proc if end < 0 else from_proc[:end]).lstrip("/")
+    slices = parent if parent.endswith(".slice") else ""
+    yield f"{_slice_path(slices or 'system.slice')}/docker-{container_id}.scope"
+    yield f"{_slice_path(slices or 'machine.slice')}/libpod-{container_id}.scope"
     yield f"{(parent or 'docker').strip('/')}/{container_id}"
+    yield f"{(parent or 'libpod_parent').strip('/')}/libpod-{container_id}"
 
 
 def _slice_path(name: str) -> str:

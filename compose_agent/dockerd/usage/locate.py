@@ -9,75 +9,93 @@ from pathlib import Path
 from compose_agent.dockerd.model import Container
 from compose_agent.dockerd.usage import parse
 from compose_agent.dockerd.usage.cgroup import (
-    Descriptors,
     Files,
     Mounts,
-    Reopened,
     V1Files,
     V2Files,
     candidates,
 )
+from compose_agent.dockerd.usage.descriptors import Descriptors, Reopened
+from compose_agent.dockerd.usage.namespace import Namespace
 
 _V1_CONTROLLERS = ("cpuacct", "cpu", "memory", "blkio", "pids")
 _TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 
 
-def open_files(container: Container, mounts: Mounts, devices: Mapping[str, str]) -> Files | None:
-    """Return the container's files opened, or None when its cgroup cannot be found or read."""
+def open_files(
+    container: Container,
+    mounts: Mounts,
+    devices: Mapping[str, str],
+    *,
+    keep: bool = True,
+    namespace: Namespace | None = None,
+) -> Files | None:
+    """Return the container's files, or None when its cgroup cannot be found or read.
+
+    With ``keep`` they are held open, else opened for each reading. ``namespace`` tells what the paths in
+    ``/proc`` mean on the host; without it they are taken as they are.
+    """
     proc = mounts.procfs / str(container.pid)
+    in_proc = _paths_in(proc, container.id, namespace)
+    net_dev = proc / "net/dev" if in_proc and container.owns_network else None
     try:
-        in_proc = parse.proc_cgroup((proc / "cgroup").read_bytes())
-    except (OSError, ValueError):
-        in_proc = {}
-    own_network = container.owns_network
-    net_dev = proc / "net/dev" if own_network and in_proc else None
-    try:
-        if mounts.unified:
-            return _open_v2(container, mounts, devices, in_proc.get(""), net_dev)
-        return _open_v1(container, mounts, devices, in_proc, net_dev)
+        unified = mounts.unified
+        if unified:
+            paths = _v2_paths(container, mounts, in_proc.get(""), net_dev)
+        else:
+            paths = _v1_paths(container, mounts, in_proc, net_dev)
+        if not paths:
+            return None
+        kind = V2Files if unified else V1Files
+        return kind(_opened(paths, keep=keep), devices, container.owns_network)
     except OSError:
         return None
 
 
-def _open_v2(
-    container: Container,
-    mounts: Mounts,
-    devices: Mapping[str, str],
-    in_proc: str | None,
-    net_dev: Path | None,
-) -> Files | None:
-    folder = _folder(container, mounts.cgroupfs, in_proc, "memory.current")
-    if folder is None:
-        return None
-    return V2Files(_opened(V2Files.paths(folder, net_dev)), devices, container.owns_network)
+def _paths_in(proc: Path, container_id: str, namespace: Namespace | None) -> dict[str, str]:
+    """Return the cgroup paths of a process; nothing if they are evidently not those of the container.
+
+    A number may be another process's by now, or in this /proc at all. Where the namespace is not known, only
+    ``/`` everywhere may be ours too: what a process sees of its own container.
+    """
+    try:
+        seen = parse.proc_cgroup((proc / "cgroup").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    known = {name: path for name in seen if namespace and (path := namespace.on_host(name, seen[name]))}
+    if any(container_id in path for path in known.values()):
+        return known
+    ours = any(container_id in path for path in seen.values()) or set(seen.values()) == {"/"}
+    return seen if ours and not known else {}
 
 
-def _open_v1(
-    container: Container,
-    mounts: Mounts,
-    devices: Mapping[str, str],
-    in_proc: Mapping[str, str],
-    net_dev: Path | None,
-) -> Files | None:
+def _v2_paths(
+    container: Container, mounts: Mounts, in_proc: str | None, net_dev: Path | None
+) -> list[Path | None] | None:
+    folder = _folder(container, mounts.cgroupfs, in_proc)
+    return V2Files.paths(folder, net_dev) if folder else None
+
+
+def _v1_paths(
+    container: Container, mounts: Mounts, in_proc: Mapping[str, str], net_dev: Path | None
+) -> list[Path | None] | None:
     folders: dict[str, Path] = {}
     for controller in _V1_CONTROLLERS:
-        root = mounts.cgroupfs / controller
-        if folder := _folder(container, root, in_proc.get(controller), "cgroup.procs"):
+        if folder := _folder(container, mounts.cgroupfs / controller, in_proc.get(controller)):
             folders[controller] = folder
-    if "cpuacct" not in folders or "memory" not in folders:
-        return None
-    return V1Files(_opened(V1Files.paths(folders, net_dev)), devices, container.owns_network)
+    return V1Files.paths(folders, net_dev) if "cpuacct" in folders else None
 
 
-def _folder(container: Container, root: Path, in_proc: str | None, file: str) -> Path | None:
+def _folder(container: Container, root: Path, in_proc: str | None) -> Path | None:
     for below in candidates(container.id, container.cgroup_parent, in_proc):
-        if (root / below / file).exists():
+        if (root / below / "cgroup.procs").exists():
             return root / below
     return None
 
 
-def _opened(paths: list[Path | None]) -> Descriptors | Reopened:
-
+def _opened(paths: list[Path | None], *, keep: bool) -> Descriptors | Reopened:
+    if not keep:
+        return Reopened(paths)
     try:
         return Descriptors(paths)
     except OSError as error:

@@ -24,17 +24,20 @@ def keyed(data: bytes) -> dict[bytes, int]:
 def value_behind(data: bytes, mark: bytes) -> int | None:
     r"""Return the number that follows the first ``mark``: for a few of forty keys faster than :func:`keyed`.
 
-    A mark is ``b"\nkey "``, so that no longer key matches; the file's first key goes without the newline.
+    A mark is ``b"\nkey "``, so that no longer key matches.
     """
     at = data.find(mark)
-    return None if at < 0 else int(data[at + len(mark) : data.find(b"\n", at + 1)])
+    if at < 0:
+        return None
+    end = data.find(b"\n", at + 1)
+    return int(data[at + len(mark) : end if end >= 0 else None])
 
 
 def net_dev(data: bytes) -> dict[str, InterfaceIO]:
     """Return the interfaces of a ``net/dev`` file, without the loopback."""
     found = {}
     for line in data.split(b"\n")[2:]:
-        name, colon, numbers = line.partition(b":")
+        name, colon, numbers = line.rpartition(b":")
         name = name.strip()
         if colon and name != b"lo":
             n = numbers.split()
@@ -58,7 +61,7 @@ def v1_blkio(sizes: bytes, counts: bytes, names: Mapping[str, str]) -> dict[str,
         names.get(device, device): DeviceIO(
             read_bytes.get(device, 0), write_bytes.get(device, 0), reads.get(device), writes.get(device)
         )
-        for device in read_bytes.keys() | write_bytes.keys()
+        for device in {**read_bytes, **write_bytes}
     }
 
 
@@ -67,22 +70,29 @@ def _v1_directions(data: bytes) -> tuple[dict[str, int], dict[str, int]]:
     writes: dict[str, int] = {}
     if data.count(b"\n") > 1:  # else only the line "Total 0"
         for line in data.splitlines():
-            words = line.split()
-            if len(words) == 3 and words[1] in (b"Read", b"Write"):
+            words = line.split()  # "8:0 Read 4096"; hidden paths of multipath disks are "(unknown)"
+            if len(words) == 3 and words[1] in (b"Read", b"Write") and b":" in words[0]:
                 (reads if words[1] == b"Read" else writes)[words[0].decode()] = int(words[2])
     return reads, writes
 
 
 def v2_io(data: bytes, names: Mapping[str, str]) -> dict[str, DeviceIO]:
-    """Return the devices in a v2 ``io.stat``: ``8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0``."""
+    """Return the devices in a v2 ``io.stat``: ``8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0``.
+
+    Some kernels put idle devices in front of the next one's line; a device without counters yet stands
+    alone, and what is no device (multipath, ZFS) is ``(unknown)``.
+    """
     found = {}
     for line in data.splitlines():
-        device, _, rest = line.partition(b" ")
-        pairs = dict(word.partition(b"=")[::2] for word in rest.split())
-        if b"rbytes" in pairs:
-            name = device.decode()
+        head, counted, counters = line.partition(b" rbytes=")
+        name = head.rpartition(b" ")[2].decode()
+        if counted and ":" in name:
+            pairs = dict(word.partition(b"=")[::2] for word in counters.split()[1:])
             found[names.get(name, name)] = DeviceIO(
-                int(pairs[b"rbytes"]), int(pairs[b"wbytes"]), int(pairs[b"rios"]), int(pairs[b"wios"])
+                int(counters.split(None, 1)[0]),
+                int(pairs[b"wbytes"]),
+                int(pairs[b"rios"]),
+                int(pairs[b"wios"]),
             )
     return found
 
@@ -96,7 +106,9 @@ def diskstats(data: bytes) -> dict[str, str]:
 def proc_cgroup(data: bytes) -> dict[str, str]:
     """Return the path for each controller in ``/proc/<pid>/cgroup``; the v2 hierarchy's key is empty."""
     paths = {}
-    for line in data.decode(errors="surrogateescape").splitlines():
+    for line in data.decode(errors="surrogateescape").split("\n"):
+        if not line:
+            continue
         _, controllers, path = line.split(":", 2)
         paths.update(dict.fromkeys(controllers.split(","), path))
     return paths

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
 from compose_agent.dockerd.model import Container
 from compose_agent.dockerd.usage.cgroup import Files, Mounts
+from compose_agent.dockerd.usage.descriptors import most_kept
 from compose_agent.dockerd.usage.locate import open_files
+from compose_agent.dockerd.usage.namespace import Namespace
 from compose_agent.dockerd.usage.sample import Sample
 from compose_agent.dockerd.usage.stats import sample_from_stats
-from compose_agent.errors import EngineError
+from compose_agent.errors import EngineError, EngineNotFound
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +27,10 @@ StatsCall = Callable[[str], Mapping[str, Any]]
 # One call costs the Engine 4-10 ms of CPU, and before 23.0.8 a second of waiting: enough at once that a
 # hundred containers fit into a scrape there, few enough that a newer Engine is not flooded.
 STATS_THREADS = 24
+# A disk that was plugged in gets its name within this time; reading them all costs 0.1 ms.
+DEVICE_NAMES_SECONDS = 60.0
+# What the kernel answers on the files of a cgroup or process that ended.
+_GONE = (errno.ENODEV, errno.ESRCH, errno.ENOENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +71,14 @@ class UsageReader:
 
     def __init__(self, mounts: Mounts, stats: StatsCall, *, source: str = "auto") -> None:
         self._mounts = mounts
+        self._namespace = Namespace(mounts.cgroupfs)
         self._stats = stats
         self._source = source
         self._lock = threading.Lock()
+        self._closed = False
         self._lives: dict[str, _Life] = {}
-        self._files_seen = False
         self._devices = mounts.device_names()
+        self._devices_due = time.monotonic() + DEVICE_NAMES_SECONDS
         self._pool: ThreadPoolExecutor | None = None
         self._pending: dict[str, Future[Mapping[str, Any]]] = {}
 
@@ -78,24 +87,32 @@ class UsageReader:
         deadline = time.monotonic() + timeout
         alive = [container for container in containers if container.alive]
         found = _Found()
-        unread = alive
-        if self._source != "api":
-            with self._lock:
-                self._close_all_but({container.id for container in alive})
-                unread = [container for container in alive if not self._from_files(container, found)]
-        if self._source == "cgroup":
-            for container in unread:
-                found.put("none", container, None)
-        elif unread:
-            self._from_api(unread, deadline, found)
+        with self._lock:
+            self._name_devices()
+            unread = alive if self._source == "api" else self._from_all_files(alive, found)
+            asked = {} if self._source == "cgroup" else self._ask_all(unread)
+        self._collect(unread, asked, deadline, found)
         return Readings(found.samples, found.sources, tuple(found.errors))
 
     def close(self) -> None:
-        """Give back every descriptor and thread."""
+        """Give back every descriptor and thread; a reading from now on finds nothing."""
         with self._lock:
+            self._closed = True
             self._close_all_but(set())
-        if self._pool:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            if self._pool:
+                self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _name_devices(self) -> None:
+        if time.monotonic() >= self._devices_due:
+            self._devices.update(self._mounts.device_names())
+            self._devices_due = time.monotonic() + DEVICE_NAMES_SECONDS
+
+    def _from_all_files(self, alive: list[Container], found: _Found) -> list[Container]:
+        """Read files, and return the containers of which there are none."""
+        if self._closed:
+            return alive
+        self._close_all_but({container.id for container in alive})
+        return [container for container in alive if not self._from_files(container, found)]
 
     def _from_files(self, container: Container, found: _Found) -> bool:
         """Read one container's files; False when that cannot be had and another source may know."""
@@ -104,37 +121,30 @@ class UsageReader:
         if life is None or life.run != run:
             life = self._open(container, run)
             if life is None:
-                return self._just_ended(container, found)
+                return False
         try:
-            found.put("cgroup", container, life.files.read())
-        except OSError:
-            # Its cgroup went away: it died in this moment, and the event is on its way.
+            sample = life.files.read()
+        except (OSError, ValueError, KeyError, IndexError) as error:
             self._drop(container.id)
-            found.put("none", container, None)
-        except (ValueError, KeyError, IndexError) as error:
-            self._drop(container.id)
+            if isinstance(error, OSError) and error.errno in _GONE:
+                # It died in this moment, and the event is on its way.
+                found.put("none", container, None)
+                return True
             found.errors.append(f"{container.name}: {type(error).__name__} {error}")
             return False
+        if self._source == "auto" and container.owns_network and sample.networks is None:
+            return False  # /proc hides its process from us, and the API tells the network too
+        found.put("cgroup", container, sample)
         return True
 
     def _open(self, container: Container, run: tuple[int, float | None]) -> _Life | None:
         self._drop(container.id)
-        files = open_files(container, self._mounts, self._devices)
+        keep = len(self._lives) < most_kept()
+        files = open_files(container, self._mounts, self._devices, keep=keep, namespace=self._namespace)
         if files is None:
             return None
-        self._files_seen = True
         life = self._lives[container.id] = _Life(run, files)
         return life
-
-    def _just_ended(self, container: Container, found: _Found) -> bool:
-        """Note a container whose process is gone before the event came, on a host whose files can be read.
-
-        The stats API would not know more of it, and costs the Engine a call.
-        """
-        ended = self._files_seen and not (self._mounts.procfs / str(container.pid)).exists()
-        if ended:
-            found.put("none", container, None)
-        return ended
 
     def _drop(self, container_id: str) -> None:
         if life := self._lives.pop(container_id, None):
@@ -144,36 +154,45 @@ class UsageReader:
         for container_id in self._lives.keys() - ids:
             self._drop(container_id)
 
-    def _from_api(self, containers: list[Container], deadline: float, found: _Found) -> None:
-        with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(STATS_THREADS, thread_name_prefix="engine-stats")
-            asked = {container.id: self._ask(container.id) for container in containers}
-        wait([f for f in asked.values() if f], timeout=max(0.0, deadline - time.monotonic()))
+    def _ask_all(self, containers: list[Container]) -> dict[str, Future[Mapping[str, Any]]]:
+        """Send a call for each container, or join the one that is under way."""
+        if self._closed or not containers:
+            return {}
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(STATS_THREADS, thread_name_prefix="engine-stats")
+        # What came after its deadline is old: only calls that still hang are worth remembering.
+        self._pending = {key: future for key, future in self._pending.items() if not future.done()}
         for container in containers:
-            found.put("api", container, self._answer(container, asked[container.id], found))
+            if container.id not in self._pending:
+                self._pending[container.id] = self._pool.submit(self._stats, container.id)
+        return {container.id: self._pending[container.id] for container in containers}
 
-    def _ask(self, container_id: str) -> Future[Mapping[str, Any]] | None:
-        """Send the call, unless an earlier one of this container still hangs: its answer would be old."""
-        assert self._pool is not None  # noqa: S101 - the caller made it
-        before = self._pending.get(container_id)
-        if before and not before.done():
-            return None
-        future = self._pending[container_id] = self._pool.submit(self._stats, container_id)
-        return future
+    def _collect(
+        self,
+        containers: list[Container],
+        asked: Mapping[str, Future[Mapping[str, Any]]],
+        deadline: float,
+        found: _Found,
+    ) -> None:
+        wait(asked.values(), timeout=max(0.0, deadline - time.monotonic()))
+        for container in containers:
+            future = asked.get(container.id)
+            found.put("api", container, self._answer(container, future, found) if future else None)
 
     def _answer(
-        self, container: Container, future: Future[Mapping[str, Any]] | None, found: _Found
+        self, container: Container, future: Future[Mapping[str, Any]], found: _Found
     ) -> Sample | None:
-        if future is None or not future.done():
+        if not future.done():
+            found.errors.append(f"{container.name}: the Engine gave no stats in time")
             return None
-        self._pending.pop(container.id, None)
         try:
             return sample_from_stats(
                 future.result(), own_network=container.owns_network, devices=self._devices
             )
+        except (EngineNotFound, CancelledError):
+            return None  # the container, or this reader, went away meanwhile
         except EngineError as error:
             found.errors.append(f"{container.name}: {error}")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             found.errors.append(f"{container.name}: unexpected stats ({type(error).__name__} {error})")
         return None

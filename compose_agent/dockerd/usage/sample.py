@@ -33,7 +33,8 @@ class Sample(NamedTuple):
 
     ``*_seconds`` are seconds of CPU time, summed over cores. ``periods`` and what is throttled exist only
     under a CPU quota. ``working_set_bytes`` is usage without inactive file cache (floor 0), as the kubelet
-    and cAdvisor define it. ``networks`` is None where the interfaces are not the container's own.
+    and cAdvisor define it. All memory is None without the memory controller. ``networks`` is None where the
+    interfaces are not the container's own.
     """
 
     cpu_seconds: float
@@ -42,7 +43,7 @@ class Sample(NamedTuple):
     cpu_periods: int | None
     cpu_throttled_periods: int | None
     cpu_throttled_seconds: float | None
-    memory_bytes: int
+    memory_bytes: int | None
     working_set_bytes: int | None
     rss_bytes: int | None
     cache_bytes: int | None

@@ -23,11 +23,10 @@ def sample_from_stats(
     """Return the sample in an answer of ``GET /containers/{id}/stats``; None if the container did not run."""
     cpu = (raw.get("cpu_stats") or {}).get("cpu_usage") or {}
     memory = raw.get("memory_stats") or {}
-    if not cpu.get("total_usage") or "usage" not in memory:
+    if not cpu.get("total_usage"):
         return None
     details = memory.get("stats") or {}
-    used = int(memory["usage"])
-    inactive = details.get("total_inactive_file", details.get("inactive_file"))
+    used, inactive = _first(memory, "usage"), _first(details, "total_inactive_file", "inactive_file")
     throttling = raw["cpu_stats"].get("throttling_data") or {}
     periods = int(throttling.get("periods") or 0)
     return Sample(
@@ -38,7 +37,7 @@ def sample_from_stats(
         cpu_throttled_periods=int(throttling.get("throttled_periods") or 0) if periods else None,
         cpu_throttled_seconds=int(throttling.get("throttled_time") or 0) * _NANO if periods else None,
         memory_bytes=used,
-        working_set_bytes=None if inactive is None else max(0, used - int(inactive)),
+        working_set_bytes=None if used is None or inactive is None else max(0, used - inactive),
         rss_bytes=_first(details, "total_rss", "anon"),
         cache_bytes=_first(details, "total_cache", "file"),
         swap_bytes=_first(details, "total_swap"),

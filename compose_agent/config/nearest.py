@@ -1,0 +1,20 @@
+"""The nearest valid name, for whoever mistyped one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+# A suggestion that is off is worse than none.
+_SIMILARITY = 0.6
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the one of ``names`` that is most like ``name``, if any is."""
+    found = difflib.get_close_matches(name, list(names), n=1, cutoff=_SIMILARITY)
+    return found[0] if found else None
+
+
+def did_you_mean(name: str | None) -> str:
+    """Return the suggestion to put behind a refusal, or nothing."""
+    return f", did you mean '{name}'?" if name else ""

@@ -1,0 +1,28 @@
+"""Answers as Flask sends them, compressed where the client takes it."""
+
+from __future__ import annotations
+
+import zlib
+
+import flask
+from prometheus_client.exposition import gzip_accepted
+
+# One pass over 600 KiB costs 3 ms at this level and 12 at the default one, for a tenth less of bytes.
+GZIP_LEVEL = 1
+_GZIP_WINDOW = zlib.MAX_WBITS | 16  # a gzip header instead of zlib's
+
+
+def answer(text: str, content_type: str, status: int = 200) -> flask.Response:
+    """Return ``text`` as the answer to the current request, with gzip if it accepts that."""
+    gzip = gzip_accepted(flask.request.headers.get("Accept-Encoding", ""))
+    body = text.encode("utf-8", "replace")
+    response = flask.Response(_gzipped(body) if gzip else body, status, content_type=content_type)
+    response.headers["Vary"] = "Accept, Accept-Encoding"
+    if gzip:
+        response.headers["Content-Encoding"] = "gzip"
+    return response
+
+
+def _gzipped(body: bytes) -> bytes:
+    packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+    return packer.compress(body) + packer.flush()

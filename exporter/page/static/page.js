@@ -1,0 +1,153 @@
+// Keeps the page live: fetches its changing parts and puts in what is different, node by node, so that
+// focus, selection, scrolling and typed text stay. Without this script the page works by links and the form.
+"use strict";
+
+const INTERVAL_MS = 2000;
+// The agent itself waits at most 3.5 s for a slow Engine.
+const TIMEOUT_MS = 8000;
+const TYPING_PAUSE_MS = 150;
+
+const root = document.documentElement;
+const form = document.getElementById("filter");
+const lost = document.getElementById("lost");
+let paused = false;
+let timer = 0;
+let newest = 0;
+let lastAnswer = new Date();
+
+function morph(old, fresh) {
+  if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
+    old.replaceWith(fresh);
+  } else if (old.nodeType !== Node.ELEMENT_NODE) {
+    if (old.nodeValue !== fresh.nodeValue) old.nodeValue = fresh.nodeValue;
+  } else if (!old.isEqualNode(fresh) && old.id !== "live") {
+    morphAttributes(old, fresh);
+    morphChildren(old, fresh);
+  }
+}
+
+function morphAttributes(old, fresh) {
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) {
+    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  }
+}
+
+// Children with an id (the rows) are moved rather than rewritten: a focused or selected row stays itself.
+function morphChildren(old, fresh) {
+  const wanted = new Set([...fresh.children].map((each) => each.id));
+  for (const each of [...old.children]) if (each.id && !wanted.has(each.id)) each.remove();
+  const named = new Map([...old.children].filter((each) => each.id).map((each) => [each.id, each]));
+  let at = old.firstChild;
+  for (const child of [...fresh.childNodes]) {
+    const same = child.id ? named.get(child.id) : at && !at.id ? at : null;
+    if (!same) {
+      old.insertBefore(child, at);
+    } else {
+      if (same === at) at = at.nextSibling;
+      else old.insertBefore(same, at);
+      morph(same, child);
+    }
+  }
+  while (at) {
+    const next = at.nextSibling;
+    at.remove();
+    at = next;
+  }
+}
+
+async function refresh() {
+  clearTimeout(timer);
+  const turn = ++newest;
+  try {
+    const address = new URL(location.href);
+    address.hash = "";
+    address.searchParams.set("fragment", "1");
+    const answer = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+    if (!answer.ok) throw new Error(`it answers with status ${answer.status}`);
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (!fresh.getElementById("containers")) throw new Error("something else answers at its address");
+    // An answer that a later question has overtaken is out of date.
+    if (turn === newest) show(fresh);
+  } catch (error) {
+    if (turn === newest) sayLost(error);
+  }
+  if (turn === newest) plan();
+}
+
+function show(fresh) {
+  for (const id of ["host", "containers"]) morph(document.getElementById(id), fresh.getElementById(id));
+  document.title = document.getElementById("host").dataset.title;
+  lastAnswer = new Date();
+  lost.hidden = true;
+  root.classList.remove("lost");
+}
+
+function sayLost(error) {
+  const reason = error.message.startsWith("it ") || error.message.startsWith("something") ? ` (${error.message})` : "";
+  const since = lastAnswer.toISOString().slice(11, 19);
+  const text = `The agent has not answered since ${since} UTC${reason}. Everything below is from then. ` +
+    "Trying again every 2 seconds; on the host, ask compose-agent health.";
+  if (lost.textContent !== text) lost.textContent = text;
+  lost.hidden = false;
+  root.classList.add("lost");
+}
+
+function plan() {
+  clearTimeout(timer);
+  const idle = paused || document.hidden;
+  if (!idle) timer = setTimeout(refresh, INTERVAL_MS);
+  const live = document.getElementById("live");
+  live.dataset.state = paused ? "paused" : root.classList.contains("lost") ? "lost" : "live";
+  live.firstChild.nodeValue = paused ? "paused " : root.classList.contains("lost") ? "no answer " : "live ";
+  live.lastChild.textContent = paused ? "Resume" : "Pause";
+}
+
+function go(query, remember) {
+  history[remember ? "pushState" : "replaceState"](null, "", query || "?");
+  matchForm();
+  refresh();
+}
+
+// The form shows what the address says, but never overwrites what somebody is typing.
+function matchForm() {
+  const asked = new URLSearchParams(location.search);
+  const { q, sort, state } = form.elements;
+  if (document.activeElement !== q) q.value = asked.get("q") || "";
+  const order = asked.get("sort") || "project";
+  if (![...sort.options].some((each) => each.value === order)) sort.add(new Option(order.replace("-", ""), order));
+  sort.value = order;
+  state.value = asked.get("state") || "";
+  state.disabled = !state.value;
+}
+
+function fromForm(remember) {
+  const wanted = new URLSearchParams(new FormData(form));
+  if (!wanted.get("q")) wanted.delete("q");
+  if (wanted.get("sort") === "project") wanted.delete("sort");
+  go(`?${wanted}`, remember);
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-view]");
+  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  if (!new URL(link.href).searchParams.has("q")) form.elements.q.value = "";
+  go(link.getAttribute("href"), true);
+});
+document.addEventListener("visibilitychange", () => (document.hidden || paused ? plan() : refresh()));
+window.addEventListener("popstate", () => { matchForm(); refresh(); });
+form.addEventListener("submit", (event) => { event.preventDefault(); fromForm(true); });
+form.elements.sort.addEventListener("change", () => fromForm(true));
+let typing = 0;
+form.elements.q.addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(() => fromForm(false), TYPING_PAUSE_MS);
+});
+
+const button = document.createElement("button");
+button.type = "button";
+button.addEventListener("click", () => { paused = !paused; if (paused) plan(); else refresh(); });
+document.getElementById("live").append("live ", button);
+root.classList.add("js");
+plan();
