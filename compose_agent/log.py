@@ -22,9 +22,11 @@ def setup(level: str = "info", fmt: Format = "logfmt", stream: TextIO | None = N
     """Send the logs of this process to ``stream`` (standard error), replacing what was set before."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_JsonFormatter() if fmt == "json" else _LogfmtFormatter())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]  # at once, so that no line of another thread is lost during a reload
+    root.setLevel(level.upper())
     # Libraries speak up only when something is wrong.
-    for noisy in ("docker", "urllib3", "watchfiles"):
+    for noisy in ("docker", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -2,9 +2,12 @@
 
 Three threads and a few inspectors: the *follower* holds the event stream open (subscribe first, then list,
 so that nothing falls between), the *inspectors* turn changed ids into containers, the *heartbeat* pings, so
-that a hanging Engine is noticed although its stream is merely silent. Every five minutes or so, and after
-each reconnect, all containers are listed and inspected anew: the Engine skips slow readers of events
-without a word, keeps 256 events, and loses them when it restarts.
+that a hanging Engine is noticed although its stream is merely silent. Every five minutes or so the
+*reconcile* lists all containers and has them inspected anew, as the follower does after each connect: the
+Engine skips slow readers of events without a word, keeps 256 events, and loses them when it restarts.
+
+Only the follower brings the link up. Whoever finds the Engine gone takes it down and closes the stream,
+and the follower connects again.
 """
 
 from __future__ import annotations
@@ -20,8 +23,8 @@ from typing import Protocol
 from compose_agent.dockerd.inspector import Inspector
 from compose_agent.dockerd.ledger import Ledger
 from compose_agent.dockerd.model import Container, Engine, engine_from_json
-from compose_agent.dockerd.stream import Event, EventStream
-from compose_agent.errors import EngineError, EnginePermission, EngineUnsupported
+from compose_agent.dockerd.stream import EventStream
+from compose_agent.errors import EngineError, EnginePermission, EngineUnreachable, EngineUnsupported
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +32,19 @@ logger = logging.getLogger(__name__)
 RECONCILE_SECONDS = 300.0
 # Many hosts started together must not list together.
 RECONCILE_JITTER = 0.1
-# With the ping's deadline of 2 s a hang is known within 4 s, and its end within 2 s.
+# After a list that failed; an Engine whose list hangs is not to be asked for it all the time.
+RECONCILE_RETRY_SECONDS = 30.0
+# With the ping's deadline of 2 s a hang is known within 4 s.
 HEARTBEAT_SECONDS = 2.0
 RECONNECT_FIRST_SECONDS = 0.25
-# Longest wait between attempts, so that a returning Engine is seen well within 5 s.
+# Longest wait between attempts, so that a returning Engine is seen well within 5 s. A stream that held for
+# less is a failed attempt: an Engine that ends each stream at once must not be listed in a tight loop.
 RECONNECT_LAST_SECONDS = 2.0
+# States that end by themselves, and without an event when somebody stops or kills a container that waits for
+# its restart, when that restart fails, or a removal does: they are asked for with each heartbeat.
+TRANSIENT = ("restarting", "removing")
+# Threads that wait for an answer see the end after its deadline; nobody waits for them that long.
+STOP_SECONDS = 2.0
 
 
 class EngineCalls(Protocol):
@@ -87,12 +98,15 @@ class Inventory:
         self._link = Link(since=now())
         self._counts = Counts()
         self._fatal: EngineError | None = None
+        self._said: set[str] = set()
         self._stop = threading.Event()
+        # Guards link, counts, stream and what was said; nothing is waited for while it is held.
         self._lock = threading.Lock()
         self._stream: EventStream | None = None
         self._threads = [
             threading.Thread(target=self._follow, name="engine-events", daemon=True),
             threading.Thread(target=self._beat, name="engine-heartbeat", daemon=True),
+            threading.Thread(target=self._reconcile_regularly, name="engine-reconcile", daemon=True),
         ]
 
     def start(self) -> None:
@@ -102,12 +116,15 @@ class Inventory:
             thread.start()
 
     def stop(self) -> None:
-        """End the stream and the threads."""
+        """End the stream and the threads; one that waits for a hanging Engine ends when its call does."""
+        deadline = time.monotonic() + STOP_SECONDS
         self._stop.set()
         self._close_stream()
         self._inspector.stop()
         for thread in self._threads:
-            thread.join(timeout=RECONNECT_LAST_SECONDS)
+            if thread.ident is not None:
+                thread.join(timeout=max(0.0, deadline - time.monotonic()))
+        self._inspector.stop(max(0.0, deadline - time.monotonic()))
 
     def containers(self) -> tuple[Container, ...]:
         """Return every container, sorted by name; the same object as long as nothing changed."""
@@ -126,72 +143,108 @@ class Inventory:
         return replace(self._counts, missed_changes=self._ledger.missed_changes)
 
     def wait_complete(self, timeout: float) -> bool:
-        """Wait until every container that was there at the start has been inspected; False after ``timeout``.
+        """Wait until every container listed at the last connect was inspected or at least tried.
 
-        Raises the EnginePermission or EngineUnsupported that no waiting will mend.
+        Return False after ``timeout``; raise the EnginePermission or EngineUnsupported that no waiting
+        will mend. What changes later is inspected without becoming incomplete; a lost Engine is incomplete
+        until it is back.
         """
         deadline = time.monotonic() + timeout
         while not self._inspector.wait_settled(0.05):
-            if self._fatal:
-                raise self._fatal
+            if fatal := self._fatal:
+                raise fatal
             if time.monotonic() >= deadline:
                 return False
         return True
 
     def _follow(self) -> None:
-        wait = RECONNECT_FIRST_SECONDS
-        while not self._stop.is_set():
+        wait = 0.0
+        while not self._stop.wait(wait):
+            wait = min(max(wait * 2, RECONNECT_FIRST_SECONDS), RECONNECT_LAST_SECONDS)
             try:
                 self._follow_once()
-                wait = RECONNECT_FIRST_SECONDS
+                wait = 0.0
             except EngineError as error:
-                if self._link.up:
-                    wait = RECONNECT_FIRST_SECONDS
                 self._went_down(error)
-            if not self._stop.wait(wait):
-                wait = min(wait * 2, RECONNECT_LAST_SECONDS)
+            except Exception as error:  # the follower's outermost loop: without it the picture stands still
+                logger.exception("cannot follow the Engine")
+                self._went_down(EngineError(f"following the Engine failed: {error}"))
 
     def _follow_once(self) -> None:
-        """Connect, subscribe, list, and apply events until the stream ends."""
+        """Connect and apply events until the stream ends; raise unless it held for a while.
+
+        The link stays up between a stream that held and the attempt that comes at once: it takes an Engine
+        that is gone down, and leaves up one behind a proxy that ends idle streams.
+        """
+        with self._subscribed() as stream:
+            self._engine = engine_from_json(self._client.info(), self._client.version())
+            self._reconcile(connected=True)
+            self._came_up()
+            self._read(stream, time.monotonic() + RECONNECT_LAST_SECONDS)
+
+    def _subscribed(self) -> EventStream:
         self._client.negotiate()
         stream = self._client.events(self._ledger.last_event)
         with self._lock:
             self._stream = stream
-        try:
-            self._engine = engine_from_json(self._client.info(), self._client.version())
-            self._reconcile(changed=True)
-            self._came_up()
-            for event in stream:
-                self._apply(event)
-        finally:
+        if self._stop.is_set():
             self._close_stream()
+        return stream
 
-    def _apply(self, event: Event) -> None:
-        if self._ledger.apply(event):
-            self._inspector.ask(event.container_id)
+    def _read(self, stream: EventStream, long_enough: float) -> None:
+        end = EngineUnreachable("the Engine ended the event stream")
+        try:
+            for event in stream:
+                if self._ledger.apply(event):
+                    self._inspector.ask(event.container_id)
+        except EngineError as error:
+            if time.monotonic() < long_enough:
+                raise
+            logger.info("event stream broke", extra={"error": str(error)})
+        else:
+            if time.monotonic() < long_enough and not self._stop.is_set():
+                raise end
 
-    def _reconcile(self, *, changed: bool) -> None:
+    def _reconcile(self, *, connected: bool) -> None:
+        """List and have everything inspected; unless just ``connected``, a change is one that was missed."""
+        known = self._ledger.ids()
         listed = [str(each["Id"]) for each in self._client.list_containers()]
-        self._ledger.retain(listed)
-        self._inspector.ask_all(listed, changed=changed)
-        self._counts = replace(self._counts, reconciles=self._counts.reconciles + 1)
+        self._ledger.retain(listed, known, expected=connected)
+        self._inspector.ask_all(listed, changed=connected)
+        with self._lock:
+            self._counts = replace(self._counts, reconciles=self._counts.reconciles + 1)
+
+    def _reconcile_regularly(self) -> None:
+        wait = self._with_jitter(self._reconcile_seconds)
+        while not self._stop.wait(wait):
+            wait = self._with_jitter(self._reconcile_seconds)
+            if not self._link.up:
+                continue  # the next connect lists
+            try:
+                self._reconcile(connected=False)
+            except EngineError as error:
+                self._say_once("cannot list containers", error)
+                wait = min(wait, RECONCILE_RETRY_SECONDS)
+
+    def _with_jitter(self, seconds: float) -> float:
+        return seconds * random.uniform(1 - RECONCILE_JITTER, 1 + RECONCILE_JITTER)  # noqa: S311 - spreads load
 
     def _beat(self) -> None:
-        next_reconcile = self._reconcile_due()
+        """Ping while the link is up; while it is down the follower's attempts are pings themselves."""
         while not self._stop.wait(self._heartbeat_seconds):
+            link = self._link
+            if not link.up:
+                continue
             try:
                 self._client.ping()
-                if not self._link.up:
-                    self._close_stream()  # it may be dead without a sign; a new one misses nothing
-                elif time.monotonic() >= next_reconcile:
-                    self._reconcile(changed=False)
-                    next_reconcile = self._reconcile_due()
             except EngineError as error:
-                self._went_down(error)
-
-    def _reconcile_due(self) -> float:
-        jitter = random.uniform(-RECONCILE_JITTER, RECONCILE_JITTER)  # noqa: S311 - spreads load, guards nothing
-        return time.monotonic() + self._reconcile_seconds * (1 + jitter)
+                if self._link is link:  # else the follower has connected anew meanwhile
+                    self._went_down(error)
+                    self._close_stream()
+            else:
+                for container in self._ledger.snapshot():
+                    if container.state in TRANSIENT:
+                        self._inspector.ask(container.id)
 
     def _close_stream(self) -> None:
         with self._lock:
@@ -200,15 +253,27 @@ class Inventory:
             stream.close()
 
     def _came_up(self) -> None:
-        self._fatal = None
-        self._link = Link(up=True, since=self._now(), error="")
-        self._counts = replace(self._counts, reconnects=self._counts.reconnects + 1)
+        with self._lock:
+            self._fatal = None
+            self._said.clear()
+            since = self._link.since if self._link.up else self._now()
+            self._link = Link(up=True, since=since, error="")
+            self._counts = replace(self._counts, reconnects=self._counts.reconnects + 1)
         logger.info("following the Engine", extra={"version": self._engine.version})
 
     def _went_down(self, error: EngineError) -> None:
-        self._fatal = error if isinstance(error, EnginePermission | EngineUnsupported) else None
-        if self._link.up or self._link.error != str(error):
-            logger.warning("no Engine", extra={"error": str(error)})
-        self._link = Link(
-            up=False, since=self._link.since if not self._link.up else self._now(), error=str(error)
-        )
+        self._inspector.pause()
+        with self._lock:
+            self._fatal = error if isinstance(error, EnginePermission | EngineUnsupported) else None
+            since = self._now() if self._link.up else self._link.since
+            self._link = Link(up=False, since=since, error=str(error))
+        self._say_once("no Engine", error)
+
+    def _say_once(self, what: str, error: EngineError) -> None:
+        """Log the first error of each kind until the Engine is there again: it may be away for days."""
+        said = f"{what}: {type(error).__name__}"
+        with self._lock:
+            new = said not in self._said
+            self._said.add(said)
+        if new:
+            logger.warning(what, extra={"error": str(error)})

@@ -72,7 +72,8 @@ class Ledger:
     def put(self, container: Container, *, expected: bool) -> None:
         """Store what an inspect told, unless the container is gone by now.
 
-        A change of a known container that was not ``expected`` counts as missed: no event announced it.
+        A change that was not ``expected``, and a container that was not, count as missed: no event
+        announced them.
         """
         with self._lock:
             if container.id in self._gone:
@@ -82,7 +83,7 @@ class Ledger:
             before = self._containers.get(container.id)
             if before == container:
                 return
-            if before and not expected:
+            if not expected:
                 self.missed_changes += 1
             self._containers[container.id] = container
             self._snapshot = None
@@ -97,16 +98,23 @@ class Ledger:
         with self._lock:
             return frozenset(self._containers)
 
-    def retain(self, listed: Iterable[str], among: Iterable[str] | None = None) -> None:
-        """Remove every container that the Engine did not list.
+    def retain(
+        self, listed: Iterable[str], among: Iterable[str] | None = None, *, expected: bool = True
+    ) -> None:
+        """Remove every container that the Engine did not list; unless ``expected`` they count as missed.
 
         ``among`` are the ids that were known before the list was asked for: a container that came while it
-        was under way is not in it and is not gone.
+        was under way is not in it and is not gone. One that is listed may come back: an Engine that was
+        started without its disk has none of its containers, and all of them when it is started again.
         """
+        listed = set(listed)
         with self._lock:
             known = self._containers.keys() if among is None else self._containers.keys() & set(among)
-            for container_id in known - set(listed):
+            for container_id in known - listed:
                 self._remove(container_id)
+                self.missed_changes += not expected
+            for container_id in listed & self._gone.keys():
+                del self._gone[container_id]
 
     def _remove(self, container_id: str) -> None:
         self._gone[container_id] = None

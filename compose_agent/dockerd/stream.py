@@ -7,7 +7,8 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 from compose_agent.errors import EngineGarbage, EngineUnreachable
 
@@ -55,7 +56,7 @@ def parse_event(line: bytes) -> Event | None:
 
 
 class EventStream:
-    """An open stream: iterate over it in one thread, ``close`` it from any."""
+    """An open stream: ``with`` and iterate over it in one thread, ``close`` it from any."""
 
     def __init__(self, response: requests.Response) -> None:
         self._response = response
@@ -64,6 +65,15 @@ class EventStream:
         if self._socket is not None:
             self._socket.settimeout(None)  # silence is normal here; the heartbeat notices a dead Engine
         self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+        self._response.close()  # gives the descriptor back; not in close, because nobody reads it now
 
     def __iter__(self) -> Iterator[Event]:
         """Yield events until the stream is closed; raises EngineUnreachable or EngineGarbage."""

@@ -70,6 +70,7 @@ def both(twin: Rig, real: Rig) -> tuple[Rig, Rig]:
 
 
 @pytest.mark.engine
+@pytest.mark.lines
 class TestShapes:
     """Every key of the fake's answers exists in the real one's, with the same type."""
 

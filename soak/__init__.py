@@ -1,0 +1,1 @@
+"""Long campaigns: random disturbances, run after run, each of which can be replayed by its seed."""

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from compose_agent.dockerd.fake import FakeEngine
+from tests.commands.program import COMMAND, PATIENCE_SECONDS, Agent, environment, eventually
+
+Start = Callable[..., Agent]
+
+
+def health(run_dir: Path) -> tuple[int, str, str]:
+    """Return exit status, standard output and standard error of ``compose-agent health``."""
+    run = subprocess.run(
+        [*COMMAND, "health", f"--run-dir={run_dir}"],
+        env=environment(run_dir.parent),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    return run.returncode, run.stdout, run.stderr
+
+
+def test_nothing_runs(tmp_path: Path) -> None:
+    assert health(tmp_path) == (1, "", f"no role is running: no socket in {tmp_path}\n")
+
+
+def test_it_is_well_only_when_the_supervisor_and_every_role_are(agent: Start) -> None:
+    with FakeEngine() as engine:
+        one = agent("run", f"--docker.host={engine.url}").started()
+        eventually(lambda: (state := one.readiness()) and state.ready, "never ready")
+        assert health(one.run_dir) == (0, "supervisor   ready\nexporter     ready\n", "")
+        os.kill(one.role_pid(), signal.SIGKILL)
+        status, out, _ = health(one.run_dir)
+    assert (status, out) == (1, "supervisor   the role exporter does not answer\n")
+
+
+def test_a_role_without_its_engine_says_so(agent: Start) -> None:
+    one = agent("export").started()
+    status, out, _ = health(one.run_dir)
+    assert status == 1
+    assert out.startswith(
+        "exporter     no Engine at unix:///nowhere.sock (No such file or directory): start Docker"
+    )

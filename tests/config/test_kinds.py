@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from compose_agent.config import kinds
+from compose_agent.config.kinds import Kind
+from compose_agent.web.address import Address
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("0s", 0),
+        ("15s", 15),
+        ("500ms", 0.5),
+        ("1.5h", 5400),
+        ("1h30m", 5400),
+        ("1d", 86400),
+        ("2w", 1209600),
+        (" 5m ", 300),
+        ("3650d", 315360000),
+    ],
+)
+def test_a_duration_is_read_as_prometheus_reads_it(text: str, seconds: float) -> None:
+    assert kinds.duration.read(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "15", "s", "-1s", "1 m", "1y", "1h 30m", "1hh", ".5s", "٣s", "inf", "1e3s"]
+)
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a duration such as 30s, 5m or 1h30m, not '"):
+        kinds.duration.read(text)
+
+
+@pytest.mark.parametrize("text", ["3651d", "9" * 400 + "s"])
+def test_a_duration_beyond_what_clocks_take_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected at most ten years, not '"):
+        kinds.duration.read(text)
+
+
+@pytest.mark.parametrize("text", ["0", "0s", "0ms"])
+def test_no_time_at_all_is_no_time_to_wait(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a duration above 0"):
+        kinds.positive_duration.read(text)
+    assert kinds.positive_duration.read("1ms") == 0.001
+
+
+@pytest.mark.parametrize(
+    ("texts", "value"),
+    [(("true", "yes", "on", "1", "TRUE", "Yes"), True), (("false", "no", "off", "0", "Off"), False)],
+)
+def test_a_boolean_has_four_spellings(texts: tuple[str, ...], value: bool) -> None:
+    assert {kinds.boolean.read(text) for text in texts} == {value}
+
+
+@pytest.mark.parametrize("text", ["", "y", "2", "enabled", "truefalse"])
+def test_what_is_no_boolean_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=f"^expected true or false, not '{text}'$"):
+        kinds.boolean.read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        (":9417", Address("", 9417)),
+        ("127.0.0.1:0", Address("127.0.0.1", 0)),
+        ("localhost:65535", Address("localhost", 65535)),
+        ("[::1]:80", Address("::1", 80)),
+    ],
+)
+def test_an_address_is_host_and_port(text: str, address: Address) -> None:
+    assert kinds.address.read(text) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("9417", "did you mean ':9417'?"),
+        ("::1:80", "did you mean '[::1]:80'?"),
+        ("http://host:80/", "did you mean 'host:80'?"),
+        ("host:65536", "has port 65536, expected 0 to 65535"),
+        ("host", "expected host:port, :port or [IPv6]:port"),
+    ],
+)
+def test_what_is_no_address_is_answered_with_what_was_meant(text: str, hint: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is checked below
+        kinds.address.read(text)
+    assert str(caught.value).endswith(hint)
+
+
+@pytest.mark.parametrize("text", ["", "metrics", "/", "/a//b", "/a b", "/<x>", "/m?x", "/-/ready", "/ä"])
+def test_a_url_path_that_would_hide_a_route_or_is_a_pattern_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a URL path such as /metrics"):
+        kinds.url_path.read(text)
+    assert kinds.url_path.read("/probe/metrics-1.0") == "/probe/metrics-1.0"
+
+
+def test_a_path_is_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert kinds.path.read("/x") == Path("/x")
+    assert kinds.path.read("x/y") == tmp_path / "x/y"
+    assert kinds.path.read("~/x") == Path("/home/ann/x")
+
+
+@pytest.mark.parametrize("kind", [kinds.path, kinds.string])
+def test_an_empty_text_is_no_value(kind: Kind[object]) -> None:
+    with pytest.raises(ValueError, match=f"^expected {kind.expected}, not ''$"):
+        kind.read("  ")
+
+
+def test_a_path_with_a_zero_byte_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected a path"):
+        kinds.path.read("/x\0y")
+
+
+@pytest.mark.parametrize(
+    ("value", "described"), [({}, "a mapping"), ([], "a list"), (None, "nothing"), (3, "the int 3")]
+)
+def test_what_is_no_text_is_described(value: object, described: str) -> None:
+    with pytest.raises(ValueError, match=f"^expected a text, not {described}$"):
+        kinds.string.read(value)
