@@ -19,9 +19,8 @@ from compose_agent.dockerd.usage import UsageReader
 from compose_agent.dockerd.usage.cgroup import Mounts
 from compose_agent.errors import ConfigError, EngineError, EnginePermission, EngineUnsupported, ListenError
 from compose_agent.role import ConfigState
-from compose_agent.web.address import Address
 from compose_agent.web.health import Readiness
-from compose_agent.web.server import WebServer
+from compose_agent.web.listeners import Listeners
 from compose_agent.web.webfile import WebConfigFile
 from exporter.app import make_app
 from exporter.scrape import Scraper
@@ -45,52 +44,48 @@ class ExporterRole:
         self._reader = self._make_reader(self._settings)
         self._scraper = Scraper(self._inventory, self._reader, self._settings)
         self._app = self._make_app(self._settings, self._scraper, self._reader)
-        self._web = self._load_web(self._settings)
-        self._servers: dict[Address, WebServer] = {}
+        self._listeners = Listeners(self._serve, self._load_web(self._settings))
 
     def start(self) -> None:
         """Listen and look at the Engine; one that is absent is waited for in the background."""
         raise_descriptor_limit()
-        self._servers = self._bound(self._settings.listen_addresses)
+        self._listeners.bind(self._settings.listen_addresses)
         try:
             self._refuse_hopeless_engine()
         except BaseException:
-            self._stop_servers(self._servers)
+            self._listeners.stop()
             raise
         self._inventory.start()
-        for server in self._servers.values():
-            server.start()
+        self._listeners.start()
 
     def apply(self, config: Config) -> None:
-        """Take new settings whole: prepare and bind what is new, then swap, then close what is old."""
+        """Take new settings whole: prepare what is new, change the listeners, then swap."""
         settings = config.of(ExporterSettings)
-        reader = self._reader if same_sources(settings, self._settings) else self._make_reader(settings)
-        scraper = Scraper(self._inventory, reader, settings, before=self._scraper)
-        app = self._make_app(settings, scraper, reader)
-        added = self._bound(set(settings.listen_addresses) - self._servers.keys())
-        removed = {
-            address: self._servers[address]
-            for address in self._servers.keys() - set(settings.listen_addresses)
-        }
-        old_reader = self._reader
-        self._settings, self._reader, self._scraper, self._app = settings, reader, scraper, app
-        for server in added.values():
-            server.start()
-        self._servers = {**self._servers, **added}
-        self._stop_servers(removed)
-        if old_reader is not reader:
-            old_reader.close()
+        old, new = self._reader, self._reader
+        if not same_sources(settings, self._settings):
+            new = self._make_reader(settings)
+        scraper = Scraper(self._inventory, new, settings, before=self._scraper)
+        app = self._make_app(settings, scraper, new)
+        try:
+            self._listeners.change(settings.listen_addresses)
+        except ListenError:
+            if new is not old:
+                new.close()
+            raise
+        self._settings, self._reader, self._scraper, self._app = settings, new, scraper, app
+        if new is not old:
+            old.close()
 
     def stop(self) -> None:
         """Close the listeners, the connection to the Engine and every file."""
-        self._stop_servers(self._servers)
+        self._listeners.stop()
         self._inventory.stop()
         self._reader.close()
         self._client.close()
 
     def listeners(self) -> tuple[str, ...]:
         """Return the URLs of the exporter."""
-        return tuple(server.url for server in self._servers.values())
+        return self._listeners.urls()
 
     def reasons(self) -> tuple[str, ...]:
         """Return why there is nothing true to scrape yet."""
@@ -126,24 +121,6 @@ class ExporterRole:
 
     def _web_reloaded(self, error: ConfigError | None) -> None:
         self._metrics.web_reload.set(int(error is None))
-
-    def _bound(self, addresses: Iterable[Address]) -> dict[Address, WebServer]:
-        """Return a server for each address, bound; ListenError if one cannot be, and then none is."""
-        servers: dict[Address, WebServer] = {}
-        try:
-            for address in addresses:
-                server = WebServer(address, self._serve, web=self._web)
-                server.bind()
-                servers[address] = server
-        except ListenError:
-            self._stop_servers(servers)
-            raise
-        return servers
-
-    def _stop_servers(self, servers: dict[Address, WebServer]) -> None:
-        for address, server in list(servers.items()):
-            self._servers.pop(address, None)
-            server.stop()
 
     def _refuse_hopeless_engine(self) -> None:
         """Raise what waiting will not mend: no permission on the socket, no API version in common."""

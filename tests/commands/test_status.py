@@ -10,7 +10,7 @@ import docker
 import pytest
 from rich.console import Console
 
-from compose_agent.commands.status import command
+from compose_agent.cli import commands
 from compose_agent.commands.status_columns import COLUMNS, filled, fitting, printable
 from compose_agent.commands.status_table import page, plain
 from compose_agent.dockerd.inventory import Link
@@ -78,7 +78,7 @@ def exporter(tmp_path: Path) -> Iterator[Exporter]:
 
 
 def run(*arguments: str | Path) -> None:
-    command.main([str(each) for each in arguments], standalone_mode=False)
+    commands.main(["status", *map(str, arguments)], standalone_mode=False)
 
 
 def drawn(found: Overview, width: int, height: int | None = None) -> list[str]:
