@@ -2,7 +2,7 @@
 
 Starts a private Engine with N running containers, the exporter behind a proxy that records every call to
 the Engine, and scrapes it at an interval, as Prometheus does (keep-alive, gzip). CPU is of the whole
-process, from ``/proc/PID/task/*/schedstat``; an equally long time without scrapes stands beside it.
+process, from ``/proc/PID/task/*/schedstat``; what it spends without scrapes is measured first and taken off.
 
     python -m bench.exporter --containers 10 100 300 --scrapes 60 --interval 5
 """
@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument("--containers", type=int, nargs="+", default=[100])
     parser.add_argument("--scrapes", type=int, default=60)
     parser.add_argument("--interval", type=float, default=5.0)
+    parser.add_argument("--idle", type=float, default=60.0, help="seconds without scrapes, measured first")
     parser.add_argument("--engine-line", default="28")
     arguments = parser.parse_args()
     results = []
@@ -68,12 +69,13 @@ def main() -> None:
         fleet = Fleet(engine)
         for size in sorted(arguments.containers):
             fleet.grow(size)
-            results.append(_measure(engine, size, arguments.scrapes, arguments.interval))
+            results.append(_measure(engine, size, arguments))
             print(json.dumps(asdict(results[-1])), flush=True)
     print(_table(results))
 
 
-def _measure(engine: PrivateEngine, size: int, scrapes: int, interval: float) -> Result:
+def _measure(engine: PrivateEngine, size: int, arguments: argparse.Namespace) -> Result:
+    scrapes, interval = arguments.scrapes, arguments.interval
     with RecordingProxy(engine.socket) as proxy, Agent(f"unix://{proxy.path}") as agent:
         agent.wait_ready()
         assert agent.process is not None
@@ -81,7 +83,7 @@ def _measure(engine: PrivateEngine, size: int, scrapes: int, interval: float) ->
         client = Client(agent.url)
         for _ in range(_WARM_UP):
             client.scrape()
-        idle = _cpu_during(pid, engine_pids, lambda: time.sleep(scrapes * interval))
+        idle = _cpu_during(pid, engine_pids, lambda: time.sleep(arguments.idle))
         proxy.forget()
         latencies: list[float] = []
         busy = _cpu_during(pid, engine_pids, lambda: latencies.extend(client.scrapes(scrapes, interval)))
