@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -30,8 +31,7 @@ class Watcher:
         self.violations: list[str] = []
         self.scrapes = 0
         self.slowest = 0.0
-        self._agent = agent
-        self._url_known = agent.url
+        self._url = agent.url + "/metrics"
         self._stop = threading.Event()
         self._standing: tuple[Standing, float] = ("unclear", time.monotonic())
         self._thread = threading.Thread(target=self._watch, name="soak-scraper")
@@ -54,7 +54,8 @@ class Watcher:
         while not self._stop.wait(_PAUSE_SECONDS):
             before, started = self._standing, time.monotonic()
             try:
-                text = self._agent.get(timeout=_CLIENT_SECONDS)
+                with urllib.request.urlopen(self._url, timeout=_CLIENT_SECONDS) as response:  # noqa: S310
+                    text = response.read().decode()
             except OSError as error:
                 self.violations.append(f"no answer from /metrics: {error}")
                 continue
