@@ -32,11 +32,14 @@ _PLAIN = frozenset((int, float))
 Shape = tuple[bool | tuple[OwnLabels, ...] | None, ...]
 
 
+def cut(value: str, longest: int = MAX_NAME_CHARACTERS) -> str:
+    """Return a text of at most ``longest`` characters, with a sign that it was longer."""
+    return value if len(value) <= longest else value[: longest - 1] + "…"
+
+
 def escape(value: str, longest: int = MAX_LABEL_CHARACTERS) -> str:
     """Return a label value as it stands between quotes, cut to ``longest`` characters, always valid UTF-8."""
-    if len(value) > longest:
-        value = value[: longest - 1] + "…"
-    value = value.translate(_ESCAPES)
+    value = cut(value, longest).translate(_ESCAPES)
     return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 

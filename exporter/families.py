@@ -104,7 +104,8 @@ Collector = InventoryCollector | UsageCollector | HostCollector
 class Scrape:
     """What one scrape works on: everything is from this moment.
 
-    ``known`` is False when the Engine has been silent for longer than its last word may count.
+    ``known`` is False when the Engine has been silent for longer than its last word may count; ``local``
+    is False when the Engine is another host's, of which our files say nothing.
     """
 
     containers: tuple[Container, ...]
@@ -115,3 +116,4 @@ class Scrape:
     counts: Counts
     known: bool
     now: float
+    local: bool = True

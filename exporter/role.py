@@ -42,7 +42,7 @@ class ExporterRole:
         self._client = EngineClient(endpoint, observe=self._metrics.observe_engine)
         self._inventory = Inventory(self._client)
         self._reader = self._make_reader(self._settings)
-        self._scraper = Scraper(self._inventory, self._reader, self._settings)
+        self._scraper = self._make_scraper(self._settings, self._reader)
         self._app = self._make_app(self._settings, self._scraper, self._reader)
         self._listeners = Listeners(self._serve, self._load_web(self._settings))
 
@@ -64,7 +64,7 @@ class ExporterRole:
         old, new = self._reader, self._reader
         if not same_sources(settings, self._settings):
             new = self._make_reader(settings)
-        scraper = Scraper(self._inventory, new, settings, before=self._scraper)
+        scraper = self._make_scraper(settings, new, self._scraper)
         app = self._make_app(settings, scraper, new)
         try:
             self._listeners.change(settings.listen_addresses)
@@ -78,10 +78,10 @@ class ExporterRole:
 
     def stop(self) -> None:
         """Close the listeners, the connection to the Engine and every file."""
-        self._listeners.stop()
         self._inventory.stop()
+        self._client.close()  # first, so that a scrape that waits for the Engine ends at once
+        self._listeners.stop()
         self._reader.close()
-        self._client.close()
 
     def listeners(self) -> tuple[str, ...]:
         """Return the URLs of the exporter."""
@@ -107,6 +107,12 @@ class ExporterRole:
     def _make_reader(self, settings: ExporterSettings) -> UsageReader:
         mounts = Mounts(settings.procfs, settings.cgroupfs)
         return UsageReader(mounts, self._client.stats, source=settings.usage_source)
+
+    def _make_scraper(
+        self, settings: ExporterSettings, reader: UsageReader, before: Scraper | None = None
+    ) -> Scraper:
+        local = self._client.endpoint.socket_path is not None
+        return Scraper(self._inventory, reader, settings, before, local=local)
 
     def _make_app(self, settings: ExporterSettings, scraper: Scraper, reader: UsageReader) -> WSGIApplication:
         # The host's files are those of this machine; an Engine elsewhere has a host of its own.

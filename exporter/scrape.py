@@ -71,7 +71,8 @@ class _Active:
 class Scraper:
     """Turns the inventory and fresh usage into exposition text. Thread-safe; scrapes take turns.
 
-    ``before`` is the scraper of the last configuration; ``clock`` measures seconds, ``now`` is Unix time.
+    ``before`` is the scraper of the last configuration, ``local`` whether the Engine is this host's;
+    ``clock`` measures seconds, ``now`` is Unix time.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Scraper:
         settings: ExporterSettings,
         before: Scraper | None = None,
         *,
+        local: bool = True,
         collectors: Sequence[Collector] | None = None,
         clock: Clock = time.perf_counter,
         now: Callable[[], float] = time.time,
@@ -88,6 +90,7 @@ class Scraper:
         self._inventory = inventory
         self._reader = reader
         self._settings = settings
+        self._local = local
         self._clock = clock
         self._now = now
         self._active = [
@@ -144,7 +147,7 @@ class Scraper:
                 readings = self._reader.read(containers, timeout - measures.passed())
                 problems.extend(readings.errors)
         now = self._now()
-        fresh = counts.reconnects > 0 and now - link.since <= self._settings.stale_after
+        fresh = counts.connects > 0 and now - link.since <= self._settings.stale_after
         return Scrape(
             containers=containers,
             samples=readings.samples,
@@ -154,6 +157,7 @@ class Scraper:
             counts=counts,
             known=link.up or fresh,
             now=now,
+            local=self._local,
         )
 
     def _prepared(self, containers: Iterable[Container]) -> list[ContainerText]:

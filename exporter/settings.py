@@ -82,6 +82,7 @@ class ExporterSettings:
         "compose.forget-after",
         kinds.duration,
         "24h",
-        "How long a Compose service is shown with 0 containers after the last one is gone.",
+        "How long a Compose service is shown with 0 containers after the last one is gone. A restarted "
+        "exporter knows only the services that it sees.",
     )
     collectors: Mapping[str, bool] = option_map("collector", _collector_switches)

@@ -32,7 +32,7 @@ def ensure_engine(folder: Path, environ: Mapping[str, str] = os.environ) -> Endp
     installs, where there is a terminal. Raises LabError with what to do instead.
     """
     endpoint = find_endpoint(None, environ)
-    if endpoint.origin not in ("found", "default") or _answers(endpoint):
+    if endpoint.origin not in ("found", "default") or is_there(endpoint):
         return endpoint  # one that the user named is the user's to start
     if (
         endpoint.socket_path
@@ -62,12 +62,13 @@ def stop_ours(folder: Path) -> None:
     if _PID_FILE.exists() and _PID_FILE.read_text().strip() == str(pid):
         progress("stopping the Engine that was started here")
         os.kill(pid, signal.SIGTERM)
-        _wait(lambda: not Path(f"/proc/{pid}").exists(), _STOP_SECONDS)
+        _wait(lambda: not _PID_FILE.exists(), _STOP_SECONDS)
     record.unlink()
 
 
-def _answers(endpoint: Endpoint) -> bool:
-    return endpoint.socket_path is not None and ping(str(endpoint.socket_path))
+def is_there(endpoint: Endpoint) -> bool:
+    """Tell whether there is anything to ask; of an Engine behind tcp or ssh the first call tells."""
+    return endpoint.socket_path is None or ping(str(endpoint.socket_path))
 
 
 def _agree(question: str) -> None:
@@ -84,11 +85,10 @@ def _start(folder: Path) -> None:
     elif not ping(str(SOCKET)):
         progress(f"starting dockerd; it logs to {folder / 'engine.log'}")
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "engine.log").open("ab") as log:
-            process = subprocess.Popen(
-                ["dockerd"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-        (folder / _OURS).write_text(str(process.pid))
+        # The shell ends at once and leaves dockerd to init: it is not this process's child, nor the agent's.
+        command = 'setsid dockerd </dev/null >>"$0/engine.log" 2>&1 & echo $!'
+        started = subprocess.run(["sh", "-c", command, str(folder)], stdout=subprocess.PIPE, check=True)
+        (folder / _OURS).write_bytes(started.stdout.strip())
     if not _wait(lambda: ping(str(SOCKET)), _START_SECONDS):
         raise LabError(
             "the Engine did not start", remedy=f"see {folder / 'engine.log'} or journalctl -u docker"

@@ -14,11 +14,11 @@ from pathlib import Path
 import docker
 import docker.errors
 
-from compose_agent.dockerd.endpoint import Endpoint
+from compose_agent.dockerd.endpoint import Endpoint, find_endpoint
 from compose_agent.errors import ComposeAgentError
 from compose_agent.web.localclient import LocalClient
 from lab import LabError, demo
-from lab.host_engine import ensure_engine, stop_ours
+from lab.host_engine import ensure_engine, is_there, stop_ours
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
 _FOLDER = _CHECKOUT / ".cache" / "run"
@@ -62,19 +62,27 @@ def _parser() -> argparse.ArgumentParser:
 def _run(arguments: argparse.Namespace, agent_options: list[str]) -> int:
     if arguments.down and not arguments.demo:
         raise LabError("--down removes the demo", remedy="say scripts/run --demo --down")
+    if arguments.down:
+        return _down()
     endpoint = ensure_engine(_FOLDER)
     if arguments.demo:
         client = _client(endpoint)
-        if arguments.down:
-            demo.down(client)
-            stop_ours(_FOLDER)
-            shutil.rmtree(_FOLDER, ignore_errors=True)
-            return 0
         demo.up(client)
         client.close()
     if arguments.once:
         return _once(agent_options)
     return os.execv(sys.executable, [*_AGENT, "run", *agent_options])  # noqa: S606 - becomes the agent
+
+
+def _down() -> int:
+    endpoint = find_endpoint(None, os.environ)
+    if is_there(endpoint):
+        client = _client(endpoint)
+        demo.down(client)
+        client.close()
+    stop_ours(_FOLDER)
+    shutil.rmtree(_FOLDER, ignore_errors=True)
+    return 0
 
 
 def _client(endpoint: Endpoint) -> docker.DockerClient:

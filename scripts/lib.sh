@@ -37,30 +37,36 @@ make_venv() {
     fi
 }
 
+locks_of() { if [ "$1" = test ]; then echo requirements-dev.lock; else echo requirements-build.lock requirements.lock; fi; }
+
 # The state of everything an environment of this kind is made from.
 stamp_of() {
     local python=$1 kind=$2
-    cd "$root"
-    printf '%s ' "$kind"
-    { "$python" -V; pwd; cat pyproject.toml $(locks_of "$kind"); } | sha256sum
+    (
+        cd "$root"
+        # shellcheck disable=SC2046 # names of locks, without spaces
+        { "$python" -V; pwd; cat pyproject.toml $(locks_of "$kind"); } | sha256sum
+    )
 }
 
-locks_of() { if [ "$1" = dev ]; then echo requirements-dev.lock; else echo requirements-build.lock requirements.lock; fi; }
-
-# prepare_venv run|dev: leaves .venv with exactly what the locks name, and this checkout installed in it.
-# An environment for dev serves run as well.
+# prepare_venv run|test: leaves $venv with exactly what the locks name, and this checkout installed in it. That of
+# the tests is apart (.venv-test), so that testing never takes the ground from under a running agent.
 prepare_venv() {
-    local kind=$1 python have lock
+    local kind=$1 python stamp lock
+    [ "$kind" = run ] || venv=$root/.venv-$kind
     mkdir -p "$root/.cache"
     python=$(find_python)
-    have=$(cat "$venv/stamp" 2>/dev/null || true)
-    [ -n "$have" ] && [ "$have" = "$(stamp_of "$python" "$kind")" ] && return
-    [ "$kind" = run ] && [ -n "$have" ] && [ "$have" = "$(stamp_of "$python" dev)" ] && return
+    stamp=$(stamp_of "$python" "$kind")
+    [ "$(cat "$venv/stamp" 2>/dev/null)" = "$stamp" ] && return
+    if [ -e "$venv" ] && ! [ -O "$venv" ]; then
+        say "$venv belongs to another user: run this as that user, or remove it"
+        return 1
+    fi
     say "preparing $venv (once, and when dependencies change)"
     make_venv "$python"
     for lock in $(locks_of "$kind"); do
         "$venv/bin/pip" install --disable-pip-version-check -q --require-hashes -r "$root/$lock"
     done
     "$venv/bin/pip" install --disable-pip-version-check -q --no-deps --no-build-isolation -e "$root"
-    stamp_of "$python" "$kind" >"$venv/stamp"
+    printf '%s\n' "$stamp" >"$venv/stamp"
 }

@@ -30,7 +30,9 @@ def expected(inspected: Mapping[str, Any]) -> Facts:
     facts: Facts = {
         "name": inspected["Name"].removeprefix("/"),
         "state": state["Status"],
-        "health": (state.get("Health") or {}).get("Status") or "none",
+        "health": ((state.get("Health") or {}).get("Status") or "none")
+        if state["Status"] == "running"
+        else "none",
         "restarts": float(inspected["RestartCount"]),
     }
     if state["Status"] in _ENDED and state["FinishedAt"] != _NEVER:

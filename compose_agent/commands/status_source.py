@@ -36,7 +36,13 @@ class Source:
         self._said = ""
 
     def read(self) -> Overview:
-        """Return the overview; ComposeAgentError when neither exporter nor Engine gives one."""
+        """Return the overview; ComposeAgentError when neither exporter nor Engine gives one.
+
+        An Engine that is named on the command line is asked itself: the exporter's may be another.
+        """
+        named = self._config.given.get("docker.host")
+        if named and named.where.startswith("--"):
+            return self._from_engine("an Engine was named")
         try:
             return from_json(self._exporter.get_json(PATH))
         except RoleNotRunning:

@@ -101,8 +101,13 @@ def _non_empty(text: str) -> str:
     return text
 
 
+# What a role serves beside its own: health and reload, data and documents for people.
+_TAKEN_PATHS = ("/-/", "/v1/", "/static/")
+_TAKEN_PATH = ("/docs", "/icon.svg")
+
+
 def _url_path(text: str) -> str:
-    if not _URL_PATH.fullmatch(text) or text.startswith("/-/"):  # that prefix is health's and reload's
+    if not _URL_PATH.fullmatch(text) or text.startswith(_TAKEN_PATHS) or text in _TAKEN_PATH:
         raise ValueError(text)
     return text
 

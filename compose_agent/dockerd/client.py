@@ -77,6 +77,7 @@ class EngineClient:
         self._timeout = timeout
         self._session: docker.APIClient | None = None
         self._connecting = threading.Lock()
+        self._closed = False
 
     def negotiate(self) -> Ping:
         """Ping the Engine and settle on the newest API version that both speak."""
@@ -124,7 +125,9 @@ class EngineClient:
             return EventStream(self._checked(self._get(self._versioned("/events"), params)))
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection for good; calls under way and later ones raise EngineUnreachable."""
+        with self._connecting:
+            self._closed = True
         if self._session is not None:
             self._session.close()
 
@@ -152,6 +155,8 @@ class EngineClient:
 
     def _connected(self) -> docker.APIClient:
         with self._connecting:
+            if self._closed:
+                raise EngineUnreachable(f"the connection to {self.endpoint.host} is closed")
             if self._session is None:
                 self._session = _session(self.endpoint, self._timeout)
             return self._session

@@ -67,9 +67,9 @@ def usual_sockets(environ: Mapping[str, str], uid: int) -> Iterator[Path]:
     yield runtime / "podman/podman.sock"
 
 
-def _seen(socket: Path, is_socket: Callable[[Path], bool]) -> bool:
+def _seen(path: Path, test: Callable[[Path], bool]) -> bool:
     try:
-        return is_socket(socket)
+        return test(path)
     except OSError:
         return False  # in a folder that this user may not enter
 
@@ -111,8 +111,8 @@ def _tls_of_environment(host: str, environ: Mapping[str, str]) -> Any:
 
 def _context_endpoint(environ: Mapping[str, str]) -> Endpoint | None:
     """Return the endpoint of the CLI's current context, unless that is the default one."""
-    config = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or "/root") / ".docker")
-    if not environ.get("DOCKER_CONTEXT") and not (config / "config.json").is_file():
+    home = environ.get("DOCKER_CONFIG") or (f"{environ['HOME']}/.docker" if environ.get("HOME") else None)
+    if home is None or not _seen(Path(home) / "config.json", Path.is_file):
         return None
     from docker.context import ContextAPI  # noqa: PLC0415 - loaded only where contexts are in use
     from docker.errors import DockerException  # noqa: PLC0415

@@ -72,7 +72,7 @@ class Link:
 class Counts:
     """What the inventory counts of its own work since it started."""
 
-    reconnects: int = 0
+    connects: int = 0
     reconciles: int = 0
     missed_changes: int = 0
 
@@ -258,7 +258,7 @@ class Inventory:
             self._said.clear()
             since = self._link.since if self._link.up else self._now()
             self._link = Link(up=True, since=since, error="")
-            self._counts = replace(self._counts, reconnects=self._counts.reconnects + 1)
+            self._counts = replace(self._counts, connects=self._counts.connects + 1)
         logger.info("following the Engine", extra={"version": self._engine.version})
 
     def _went_down(self, error: EngineError) -> None:

@@ -118,7 +118,7 @@ def _container(
         image=str(config.get("Image") or ""),
         image_id=str(raw.get("Image") or ""),
         state=status if status in STATES else "dead",
-        health=_health(state),
+        health=_health(state) if status == "running" else "none",
         exit_code=int(state.get("ExitCode") or 0) if status in _ENDED and finished_at else None,
         restart_count=int(raw.get("RestartCount") or 0),
         oom_killed=bool(state.get("OOMKilled")),
@@ -138,6 +138,11 @@ def _container(
 
 
 def _health(state: Mapping[str, Any]) -> str:
+    """Return the health of a running container.
+
+    Of others there is none: the Engine calls a container unhealthy as soon as its check is ended by a stop or
+    a pause.
+    """
     # Podman calls it Healthcheck in older answers; a container without a check has no such field.
     health = state.get("Health") or state.get("Healthcheck") or {}
     status = str(health.get("Status") or "none")

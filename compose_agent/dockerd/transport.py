@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 from typing import Any
+from weakref import WeakSet
 
 import urllib3
 from docker.transport.basehttpadapter import BaseHTTPAdapter
@@ -69,9 +71,20 @@ class _Pool(HTTPConnectionPool):
     def __init__(self, path: str, size: int) -> None:
         super().__init__("localhost", maxsize=size)
         self._path = path
+        self._made: WeakSet[_Connection] = WeakSet()
 
     def _new_conn(self) -> Any:
-        return _Connection(self._path)
+        connection = _Connection(self._path)
+        self._made.add(connection)
+        return connection
+
+    def abort(self) -> None:
+        """Close every connection, also those on which an answer is waited for."""
+        for connection in list(self._made):
+            if connection.sock is not None:
+                with suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+        self.close()
 
 
 class UnixAdapter(BaseHTTPAdapter):  # type: ignore[misc]
@@ -90,5 +103,5 @@ class UnixAdapter(BaseHTTPAdapter):  # type: ignore[misc]
         return str(request.path_url)
 
     def close(self) -> None:
-        """Close every idle connection."""
-        self._pool.close()
+        """Close every connection; calls that wait for an answer end with an error."""
+        self._pool.abort()

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from compose_agent.dockerd.model import STATES
+from exporter.exposition import cut
 from exporter.families import Family, HostCollector, Scrape, Values
 from exporter.settings import ExporterSettings
 
@@ -27,7 +28,8 @@ class ComposeServices:
         counted: Counter[tuple[str, str, str]] = Counter()
         for container in scrape.containers:
             if container.compose_service and not container.one_off:
-                service = (container.compose_project, container.compose_service)
+                # Cut as on the container's own series, and before counting: two long names may become one.
+                service = (cut(container.compose_project), cut(container.compose_service))
                 self._last_seen[service] = scrape.now
                 counted[*service, container.state] += 1
         self._forget(scrape.now)

@@ -6,7 +6,14 @@ from exporter.families import Family, UsageCollector, Values
 
 def values(sample: Sample) -> Values:
     """Return one value for each family."""
-    return sample[:6]
+    return (
+        sample.cpu_seconds,
+        sample.cpu_user_seconds,
+        sample.cpu_system_seconds,
+        sample.cpu_periods,
+        sample.cpu_throttled_periods,
+        sample.cpu_throttled_seconds,
+    )
 
 
 COLLECTOR = UsageCollector(

@@ -28,8 +28,8 @@ COLLECTOR = InventoryCollector(
         Family(
             "docker_container_oom_kills_total",
             "counter",
-            "Times the kernel killed in the container for memory, from the Engine's events; "
-            "those within a second count as one.",
+            "Times the kernel killed in the container for memory since this exporter started, from the "
+            "Engine's events; those within a second count as one.",
             lifecycle=True,
         ),
         Family(

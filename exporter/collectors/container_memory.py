@@ -6,7 +6,13 @@ from exporter.families import Family, UsageCollector, Values
 
 def values(sample: Sample) -> Values:
     """Return one value for each family."""
-    return sample[6:11]
+    return (
+        sample.memory_bytes,
+        sample.working_set_bytes,
+        sample.rss_bytes,
+        sample.cache_bytes,
+        sample.swap_bytes,
+    )
 
 
 COLLECTOR = UsageCollector(

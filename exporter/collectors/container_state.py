@@ -23,7 +23,7 @@ COLLECTOR = InventoryCollector(
         Family(
             "docker_container_health",
             "gauge",
-            "Whether the container's health check says this (0 or 1); none is a container without a check.",
+            "Whether the health check says this (0 or 1); none: there is no check, or it does not run.",
             ("status",),
         ),
         Family(

@@ -10,7 +10,9 @@ from exporter.settings import ExporterSettings
 def make(settings: ExporterSettings) -> Callable[[Scrape], Values]:
     """Return the function that reads the host's files."""
 
-    def values(_: Scrape) -> Values:
+    def values(scrape: Scrape) -> Values:
+        if not scrape.local:
+            return (None, None, None, None)
         host = read_host(settings.procfs)
         return (host.cpu_seconds, host.memory_total_bytes, host.memory_available_bytes, host.loads[0])
 

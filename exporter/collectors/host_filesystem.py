@@ -14,12 +14,12 @@ def make(
     """Return the function that asks the file system; no series where the Docker root cannot be seen."""
 
     def values(scrape: Scrape) -> Values:
-        if not scrape.engine.root_dir:
+        if not (scrape.local and scrape.engine.root_dir):
             return (None, None)
         try:
             found = statvfs(settings.rootfs / scrape.engine.root_dir.lstrip("/"))
         except (FileNotFoundError, PermissionError):
-            return (None, None)  # a remote Engine, or its root is not mounted into our container
+            return (None, None)  # not mounted into our container
         return (found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)
 
     return values

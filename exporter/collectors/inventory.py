@@ -6,7 +6,7 @@ from exporter.families import Family, HostCollector, Scrape, Values
 def values(scrape: Scrape) -> Values:
     """Return one value for each family."""
     counts = scrape.counts
-    return (counts.reconnects, counts.reconciles, counts.missed_changes, scrape.sources)
+    return (counts.connects, counts.reconciles, counts.missed_changes, scrape.sources)
 
 
 COLLECTOR = HostCollector(

@@ -112,19 +112,35 @@ def test_words_filter(exporter: Exporter, capsys: pytest.CaptureFixture[str]) ->
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[4:]] == ["shop-web-10"]
 
 
-def test_without_exporter_and_engine_it_is_one_sentence_and_status_1(tmp_path: Path) -> None:
+def test_without_exporter_and_engine_it_is_one_sentence_and_status_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
     with pytest.raises(ComposeAgentError) as failure:
-        run("--run-dir", tmp_path, "--docker.host", tmp_path / "no.sock")
+        run("--run-dir", tmp_path)
     assert str(failure.value).startswith("no exporter is running, and no Engine at unix://")
     assert "start Docker" in str(failure.value)
     assert failure.value.exit_code == 1
 
 
-def test_an_exporter_that_talks_nonsense_is_said_and_the_engine_asked(
-    exporter: Exporter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_an_engine_named_on_the_command_line_is_asked_although_an_exporter_runs(
+    exporter: Exporter, tmp_path: Path
 ) -> None:
+    with pytest.raises(ComposeAgentError, match=r"an Engine was named, and no Engine at"):
+        run(
+            "--run-dir",
+            exporter(json.dumps(to_json(SHOP)).encode()),
+            "--docker.host",
+            tmp_path / "no.sock",
+        )
+
+
+def test_an_exporter_that_talks_nonsense_is_said_and_the_engine_asked(
+    exporter: Exporter, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
     with pytest.raises(ComposeAgentError, match=r"no overview of containers.*and no Engine at"):
-        run("--run-dir", exporter(b"{}"), "--docker.host", tmp_path / "no.sock")
+        run("--run-dir", exporter(b"{}"))
     assert "asking the Engine itself" in capsys.readouterr().err
 
 

@@ -92,7 +92,24 @@ def test_what_is_no_address_is_answered_with_what_was_meant(text: str, hint: str
     assert str(caught.value).endswith(hint)
 
 
-@pytest.mark.parametrize("text", ["", "metrics", "/", "/a//b", "/a b", "/<x>", "/m?x", "/-/ready", "/ä"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "metrics",
+        "/",
+        "/a//b",
+        "/a b",
+        "/<x>",
+        "/m?x",
+        "/-/ready",
+        "/v1/containers",
+        "/static/page.css",
+        "/docs",
+        "/icon.svg",
+        "/ä",
+    ],
+)
 def test_a_url_path_that_would_hide_a_route_or_is_a_pattern_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected a URL path such as /metrics"):
         kinds.url_path.read(text)

@@ -252,6 +252,27 @@ def test_the_deadline_holds_against_a_byte_every_50_ms(path: Path, head: bytes) 
     assert type(error) is EngineTimeout
 
 
+def test_closing_ends_a_call_that_waits_and_refuses_later_ones(path: Path) -> None:
+    asked = threading.Event()
+    failed: list[EngineError] = []
+
+    def hang() -> list[bytes]:
+        asked.set()
+        return []
+
+    with talking(path, after_ping(hang)):
+        client = client_of(path, timeout=60)
+        caller = threading.Thread(target=lambda: failed.append(failure(client)))
+        caller.start()
+        assert asked.wait(5)
+        client.close()
+        caller.join(5)
+        assert not caller.is_alive()
+        assert type(failed[0]) is EngineUnreachable
+        with pytest.raises(EngineUnreachable, match="is closed"):
+            client.ping()
+
+
 def test_a_ping_has_a_deadline_of_its_own(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "PING_TIMEOUT_SECONDS", 0.1)
     with talking(path, lambda _: []):

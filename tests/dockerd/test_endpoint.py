@@ -64,6 +64,15 @@ def test_a_folder_that_may_not_be_entered_is_passed_over() -> None:
     assert find_endpoint(None, HOME, is_socket=is_socket).host == "unix:///run/podman/podman.sock"
 
 
+def test_without_a_home_or_with_a_closed_one_there_is_no_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(self: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "is_file", closed)
+    for environ in ({}, {"HOME": "/root"}, {"DOCKER_CONFIG": "/root/.docker", "DOCKER_CONTEXT": "far"}):
+        assert find_endpoint(None, environ, is_socket=lambda _: False).origin == "default"
+
+
 @pytest.mark.parametrize(
     "host",
     [

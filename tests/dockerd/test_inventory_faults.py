@@ -162,7 +162,7 @@ def test_a_short_hang_is_no_outage(engine: FakeEngine, frozen: float) -> None:
         engine.thaw()
         engine.die("web", 4)
         until_true_to(engine, inventory, RECOVERY_SECONDS)
-        assert inventory.counts().reconnects == 1
+        assert inventory.counts().connects == 1
 
 
 def test_a_list_that_hangs_does_not_hold_up_the_heartbeat(engine: FakeEngine) -> None:
@@ -197,7 +197,7 @@ def test_a_slow_start_is_not_disturbed_by_the_heartbeat(engine: FakeEngine) -> N
     with watching(engine) as inventory:
         until_true_to(engine, inventory)
         time.sleep(5 * HEARTBEAT_SECONDS)
-        assert inventory.counts().reconnects == 1
+        assert inventory.counts().connects == 1
         assert engine.requests()["GET /events"] == 1
 
 
@@ -264,7 +264,7 @@ def test_a_broken_stream_that_held_is_opened_again_without_an_outage(
         until_true_to(engine, inventory)
         time.sleep(0.2)
         engine.die("web", 5)
-        until(lambda: seen.add(inventory.link()) or inventory.counts().reconnects == 2)  # type: ignore[func-returns-value]
+        until(lambda: seen.add(inventory.link()) or inventory.counts().connects == 2)  # type: ignore[func-returns-value]
         until_true_to(engine, inventory)
         assert {link.up for link in seen} == {True}
 
@@ -285,7 +285,7 @@ def test_a_garbage_event_costs_a_reconnect_and_no_change(engine: FakeEngine) -> 
     with watching(engine) as inventory:
         until_true_to(engine, inventory)
         engine.die("web", 9)
-        until(lambda: inventory.counts().reconnects > 1, RECOVERY_SECONDS)
+        until(lambda: inventory.counts().connects > 1, RECOVERY_SECONDS)
         until_true_to(engine, inventory, RECOVERY_SECONDS)
 
 

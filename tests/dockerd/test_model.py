@@ -125,7 +125,12 @@ def test_the_exit_code_is_that_of_the_last_run_once_it_ended(
     ],
 )
 def test_health_is_one_of_four(health: dict[str, Any], expected: str) -> None:
-    assert container(state=health).health == expected
+    assert container(state={"Status": "running", **health}).health == expected
+
+
+@pytest.mark.parametrize("status", ["created", "paused", "restarting", "removing", "exited", "dead"])
+def test_only_a_running_container_has_health(status: str) -> None:
+    assert container(state={"Status": status, "Health": {"Status": "unhealthy"}}).health == "none"
 
 
 @pytest.mark.parametrize(

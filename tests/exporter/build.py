@@ -52,7 +52,7 @@ def scrape(*containers: Container, **changes: Any) -> Scrape:
         sources={"cgroup": len(containers), "api": 0, "none": 0},
         engine=Engine(),
         link=Link(up=True, since=NOW, error=""),
-        counts=Counts(reconnects=1),
+        counts=Counts(connects=1),
         known=True,
         now=NOW,
     )
@@ -68,7 +68,7 @@ class World:
     errors: tuple[str, ...] = ()
     about: Engine = field(default_factory=Engine)
     state: Link = field(default_factory=lambda: Link(up=True, since=NOW, error=""))
-    counted: Counts = field(default_factory=lambda: Counts(reconnects=1))
+    counted: Counts = field(default_factory=lambda: Counts(connects=1))
     timeouts: list[float] = field(default_factory=list)
 
     def containers(self) -> tuple[Container, ...]:

@@ -302,7 +302,7 @@ def test_the_engines_last_word_counts_for_a_while_and_what_files_say_goes_on(
 ) -> None:
     made = world(box(A))
     made.state = Link(up=up, since=since, error="" if up else "gone")
-    made.counted = Counts(reconnects=connected)
+    made.counted = Counts(connects=connected)
     whole = text(scraper(made))
     assert values(whole, "docker_up") == {(): float(up)}
     for name in (

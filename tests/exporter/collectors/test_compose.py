@@ -8,6 +8,7 @@ import pytest
 
 from compose_agent.dockerd.model import STATES, Container
 from exporter.collectors.compose import COLLECTOR, ComposeServices
+from exporter.exposition import MAX_NAME_CHARACTERS
 from tests.exporter.build import NOW, box, scrape, settings
 
 DAY = 86400.0
@@ -52,6 +53,14 @@ def test_containers_are_counted_by_service_and_state_with_every_state_there() ->
 def test_one_off_containers_are_no_replicas(one_off: str, counted: int) -> None:
     container = of("shop", "web", **{"com.docker.compose.oneoff": one_off})
     assert len(positive(counts(ComposeServices(DAY), container))) == counted
+
+
+def test_long_names_are_cut_before_they_are_counted() -> None:
+    one, other = of("shop", "s" * 1500 + "a"), dataclasses.replace(of("shop", "s" * 1500 + "b"), id="other")
+    found = positive(counts(ComposeServices(DAY), one, other))
+    assert list(found.values()) == [2]
+    ((_, service, _),) = found
+    assert len(service) == MAX_NAME_CHARACTERS
 
 
 def test_a_service_stays_with_zeros_until_it_is_forgotten() -> None:

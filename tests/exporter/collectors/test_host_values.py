@@ -83,6 +83,12 @@ def test_the_hosts_own_proc_can_be_read() -> None:
     assert load >= 0
 
 
+def test_another_hosts_engine_gets_nothing_of_our_files() -> None:
+    elsewhere = scrape(local=False, engine=Engine(root_dir="/"))
+    assert list(host.make(settings())(elsewhere)) == [None] * 4
+    assert list(host_filesystem.make(settings())(elsewhere)) == [None] * 2
+
+
 def disk(rootfs: str, root_dir: str, statvfs: Any = os.statvfs) -> Any:
     made: Scrape = scrape(engine=Engine(root_dir=root_dir))
     return host_filesystem.make(settings(rootfs=rootfs), statvfs)(made)
