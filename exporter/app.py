@@ -6,11 +6,10 @@ from collections.abc import Callable
 from wsgiref.types import WSGIApplication
 
 import flask
-from prometheus_client.exposition import choose_encoder
 
 from compose_agent.dockerd.overview import Observer
 from compose_agent.web.health import Probe, with_health
-from exporter.answers import answer
+from exporter.answers import answer, metrics_type
 from exporter.page import make_page
 from exporter.scrape import Scraper
 from exporter.selfmetrics import SelfMetrics
@@ -18,6 +17,8 @@ from exporter.settings import ExporterSettings
 
 # What the answer needs on its way back to Prometheus.
 _TIMEOUT_OFFSET_SECONDS = 0.5
+# For a Prometheus that leaves less than the offset: what is cached is answered all the same.
+_LEAST_TIMEOUT_SECONDS = 0.1
 _TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
 
 
@@ -37,7 +38,7 @@ def _metrics_view(
 ) -> Callable[[], flask.Response]:
     def view() -> flask.Response:
         request = flask.request
-        _, content_type = choose_encoder(request.headers.get("Accept", ""))
+        content_type = metrics_type()
         openmetrics = "openmetrics" in content_type
         only = request.args.getlist("collect[]")
         if unknown := set(only) - set(scraper.names()):
@@ -57,4 +58,4 @@ def scrape_timeout(configured: float, header: str | None) -> float:
         wanted = float(header) - _TIMEOUT_OFFSET_SECONDS if header else configured
     except ValueError:
         return configured
-    return min(configured, wanted) if wanted > 0 else configured
+    return min(configured, max(_LEAST_TIMEOUT_SECONDS, wanted))

@@ -2,130 +2,48 @@
 
 cheroot gives every read and write its own timeout, so that a client that sends a byte now and then holds a
 worker for ever, and does the TLS handshake in the thread that accepts, so that one silent client stops all.
-Here reads and writes share a deadline, and a handshake goes on by the steps that its bytes allow: a
-connection that waits for its client waits in the selector and holds no thread.
+Here a handshake, and the head of a request, go on by the steps that their bytes allow: a connection that
+waits for its client waits in the selector and holds no thread, until the whole head is there. From then on a
+worker is held by what it reads of a body and by what it writes, within the deadlines below and of _streams.
 """
 
 from __future__ import annotations
 
-import errno
-import io
 import logging
 import socket
 import ssl
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cheroot import wsgi
 from cheroot.errors import MaxSizeExceeded
 from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 
 from compose_agent.web import tlscontext
+from compose_agent.web._streams import PIECE_BYTES, ClientLost, Raw, Reader, Writer
 from compose_agent.web.deadline import Deadline
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer, WriteableBuffer
 
 logger = logging.getLogger(__name__)
 
 # A handshake is two round trips; a client that needs longer is stalled or hostile.
 HANDSHAKE_SECONDS = 10.0
-# Request line and headers come in one packet from every real client.
-HEADER_SECONDS = 10.0
+# From the first byte to the empty line: request line and headers come in one packet from every real client.
+HEADER_SECONDS = 5.0
 # A body of the largest size allowed at 0.5 MB/s.
 BODY_SECONDS = 30.0
-# For each piece that the application gives; a slow reader would hold a worker.
-WRITE_SECONDS = 30.0
+# For a body that the application does not want, so that the connection can be kept.
+DISCARD_SECONDS = 1.0
 # For a client that still sends when it is refused; after that it loses the answer.
 LINGER_SECONDS = 1.0
+# What a client may send in one step after it was refused, 1 MiB: others want the worker too.
+_LINGER_PIECES = 16
 # Where the adapter leaves, until the handshake is done, whom the configuration of its start lets in.
 ALLOWED_SANS = "compose_agent.allowed_sans"
-_PIECE_BYTES = 64 * 1024
 # What Go's net/http answers, so that people find the same explanation.
 PLAIN_HTTP_ANSWER = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
 _PLAIN_HTTP_REASONS = {"HTTP_REQUEST", "HTTPS_PROXY_REQUEST"}
-
-
-class ClientLost(OSError):
-    """The client is gone or too slow; apart from the application's own OSErrors.
-
-    The first argument is what cheroot looks at: an errno, or "timed out".
-    """
-
-
-def _lost(error: OSError) -> ClientLost:
-    if isinstance(error, TimeoutError):
-        return ClientLost("timed out")
-    return ClientLost(errno.ECONNRESET, str(error))
-
-
-class _Raw(io.RawIOBase):
-    """A socket's bytes within a deadline, or without waiting at all."""
-
-    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
-        self._sock = sock
-        self._deadline = deadline
-        self.secured = not isinstance(sock, ssl.SSLSocket)
-        self.waits = True
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int | None:
-        try:
-            self._sock.settimeout(self._deadline.remaining() if self.waits else 0)
-            return self._sock.recv_into(buffer)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return None
-        except OSError as error:
-            raise _lost(error) from error
-
-
-class Reader(io.BufferedReader):
-    """What cheroot reads requests from."""
-
-    raw: _Raw
-    # cheroot's statistics, which are off, would read it.
-    bytes_read = 0
-
-    def has_data(self) -> bool:
-        """Tell whether a worker would find something to read, also in what TLS has decrypted already."""
-        if not self.raw.secured:
-            return False
-        self.raw.waits = False
-        try:
-            return bool(self.peek(1))
-        except OSError:
-            return True  # the worker meets the same error, and closes
-        finally:
-            self.raw.waits = True
-
-
-class Writer:
-    """What cheroot writes answers to: each piece goes out whole within a deadline."""
-
-    bytes_written = 0
-    closed = False
-
-    def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
-        self._sock = sock
-        self._deadline = deadline
-
-    def write(self, piece: ReadableBuffer) -> int:
-        """Send all of ``piece``; ClientLost when the client does not take it in time."""
-        view = memoryview(piece)
-        self._deadline.restart(WRITE_SECONDS)
-        try:
-            while view:
-                self._sock.settimeout(self._deadline.remaining())
-                view = view[self._sock.send(view) :]
-        except OSError as error:
-            raise _lost(error) from error
-        return memoryview(piece).nbytes
-
-    def close(self) -> None:
-        """Leave the socket to the connection."""
+_TOO_SLOW_ANSWER = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Gateway(wsgi.Gateway_10):
@@ -191,6 +109,9 @@ class Request(HTTPRequest):
 
     def simple_response(self, status: str, msg: str = "") -> None:
         """Answer without the application, and close: where the next request would begin is not known."""
+        if msg.startswith("Absolute URI") and self.uri.startswith(b"//"):
+            # A path with a slash too many, which cheroot takes for the address of another server.
+            status, msg = "404 Not Found", "not found"
         self.close_connection = True
         self.conn.answers_early = True
         body = f"{msg}\n" if msg else ""
@@ -206,13 +127,12 @@ class Request(HTTPRequest):
 
     def _discard_body(self) -> None:
         # In pieces, as cheroot would take the whole of it into memory, or take a chunked one for a request.
+        self.conn.reading.restart(DISCARD_SECONDS)
         try:
-            while self.rfile.read(_PIECE_BYTES):
+            while self.rfile.read(PIECE_BYTES):
                 pass
-        except ClientLost:
-            raise
         except (ValueError, OSError):
-            self.close_connection = True
+            self.close_connection = self.conn.answers_early = True
 
     def _fail(self, status: str) -> None:
         if not self.sent_headers:
@@ -239,7 +159,7 @@ def _is_too_large(error: Exception) -> bool:
 
 
 class Connection(HTTPConnection):
-    """A connection that never holds a worker while its client is silent."""
+    """A connection that holds no worker while its client is silent before or within a request's head."""
 
     RequestHandlerClass = Request
 
@@ -247,18 +167,32 @@ class Connection(HTTPConnection):
         self.reading = Deadline(HEADER_SECONDS)
         self.busy = False
         self.answers_early = False
-        self._raw = _Raw(sock, self.reading)
-        self._handshake_deadline = Deadline(HANDSHAKE_SECONDS)
+        self._secured = not isinstance(sock, ssl.SSLSocket)
+        self._refused = False
+        # For what the client began: a handshake, a head, or to take a refusal.
+        self._waiting = None if self._secured else Deadline(HANDSHAKE_SECONDS)
+        self._last_used: float | None = None
         super().__init__(server, sock, self._stream)
         server.opened(self)
 
+    @property
+    def last_used(self) -> float | None:
+        """When the client was last heard of, in Unix seconds; 0 when late, for cheroot to close it."""
+        return 0.0 if self._is_late() else self._last_used
+
+    @last_used.setter
+    def last_used(self, seconds: float) -> None:
+        self._last_used = seconds
+
     def communicate(self) -> bool:
-        """Take one step: of the handshake, or a request and its answer; false closes the connection."""
-        if not self._raw.secured:
+        """Take one step: of the handshake, of a head, or a request and its answer; false closes."""
+        if self._is_late():
+            return False
+        if self._refused:
+            return self._let_read()
+        if not self._secured:
             return self._handshake()
-        self.reading.restart(HEADER_SECONDS)
-        self.remote_addr = self.remote_addr and self.remote_addr.removeprefix("::ffff:")
-        return bool(super().communicate())  # type: ignore[no-untyped-call]
+        return self._request() if self._is_ready() else True
 
     def evict(self) -> None:
         """Make room: the selector finds the connection at its end and closes it."""
@@ -267,55 +201,88 @@ class Connection(HTTPConnection):
             socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close the connection, telling a TLS client that nothing is cut off."""
+        """Close the connection, telling its client that it was too slow, or that nothing is cut off."""
         self.server.closed(self)
-        if isinstance(self.socket, ssl.SSLSocket) and self._raw.secured:
-            with suppress(OSError, ValueError):
-                self.socket.settimeout(0)
-                self.socket.unwrap()
-        if self.answers_early:
-            self._let_read()
+        with suppress(OSError):
+            self.socket.settimeout(0)
+            if self._is_late() and self._secured and not self._refused:
+                self.socket.send(_TOO_SLOW_ANSWER)
+        self._end_tls()
         super().close()
 
     def _stream(self, sock: socket.socket, mode: str, bufsize: int) -> Reader | Writer:
         if "r" in mode:
-            return Reader(self._raw, bufsize)
-        return Writer(sock, Deadline(WRITE_SECONDS))
+            return Reader(Raw(sock, self.reading), self.server.max_request_header_size, self._is_ready)
+        return Writer(sock)
+
+    def _is_late(self) -> bool:
+        return self._waiting is not None and self._waiting.expired
+
+    def _is_ready(self) -> bool:
+        # Asked before the connection goes to the selector: whether a whole head is here already.
+        if self._refused or not self._secured:
+            return False
+        ready = self.rfile.gather()
+        if ready or not self.rfile.begun:
+            self._waiting = None
+        elif self._waiting is None:
+            self._waiting = Deadline(HEADER_SECONDS)
+        return bool(ready)
+
+    def _request(self) -> bool:
+        self.reading.restart(HEADER_SECONDS)
+        self.remote_addr = self.remote_addr and self.remote_addr.removeprefix("::ffff:")
+        if super().communicate():  # type: ignore[no-untyped-call]
+            return True
+        return self.answers_early and self._begin_to_let_read()
 
     def _handshake(self) -> bool:
         sock: ssl.SSLSocket = self.socket
         try:
-            self._handshake_deadline.remaining()
             sock.settimeout(0)
             sock.do_handshake()
         except ssl.SSLWantReadError:
             return True
         except OSError as error:
-            self._refuse(sock, error)
-            return False
+            return self._refuse(sock, error)
         if not tlscontext.is_allowed(sock.getpeercert(), self.ssl_env[ALLOWED_SANS]):
             logger.info(
                 "client certificate is not on client_allowed_sans", extra={"remote": self.remote_addr}
             )
             return False
         self.ssl_env = tlscontext.environ(sock)
-        self._raw.secured = True
+        self._secured, self._waiting = True, None
         return True
 
-    def _refuse(self, sock: ssl.SSLSocket, error: OSError) -> None:
+    def _refuse(self, sock: ssl.SSLSocket, error: OSError) -> bool:
         logger.debug("TLS handshake failed", extra={"remote": self.remote_addr, "error": str(error)})
-        if isinstance(error, ssl.SSLError) and error.reason in _PLAIN_HTTP_REASONS:
-            self.answers_early = True
-            with suppress(OSError):
-                socket.socket.send(sock, PLAIN_HTTP_ANSWER)
-
-    def _let_read(self) -> None:
-        # What stays unread would make the kernel reset the connection, and the client lose the answer. Not
-        # SSLSocket's methods: what comes now is of no interest.
-        sock, deadline = self.socket, Deadline(LINGER_SECONDS)
+        if not isinstance(error, ssl.SSLError) or error.reason not in _PLAIN_HTTP_REASONS:
+            return False
         with suppress(OSError):
-            socket.socket.shutdown(sock, socket.SHUT_WR)
-            while True:
-                sock.settimeout(deadline.remaining())
-                if not socket.socket.recv(sock, _PIECE_BYTES):
-                    return
+            socket.socket.send(sock, PLAIN_HTTP_ANSWER)
+        return self._begin_to_let_read()
+
+    def _end_tls(self) -> None:
+        if isinstance(self.socket, ssl.SSLSocket) and self._secured:
+            with suppress(OSError, ValueError):
+                self.socket.settimeout(0)
+                self.socket.unwrap()
+
+    def _begin_to_let_read(self) -> bool:
+        # What stays unread would make the kernel reset the connection, and the client lose the answer.
+        self._end_tls()
+        with suppress(OSError):
+            socket.socket.shutdown(self.socket, socket.SHUT_WR)
+        self._refused, self._waiting = True, Deadline(LINGER_SECONDS)
+        return self._let_read()
+
+    def _let_read(self) -> bool:
+        # Not SSLSocket's methods: what comes now is of no interest.
+        sock = self.socket
+        try:
+            sock.settimeout(0)
+            return all(socket.socket.recv(sock, PIECE_BYTES) for _ in range(_LINGER_PIECES))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False

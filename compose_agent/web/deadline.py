@@ -26,3 +26,8 @@ class Deadline:
         if left <= 0:
             raise TimeoutError("timed out")
         return left
+
+    @property
+    def expired(self) -> bool:
+        """Tell whether no time is left."""
+        return self._clock() >= self._end

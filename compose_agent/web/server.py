@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 # Longer than a scrape interval of a minute, so that Prometheus keeps its connection.
 IDLE_SECONDS = 75
-# How often idle connections are looked at: a wake-up each time.
+# How often idle and late connections are looked at: a wake-up each time.
 IDLE_CHECK_SECONDS = 2.0
 # A request that began is given this long when the server stops.
 STOP_SECONDS = 5.0
@@ -51,7 +51,8 @@ _REACHED_AT = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S1
 class Limits:
     """What one listener spends on its clients.
 
-    ``threads`` answer requests; what waits for its client holds none. Header and body in bytes.
+    ``threads`` answer requests whose head is there; one is held while a body comes or an answer is taken,
+    for the bounded times of _connection and _streams. Header and body in bytes.
     """
 
     threads: int = 16
@@ -230,7 +231,7 @@ class _HttpServer(wsgi.Server):
 
     def process_conn(self, conn: _connection.Connection) -> None:
         if conn.last_used is None:
-            # Fresh: it waits in the selector for its first bytes instead of in a worker.
+            # Fresh: it waits in the selector for its first head, instead of in a worker.
             self._make_room()
             self._connections.put(conn)
         else:
@@ -275,4 +276,4 @@ class _HttpServer(wsgi.Server):
             return
         idle = [conn for conn in list(self._open) if not conn.busy and conn.last_used is not None]
         if idle:
-            min(idle, key=lambda conn: conn.last_used).evict()
+            min(idle, key=lambda conn: conn.last_used or 0.0).evict()

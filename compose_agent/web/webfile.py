@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from compose_agent.errors import ConfigError, Problem
 from compose_agent.web import tlscontext, webconfig
+from compose_agent.web.webconfig import WebConfig
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
     from pathlib import Path
-
-    from compose_agent.web.webconfig import WebConfig
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +42,8 @@ class WebConfigFile:
 
     Later a wrong version keeps the one before it, is logged once, and is given to ``on_reload`` (None: a good
     version was taken) and to ``error`` until it is mended. Whether there is TLS at all is settled at the
-    start: a listener that fell back to plain HTTP would have passwords sent in the clear.
+    start: a listener that fell back to plain HTTP would have passwords sent in the clear. Users may come
+    but not all go: a file cut off while it is written must not let everybody in.
     """
 
     def __init__(self, path: Path, on_reload: Callable[[ConfigError | None], None] | None = None) -> None:
@@ -86,8 +86,7 @@ class WebConfigFile:
         config = webconfig.read(self.path)
         self._see((self.path, *(config.tls.files if config.tls else ())))
         loaded = Loaded(config, tlscontext.build(config.tls) if config.tls else None)
-        if before and (before.context is None) is not (loaded.context is None):
-            what = "tls_server_config cannot come or go while the listener is open, expected a restart"
+        if before and (what := _refusal(before, loaded)):
             raise ConfigError(Problem(f"{self.path}:1", what))
         return loaded
 
@@ -95,6 +94,16 @@ class WebConfigFile:
         # The file itself keeps the older mark: it was read after that.
         marks = (self._seen.signature[0], *_signature(files[1:])) if files != self._seen.files else None
         self._seen = _Seen(files, marks or _signature(files))
+
+
+def _refusal(before: Loaded, loaded: Loaded) -> str:
+    if loaded.config == WebConfig() != before.config:
+        return "the file says nothing any more, expected the settings, or a restart without them"
+    if (before.context is None) is not (loaded.context is None):
+        return "tls_server_config cannot come or go while the listener is open, expected a restart"
+    if before.config.users and not loaded.config.users:
+        return "basic_auth_users cannot go while the listener is open, expected a restart"
+    return ""
 
 
 def _signature(files: tuple[Path, ...]) -> _Signature:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from compose_agent.errors import ListenError
-from compose_agent.web import _connection
 from compose_agent.web import server as server_module
 from compose_agent.web.address import Address, UnixAddress
 from compose_agent.web.response import Response, body_of
 from compose_agent.web.server import WebServer
+from tests.web.wire import connect, exchange, read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,21 +25,6 @@ if TYPE_CHECKING:
     from tests.web.conftest import Fetch, Serve
 
 HELLO = Response.text(200, "hello")
-
-
-def connect(server: WebServer) -> socket.socket:
-    assert isinstance(server.address, Address)
-    return socket.create_connection(("127.0.0.1", server.address.port), timeout=10)
-
-
-def read_all(sock: socket.socket) -> bytes:
-    return b"".join(iter(lambda: sock.recv(65536), b""))
-
-
-def exchange(server: WebServer, request: bytes) -> bytes:
-    with closing(connect(server)) as sock:
-        sock.sendall(request)
-        return read_all(sock)
 
 
 def test_port_0_becomes_a_real_one(serve: Serve) -> None:
@@ -104,52 +89,6 @@ def test_requests_sent_without_waiting_are_all_answered(serve: Serve) -> None:
     assert answer.count(b"hello\n") == 21
 
 
-def test_silent_clients_hold_no_thread(serve: Serve, fetch: Fetch) -> None:
-    server = serve(HELLO, threads=2)
-    with ExitStack() as stack:
-        for _ in range(50):
-            stack.enter_context(closing(connect(server)))
-        with ThreadPoolExecutor(8) as pool:
-            assert [answer.status for answer in pool.map(fetch, [server] * 50)] == [200] * 50
-
-
-def test_a_client_that_trickles_its_headers_is_told_so_in_the_end(
-    serve: Serve, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_connection, "HEADER_SECONDS", 0.2)
-    server = serve(HELLO, threads=2)
-    with closing(connect(server)) as sock:
-        sock.sendall(b"GET / HTTP/1.1\r\nHost:")
-        assert fetch(server).status == 200
-        assert read_all(sock).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
-
-
-def test_a_body_that_never_comes_is_given_up(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(_connection, "BODY_SECONDS", 0.2)
-
-    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        return Response(200, body_of(environ))(environ, start_response)
-
-    answer = exchange(serve(app), b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
-    assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
-    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
-
-
-def test_a_client_that_does_not_read_is_given_up(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch, eventually: Callable[[Callable[[], bool]], None]
-) -> None:
-    monkeypatch.setattr(_connection, "WRITE_SECONDS", 0.2)
-    server = serve(Response(200, bytes(50_000_000)))
-    with closing(connect(server)) as sock:
-        sock.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert server._http is not None
-        http = server._http
-        eventually(lambda: len(http._open) == 1)
-        eventually(lambda: not http._open)
-
-
 @pytest.mark.parametrize("size", [0, 1, 999_999])
 def test_big_bodies_pass_whole_in_both_directions(serve: Serve, fetch: Fetch, size: int) -> None:
     def echo(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -170,6 +109,11 @@ def reading(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nF4241\r\n" + bytes(1_000_001), b"413"),
         (b"GET / HTTP/1.1\r\nX: " + b"x" * 5000 + b"\r\n\r\n", b"413"),
         (b"GET /" + b"x" * 5000 + b" HTTP/1.1\r\n\r\n", b"414"),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * 5000, b"413"),
+        (b"GET /" + b"x" * 5000, b"414"),
+        (b"GET //metrics HTTP/1.1\r\n\r\n", b"404"),
+        (b"GET http://other/metrics HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\nHost: x\n\n", b"400"),
         (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", b"400"),
         (b"POST / HTTP/1.1\r\nContent-Length: 1_0\r\n\r\n0123456789", b"400"),
         (b"POST / HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"400"),

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from compose_agent.web import _connection
-from compose_agent.web.address import Address
+from compose_agent.web import server as server_module
 from compose_agent.web.response import Response, body_of
+from tests.web.wire import connect, read_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,17 +38,8 @@ def write(tls_dir: Path, web_file: Write) -> Write:
     return web_file
 
 
-def connect(server: WebServer) -> socket.socket:
-    assert isinstance(server.address, Address)
-    return socket.create_connection(("127.0.0.1", server.address.port), timeout=10)
-
-
 def secured(server: WebServer, context: ssl.SSLContext) -> ssl.SSLSocket:
     return context.wrap_socket(connect(server), server_hostname="127.0.0.1")
-
-
-def read_all(sock: socket.socket) -> bytes:
-    return b"".join(iter(lambda: sock.recv(65536), b""))
 
 
 def show(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -141,6 +133,49 @@ def test_silent_clients_and_half_handshakes_hold_no_thread(
         with ThreadPoolExecutor(8) as pool:
             answers = pool.map(lambda _: fetch(server, context=client_context), range(50))
             assert [answer.status for answer in answers] == [200] * 50
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_half_heads_hold_no_thread(
+    serve: Serve,
+    fetch: Fetch,
+    write: Write,
+    client_context: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    eventually: Callable[[Callable[[], bool]], None],
+    version: ssl.TLSVersion,
+) -> None:
+    monkeypatch.setattr(_connection, "HEADER_SECONDS", 600.0)
+    server = serve(HELLO, write(PAIR), threads=2)
+    http = server._http
+    assert http is not None
+    with ExitStack() as stack:
+        for _ in range(100):
+            sock = stack.enter_context(closing(secured(server, only(client_context, version))))
+            sock.sendall(b"GET /metrics HTTP/1.1\r\nHost:")
+        eventually(lambda: sum(conn.rfile.begun for conn in list(http._open)) == 100)
+        assert [fetch(server, context=client_context).status for _ in range(10)] == [200] * 10
+
+
+def test_a_half_head_is_told_that_it_was_too_slow(
+    serve: Serve, write: Write, client_context: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_connection, "HEADER_SECONDS", 0.2)
+    monkeypatch.setattr(server_module._HttpServer, "expiration_interval", 0.05)
+    with closing(secured(serve(HELLO, write(PAIR)), client_context)) as sock:
+        sock.sendall(b"GET /metrics HTTP/1.1\r\nHost:")
+        assert read_all(sock).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+
+
+def test_a_handshake_that_stops_is_closed(
+    serve: Serve, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_connection, "HANDSHAKE_SECONDS", 0.2)
+    monkeypatch.setattr(server_module._HttpServer, "expiration_interval", 0.05)
+    with closing(connect(serve(HELLO, write(PAIR)))) as sock:
+        sock.sendall(b"\x16\x03\x01\x02\x00")
+        assert sock.recv(1) == b""
 
 
 def test_a_handshake_that_trickles_is_given_up(

@@ -122,3 +122,41 @@ def test_tls_neither_comes_nor_goes_while_the_listener_is_open(
         f"{tls_dir}/web.yml:1: tls_server_config cannot come or go while the listener is open, "
         "expected a restart"
     )
+
+
+@pytest.mark.parametrize(
+    ("after", "message"),
+    [
+        ("", "the file says nothing any more, expected the settings, or a restart without them"),
+        ("# nothing\n", "the file says nothing any more, expected the settings, or a restart without them"),
+        (DENY, "basic_auth_users cannot go while the listener is open, expected a restart"),
+    ],
+)
+def test_users_do_not_vanish_while_the_listener_is_open(
+    tmp_path: Path, secret_hash: str, after: str, message: str
+) -> None:
+    path = tmp_path / "web.yml"
+    path.write_text(f"basic_auth_users: {{anna: {secret_hash}}}\n")
+    web = WebConfigFile(path)
+    path.write_text(after)
+    assert list(web.current().config.users) == ["anna"]
+    assert str(web.error) == f"{path}:1: {message}"
+
+
+def test_a_file_without_users_that_becomes_empty_is_refused_too(tmp_path: Path) -> None:
+    path = tmp_path / "web.yml"
+    path.write_text(DENY)
+    web = WebConfigFile(path)
+    path.write_text("")
+    assert web.current().config.headers == {"X-Frame-Options": "deny"}
+    assert "says nothing any more" in str(web.error)
+
+
+def test_users_may_come_and_change_while_the_listener_is_open(tmp_path: Path, secret_hash: str) -> None:
+    path = tmp_path / "web.yml"
+    path.write_text(DENY)
+    web = WebConfigFile(path)
+    for name in ("anna", "berta"):
+        replace(path, f"basic_auth_users: {{{name}: {secret_hash}}}\n")
+        assert list(web.current().config.users) == [name]
+        assert web.error is None
