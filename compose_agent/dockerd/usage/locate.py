@@ -52,6 +52,19 @@ def open_files(
         return None
 
 
+def process_ended(container: Container, mounts: Mounts) -> bool:
+    """Tell whether the container's first process is gone, or waits for its parent only (proc(5), stat)."""
+    proc = mounts.procfs / str(container.pid)
+    try:
+        state = (proc / "stat").read_bytes().rpartition(b")")[2].split()[:1]
+    except FileNotFoundError:
+        # Where processes are hidden from us (proc(5), hidepid) the first one is, too.
+        return not proc.exists() and (mounts.procfs / "1").exists()
+    except OSError:
+        return False
+    return state in ([b"Z"], [b"X"])
+
+
 def _paths_in(proc: Path, container_id: str, namespace: Namespace | None) -> dict[str, str]:
     """Return the cgroup paths of a process; nothing if they are evidently not those of the container.
 

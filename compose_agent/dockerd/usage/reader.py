@@ -14,7 +14,7 @@ from typing import Any
 from compose_agent.dockerd.model import Container
 from compose_agent.dockerd.usage.cgroup import Files, Mounts
 from compose_agent.dockerd.usage.descriptors import most_kept
-from compose_agent.dockerd.usage.locate import open_files
+from compose_agent.dockerd.usage.locate import open_files, process_ended
 from compose_agent.dockerd.usage.namespace import Namespace
 from compose_agent.dockerd.usage.sample import Sample
 from compose_agent.dockerd.usage.stats import sample_from_stats
@@ -77,6 +77,7 @@ class UsageReader:
         self._lock = threading.Lock()
         self._closed = False
         self._lives: dict[str, _Life] = {}
+        self._files_seen = False
         self._devices = mounts.device_names()
         self._devices_due = time.monotonic() + DEVICE_NAMES_SECONDS
         self._pool: ThreadPoolExecutor | None = None
@@ -121,7 +122,7 @@ class UsageReader:
         if life is None or life.run != run:
             life = self._open(container, run)
             if life is None:
-                return False
+                return self._just_ended(container, found)
         try:
             sample = life.files.read()
         except (OSError, ValueError, KeyError, IndexError) as error:
@@ -143,8 +144,19 @@ class UsageReader:
         files = open_files(container, self._mounts, self._devices, keep=keep, namespace=self._namespace)
         if files is None:
             return None
+        self._files_seen = True
         life = self._lives[container.id] = _Life(run, files)
         return life
+
+    def _just_ended(self, container: Container, found: _Found) -> bool:
+        """Note a container whose process ended before the event came, on a host whose files can be read.
+
+        The stats API would know no more of it, and costs the Engine a call.
+        """
+        ended = self._files_seen and process_ended(container, self._mounts)
+        if ended:
+            found.put("none", container, None)
+        return ended
 
     def _drop(self, container_id: str) -> None:
         if life := self._lives.pop(container_id, None):

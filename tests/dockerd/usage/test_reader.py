@@ -140,8 +140,25 @@ def test_a_container_whose_cgroup_was_removed_is_asked_of_the_api(host: Host) ->
     assert (gone.samples, gone.errors, gone.sources) == ({}, (), {"cgroup": 0, "api": 0, "none": 1})
 
 
+@pytest.mark.parametrize("state", [None, "Z", "X"])
+def test_a_process_that_ended_before_its_event_came_is_not_asked_of_the_api(
+    host: Host, state: str | None
+) -> None:
+    host.run(f"/docker/{ID}")
+    (host.mounts.procfs / "1").mkdir()
+    if state:
+        host.process("/", pid=7)
+        (host.mounts.procfs / "7/stat").write_text(f"7 (od) d) {state} 1 7 7 0 -1\n")
+    api = Api()
+    with reading(host, api) as usage:
+        readings = usage.read([container(), container("7" * 64, 7)], TIMEOUT)
+    assert api.calls == []
+    assert readings.sources == {"cgroup": 1, "api": 0, "none": 1}
+
+
 def test_what_files_do_not_tell_the_api_does(host: Host) -> None:
     host.run(f"/docker/{ID}")
+    host.process("/nowhere", pid=7)
     api = Api()
     with reading(host, api) as usage:
         readings = usage.read([container(), container("7" * 64, 7)], TIMEOUT)
