@@ -1,0 +1,1 @@
+"""The log forwarder: every line of every container once, through kills, rotations and outages."""

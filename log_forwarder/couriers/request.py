@@ -1,0 +1,91 @@
+"""Carrying requests one at a time: sort the answers, repeat what must be, split what is too large."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+
+from log_forwarder.couriers.state import IDLE_SECONDS, Health, Pauses
+from log_forwarder.deadletters import DeadLetters
+from log_forwarder.event import Batch
+from log_forwarder.outbox import Outbox
+from log_forwarder.sinks.contract import Answer, Entry, RequestSink, RequestTooLarge, SinkUnavailable
+
+
+class RequestCourier:
+    """Runs in a thread of its own until ``stop`` is set and the outbox is empty, or ``abandon`` is set."""
+
+    def __init__(
+        self, name: str, sink: RequestSink, outbox: Outbox, letters: DeadLetters, abandon: threading.Event
+    ) -> None:
+        self.health = Health()
+        self._name = name
+        self._sink = sink
+        self._outbox = outbox
+        self._letters = letters
+        self._abandon = abandon
+        self._pauses = Pauses(name, self.health, abandon)
+        self._dead: Counter[int] = Counter()  # by identity of the batch
+
+    def run(self, stop: threading.Event) -> None:
+        """Deliver until there is nothing more to deliver."""
+        while not self._abandon.is_set():
+            batches = self._outbox.take(self._sink.most_bytes, IDLE_SECONDS)
+            if batches:
+                self._deliver(batches)
+            elif stop.is_set():
+                break
+        self._sink.close()
+
+    def _deliver(self, batches: Sequence[Batch]) -> None:
+        entries = [entry for batch in batches for entry in self._sink.encode(batch)]
+        # What may be stored already travels apart, so that only it is looked up.
+        for again in (True, False):
+            part = [entry for entry in entries if entry.batch.again is again]
+            for start in range(0, len(part), self._sink.most_events):
+                self._store(part[start : start + self._sink.most_events], again=again)
+        if not self._abandon.is_set():
+            for batch in batches:
+                dead = self._dead.pop(id(batch), 0)
+                self._outbox.settle(batch, sent=len(batch.events) - dead, dead_lettered=dead)
+
+    def _store(self, entries: Sequence[Entry], *, again: bool) -> None:
+        """Send until every entry is stored or dead-lettered."""
+        while entries and not self._abandon.is_set():
+            self.health.attempts += 1
+            try:
+                answer = self._sink.send(entries, again=again)
+            except SinkUnavailable as error:
+                again = again or error.unseen
+                self.health.retried += len(entries)
+                self._pauses.failure(error)
+                continue
+            except RequestTooLarge as error:
+                self._split(entries, str(error), again=again)
+                return
+            entries = self._sorted_out(entries, answer)
+
+    def _sorted_out(self, entries: Sequence[Entry], answer: Answer) -> list[Entry]:
+        """Bury what was rejected and return what is to be sent again, after a pause."""
+        for index, reason in answer.rejected.items():
+            self._bury(entries[index], reason)
+        if not answer.again:
+            self._pauses.success()
+            return []
+        self.health.retried += len(answer.again)
+        busy = SinkUnavailable(f"{len(answer.again)} of {len(entries)} events refused for now")
+        self._pauses.failure(busy, "busy")
+        return [entries[index] for index in answer.again]
+
+    def _split(self, entries: Sequence[Entry], reason: str, *, again: bool) -> None:
+        if len(entries) == 1:
+            self._bury(entries[0], reason)
+            return
+        half = len(entries) // 2
+        self._store(entries[:half], again=again)
+        self._store(entries[half:], again=again)
+
+    def _bury(self, entry: Entry, reason: str) -> None:
+        self._letters.put(self._name, entry.batch.container, entry.event, reason, self._abandon)
+        self._dead[id(entry.batch)] += 1

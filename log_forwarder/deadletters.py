@@ -1,0 +1,90 @@
+"""What a sink will never take, kept for people and for ``compose-agent logs replay``."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from compose_agent.dockerd.model import Container
+from log_forwarder.event import Event
+
+logger = logging.getLogger(__name__)
+
+FILE_NAME = "dead-letters.ndjson"
+# After a failed write (a full disk); the event is held and delivery waits, so that nothing is lost.
+_RETRY_SECONDS = 5.0
+
+
+class DeadLetters:
+    """An NDJSON file that only grows: one object a line, on disk before the event counts as settled.
+
+    ``{"at", "sink", "reason", "event": {…}, "container": {"id", "name", "image", "labels"}}``
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self.path = state_dir / FILE_NAME
+        self.error = ""
+        self._lock = threading.Lock()
+
+    def put(
+        self, sink: str, container: Container, event: Event, reason: str, abandon: threading.Event
+    ) -> None:
+        """Write one event down; waits while that is impossible, unless ``abandon`` is set."""
+        line = msgspec.json.encode(_letter(sink, container, event, reason)) + b"\n"
+        logger.warning("event refused", extra={"sink": sink, "event": event.id, "reason": reason})
+        while not self._written(line) and not abandon.wait(_RETRY_SECONDS):
+            pass
+
+    def _written(self, line: bytes) -> bool:
+        try:
+            with self._lock:
+                append(self.path, line)
+        except OSError as error:
+            self.error = f"the dead letters in {self.path} cannot be written ({error.strerror})"
+            logger.error(self.error)  # noqa: TRY400 - the place in the code tells nobody anything
+            return False
+        self.error = ""
+        return True
+
+
+def append(path: Path, line: bytes) -> None:
+    """Append a line whole and on disk, or leave the file as it was; raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        size = os.fstat(descriptor).st_size
+        try:
+            _write(descriptor, line)
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _write(descriptor: int, line: bytes) -> None:
+    if os.write(descriptor, line) != len(line):  # the disk was full in the middle of it
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    os.fsync(descriptor)
+
+
+def _letter(sink: str, container: Container, event: Event, reason: str) -> dict[str, Any]:
+    return {
+        "at": datetime.fromtimestamp(time.time(), UTC).isoformat(),
+        "sink": sink,
+        "reason": reason,
+        "event": event,
+        "container": {
+            "id": container.id,
+            "name": container.name,
+            "image": container.image,
+            "labels": dict(container.labels),
+        },
+    }

@@ -1,0 +1,145 @@
+"""What a sink is, to the couriers that feed it.
+
+There are two kinds. A *request sink* sends entries and has the answer before the next request; a *window
+sink* sends parcels one after the other and is told later which of them arrived. One thread uses either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from compose_agent.errors import ComposeAgentError
+from log_forwarder.event import Batch, Event
+from log_forwarder.sinks.word import SinkWord
+
+
+class SinkUnavailable(ComposeAgentError):
+    """The peer cannot take events now; they are sent again after a pause.
+
+    ``unseen``: the peer may have stored what was sent, its answer was not seen. ``retry_after``: seconds the
+    peer asked to be left alone.
+    """
+
+    def __init__(
+        self, message: str, *, remedy: str | None = None, unseen: bool = False, retry_after: float = 0.0
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.unseen = unseen
+        self.retry_after = retry_after
+
+
+class RequestTooLarge(ComposeAgentError):
+    """The peer refuses a request of this size; it is sent again in two halves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event, encoded for a request sink; ``data`` is what is sent, ``index`` its place in the batch."""
+
+    batch: Batch
+    index: int
+    data: bytes
+
+    @property
+    def event(self) -> Event:
+        """The event itself."""
+        return self.batch.events[self.index]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a request's entries, by their index: all others are stored.
+
+    ``rejected`` will never be stored, each with its reason; ``again`` are to be sent once more.
+    """
+
+    rejected: Mapping[int, str] = field(default_factory=dict)
+    again: Sequence[int] = ()
+
+
+@runtime_checkable
+class RequestSink(Protocol):
+    """A sink of requests and answers."""
+
+    most_bytes: int  # a request takes batches of at most so many bytes of source (one batch may be more)
+    most_events: int  # a request has at most so many entries
+
+    def encode(self, batch: Batch) -> list[Entry]:
+        """Return an entry for each event of ``batch``, in order."""
+
+    def send(self, entries: Sequence[Entry], *, again: bool) -> Answer:
+        """Deliver; raises SinkUnavailable or RequestTooLarge.
+
+        ``again``: some of the entries may be stored already, and must not be stored twice.
+        """
+
+    def close(self) -> None:
+        """Let go of connections and files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """What a window sink sends at once: ``data`` in wire format, confirmed by the peer as ``id``."""
+
+    id: str
+    data: bytes
+
+
+@runtime_checkable
+class WindowSink(Protocol):
+    """A sink that sends ahead and is answered later."""
+
+    most_bytes: int  # a parcel takes batches of at most so many bytes of source
+    window: int  # parcels sent and not yet confirmed
+    answer_seconds: float  # a parcel unconfirmed for so long is sent again on a new connection
+
+    def encode(self, batches: Sequence[Batch]) -> list[Parcel]:
+        """Return parcels with every event of ``batches``, in order within each stream.
+
+        A batch is settled when all parcels of the call are confirmed.
+        """
+
+    def connect(self) -> None:
+        """Connect and log in; raises SinkUnavailable. Called again after each failure."""
+
+    def send(self, parcel: Parcel) -> None:
+        """Send without waiting for the answer; raises SinkUnavailable."""
+
+    def confirmed(self, wait: float) -> list[str]:
+        """Return the ids that the peer has confirmed, waiting up to ``wait`` seconds for the first one.
+
+        Raises SinkUnavailable when the connection is gone.
+        """
+
+    def close(self) -> None:
+        """Close the connection, if any."""
+
+
+Sink = RequestSink | WindowSink
+
+
+@dataclass(frozen=True, slots=True)
+class SinkContext:
+    """What a sink is made with: its name (unique, stable), this host's name, and where its state may lie."""
+
+    name: str
+    host: str
+    state_dir: Path
+
+
+@dataclass(frozen=True, slots=True)
+class SinkKind:
+    """A kind of sink: the schemes of its words, its options by name with a sentence each, and its maker.
+
+    ``make`` raises ConfigError for what is wrong with the word, and opens no connection. Options that all
+    kinds have (``name``, ``required``, …) are not listed here.
+    """
+
+    name: str
+    schemes: tuple[str, ...]
+    help: str
+    options: Mapping[str, str]
+    make: Callable[[SinkWord, SinkContext], Sink]
