@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
@@ -19,9 +20,9 @@ class Event(msgspec.Struct, gc=False):
     whenever the line is read again. ``fields`` holds what transforms found in the line.
     """
 
-    log: str = ""
-    stream: str = ""
-    time: str = ""
+    log: str
+    stream: str
+    time: str
     attrs: dict[str, str] | None = None
     id: str = ""
     fields: dict[str, Any] | None = None
@@ -62,7 +63,7 @@ class Batch:
     """Events of one container in their order, with the position after them.
 
     ``size`` is what they took in the source, in bytes. ``again`` says that an earlier attempt may have stored
-    some of them without our having seen the answer.
+    some of them without our having seen the answer. ``read_at`` is on the monotonic clock.
     """
 
     container: Container
@@ -71,6 +72,7 @@ class Batch:
     end: Position
     owner: Owner
     again: bool = False
+    read_at: float = field(default_factory=time.monotonic)
 
 
 def metadata(container: Container, host: str) -> Mapping[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from log_forwarder.event import Batch
@@ -24,10 +25,13 @@ class Outbox:
     """Batches on their way to one sink, in order, at most ``limit`` bytes of source.
 
     One thread puts, one takes. A batch counts as held until it is settled. ``lossy`` makes it drop what does
-    not fit instead of asking the reader to wait.
+    not fit instead of asking the reader to wait. ``observe`` hears of each batch that is settled.
     """
 
-    def __init__(self, limit: int, *, lossy: bool = False) -> None:
+    def __init__(
+        self, limit: int, *, lossy: bool = False, observe: Callable[[Batch], None] = lambda _batch: None
+    ) -> None:
+        self._observe = observe
         self._limit = limit
         self._lossy = lossy
         self._waiting: deque[Batch] = deque()
@@ -75,6 +79,7 @@ class Outbox:
             self._tally.sent += sent
             self._tally.dead_lettered += dead_lettered
             self._changed.notify_all()
+        self._observe(batch)
         batch.owner.settled(batch)
 
     def drop(self, events: int, reason: str) -> None:

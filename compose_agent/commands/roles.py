@@ -16,6 +16,7 @@ from compose_agent.config.layers import environment_layer
 from compose_agent.errors import ConfigError, Problem
 from compose_agent.role import ConfigState, Role, RoleSpec
 from exporter.settings import ExporterSettings
+from log_forwarder.settings import ForwarderSettings
 
 DEFAULT_FILE = Path("/etc/compose-agent/compose-agent.yml")
 
@@ -33,8 +34,21 @@ def _check_exporter(config: Config) -> None:
         WebConfigFile(path)  # opens the certificates too
 
 
+def _forwarder(config: Config, state: ConfigState) -> Role:
+    from log_forwarder.role import ForwarderRole  # noqa: PLC0415 - only the process that runs it carries it
+
+    return ForwarderRole(config, state)
+
+
+def _check_forwarder(config: Config) -> None:
+    from log_forwarder.check import check  # noqa: PLC0415 - loads every sink's libraries
+
+    check(config.of(ForwarderSettings))
+
+
 EXPORTER = RoleSpec("exporter", ExporterSettings, "Exporter", _exporter, _check_exporter)
-ROLES = (EXPORTER,)
+FORWARDER = RoleSpec("logs", ForwarderSettings, "Log forwarder", _forwarder, _check_forwarder)
+ROLES = (EXPORTER, FORWARDER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +56,13 @@ class RunSettings:
     """What ``compose-agent run`` runs, and how."""
 
     enable_metrics: bool = option("enable-metrics", kinds.boolean, "true", "Run the exporter.", restart=True)
+    enable_logs: bool | None = option(
+        "enable-logs",
+        kinds.boolean,
+        None,
+        "Run the log forwarder. Unset: if a sink is configured.",
+        restart=True,
+    )
     one_process: bool = option(
         "one-process",
         kinds.boolean,
@@ -59,7 +80,12 @@ SCHEMA = Schema([GENERAL, RUN, *(Section(role.name, role.settings, role.title) f
 
 def enabled_roles(config: Config) -> list[RoleSpec]:
     """Return the roles that ``run`` runs."""
-    switches = {EXPORTER.name: config.of(RunSettings).enable_metrics}
+    settings = config.of(RunSettings)
+    logs = settings.enable_logs
+    switches = {
+        EXPORTER.name: settings.enable_metrics,
+        FORWARDER.name: bool(config.of(ForwarderSettings).sinks) if logs is None else logs,
+    }
     return [role for role in ROLES if switches[role.name]]
 
 

@@ -19,6 +19,13 @@ T = TypeVar("T")
 
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])", re.ASCII)
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?b?)", re.ASCII | re.IGNORECASE)
+# As the Docker CLI: k, m and g alone are powers of 1024, with B they are powers of 1000.
+_SIZE_UNITS = {"": 1, "b": 1} | {
+    f"{letter}{form}": (1000 if form == "b" else 1024) ** power
+    for power, letter in enumerate("kmgt", start=1)
+    for form in ("", "b", "i", "ib")
+}
 # Ten years: beyond any use, and far below what the clocks of the operating system take.
 LONGEST_DURATION_SECONDS = 3650 * 86400.0
 # What needs no escaping in a URL, and means nothing to the router.
@@ -74,6 +81,14 @@ def parse_duration(text: str) -> float:
     if seconds > LONGEST_DURATION_SECONDS:
         raise Detail(f"expected at most ten years, not '{text}'")
     return seconds
+
+
+def parse_size(text: str) -> int:
+    """Return bytes for a size such as ``64MiB``, ``10MB`` or ``4096``."""
+    match = _SIZE.fullmatch(text)
+    if not match:
+        raise ValueError(text)
+    return int(float(match[1]) * _SIZE_UNITS[match[2].lower()])
 
 
 def _positive_duration(text: str) -> float:
@@ -139,3 +154,4 @@ string = Kind("string", "a text", _non_empty)
 path = Kind("path", "a path", _absolute)
 url_path = Kind("URL path", "a URL path such as /metrics", _url_path)
 address = Kind("address", "host:port, :port or [IPv6]:port", _address)
+size = Kind("size", "a size such as 64MiB, 1GB or 4096", parse_size)

@@ -1,0 +1,226 @@
+"""Docker's log files of all containers: found, watched, and let go when every sink has them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from compose_agent.dockerd.model import Container
+from log_forwarder.lane import Arrival, Lane
+from log_forwarder.sources.chain import Chain
+from log_forwarder.sources.follower import Format
+from log_forwarder.sources.jsonfile import JsonFile
+from log_forwarder.store import GenerationNames, StateError, Store
+
+logger = logging.getLogger(__name__)
+
+# How late a line may be noticed. Looking is a stat for each container.
+LOOK_SECONDS = 0.2
+# A container that has said nothing for so long is looked at in one of several rounds only.
+_SILENT_SECONDS = 30.0
+_SILENT_ROUNDS = 4
+# How often files that every sink has are closed.
+_TIDY_SECONDS = 1.0
+
+FORMATS: dict[str, Format] = {"json-file": JsonFile()}
+
+
+@dataclass(eq=False, slots=True)
+class _Log:
+    """One container's log, with what the watch needs to know of it."""
+
+    container: Container
+    chain: Chain
+    names: GenerationNames
+    format: Format
+    file_name: str
+    from_now: bool
+    heard: float = field(default_factory=time.monotonic)
+    error: str = ""
+
+
+class LogFiles:
+    """Knows the log of each container, and tells every lane of it.
+
+    The containers come from a folder watch (it is its listener); ``reason_against`` tells which are not read.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        reason_against: Callable[[Container], str | None],
+        begin: Callable[[Container], bool],
+    ) -> None:
+        self.excluded: dict[str, str] = {}
+        self._store = store
+        self._reason_against = reason_against
+        self._from_now = begin
+        self._logs: dict[str, _Log] = {}
+        self._lanes: tuple[Lane, ...] = ()
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="look at files", daemon=True)
+        self._round = 0
+        self._tidied = 0.0
+
+    def start(self) -> None:
+        """Begin to look for news."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stop.set()
+        self._thread.join()
+
+    def close(self) -> None:
+        """Close every file."""
+        for log in self._logs.values():
+            log.chain.close()
+
+    def set_lanes(self, lanes: Sequence[Lane]) -> None:
+        """Serve these lanes; those that are new hear of every container."""
+        with self._lock:
+            fresh = [lane for lane in lanes if lane not in self._lanes]
+            self._lanes = tuple(lanes)
+            logs = list(self._logs.values())
+        for lane in fresh:
+            for log in logs:
+                lane.add(self._arrival(log))
+
+    def appeared(self, container: Container, folder: Path) -> None:
+        """Take a container, and open what it has written."""
+        if reason := self._reason_against(container):
+            self.excluded[container.id] = reason
+            return
+        format_ = FORMATS.get(container.log_driver or "json-file")
+        if format_ is None or container.id in self._logs:
+            return
+        name = format_.file_name.format(id=container.id)
+        names = self._store.names(container.id)
+        log = _Log(
+            container,
+            Chain(folder / name, format_, names),
+            names,
+            format_,
+            name,
+            from_now=self._from_now(container),
+        )
+        self._look(log)
+        with self._lock:
+            self._logs[container.id] = log
+            lanes = self._lanes
+        for lane in lanes:
+            lane.add(self._arrival(log))
+
+    def changed(self, container: Container) -> None:
+        """Take what is new about a container."""
+        if log := self._logs.get(container.id):
+            log.container = container
+            for lane in self._lanes:
+                lane.update(container)
+
+    def file_created(self, container_id: str, name: str) -> None:
+        """Open a new log file at once: it may be gone soon."""
+        if (log := self._logs.get(container_id)) and name == log.file_name:
+            log.chain.created()
+            if self._look(log):
+                self._tell([container_id])
+
+    def vanished(self, container_id: str) -> None:
+        """Read what a removed container has left, from the descriptors that are open."""
+        self.excluded.pop(container_id, None)
+        if log := self._logs.get(container_id):
+            log.chain.gone()
+            self._tell([container_id])
+
+    def reconsider(self, reason_against: Callable[[Container], str | None]) -> None:
+        """Take another selection; containers that were read and are no longer wanted end here."""
+        self._reason_against = reason_against
+        for container_id, log in list(self._logs.items()):
+            if reason := reason_against(log.container):
+                self.excluded[container_id] = reason
+                self._drop(container_id, forget=False)
+
+    def errors(self) -> list[str]:
+        """Return what is wrong with single logs."""
+        return [log.error for log in list(self._logs.values()) if log.error]
+
+    def count(self) -> int:
+        """Return how many logs there are."""
+        return len(self._logs)
+
+    def _arrival(self, log: _Log) -> Arrival:
+        return Arrival(log.container, log.chain, log.format, log.from_now)
+
+    def _tell(self, container_ids: Sequence[str]) -> None:
+        for lane in self._lanes:
+            lane.notice(container_ids)
+
+    def _run(self) -> None:
+        while not self._stop.wait(LOOK_SECONDS):
+            self._round += 1
+            now = time.monotonic()
+            silent_too = self._round % _SILENT_ROUNDS == 0
+            changed = []
+            for container_id, log in list(self._logs.items()):
+                if (silent_too or now - log.heard < _SILENT_SECONDS) and self._look(log):
+                    log.heard = now
+                    changed.append(container_id)
+            if changed:
+                self._tell(changed)
+            if now - self._tidied > _TIDY_SECONDS:
+                self._tidied = now
+                self._tidy()
+
+    def _look(self, log: _Log) -> bool:
+        try:
+            news = log.chain.look()
+        except OSError as error:
+            if not log.error:
+                logger.warning(
+                    "a log cannot be opened",
+                    extra={"container": log.container.name, "error": str(error)},
+                )
+            log.error = f"the log of {log.container.name} cannot be opened ({error.strerror})"
+            return False
+        log.error = ""
+        return news
+
+    def _tidy(self) -> None:
+        for container_id, log in list(self._logs.items()):
+            try:
+                if log.chain.removed:
+                    if self._is_read(container_id):
+                        self._drop(container_id, forget=True)
+                elif len(log.chain.generations) > 1:
+                    self._release(container_id, log)
+            except StateError as error:
+                logger.error(str(error))  # noqa: TRY400 - the sentence says it all
+
+    def _is_read(self, container_id: str) -> bool:
+        followers = [lane.follower(container_id) for lane in self._lanes]
+        return all(follower is not None and follower.drained() for follower in followers)
+
+    def _release(self, container_id: str, log: _Log) -> None:
+        """Close the files before the oldest one that a lane needs."""
+        followers = [lane.follower(container_id) for lane in self._lanes]
+        needs = {follower.needs() if follower else "" for follower in followers}
+        if "" in needs:
+            return
+        needed = next((each for each in log.chain.generations if each.name in needs), None)
+        if needed is not None and needed is not log.chain.generations[0]:
+            log.chain.release(needed)
+            log.names.keep_only(each.name for each in log.chain.generations)
+
+    def _drop(self, container_id: str, *, forget: bool) -> None:
+        with self._lock:
+            log = self._logs.pop(container_id)
+        for lane in self._lanes:
+            lane.forget(container_id)
+        log.chain.close()
+        if forget:
+            self._store.forget(container_id)

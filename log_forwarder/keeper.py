@@ -1,0 +1,70 @@
+"""Writing positions down, several times a second and all of them together."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from log_forwarder.event import Position
+from log_forwarder.store import StateError, Store
+
+logger = logging.getLogger(__name__)
+
+# What a kill loses are positions of this long, and then lines are sent twice to sinks that cannot tell.
+INTERVAL_SECONDS = 0.25
+# After a failure, such as a full disk.
+_RETRY_SECONDS = 2.0
+
+
+class Keeper:
+    """Gathers positions and writes the newest of each."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._fresh: dict[tuple[str, str], Position] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keep positions", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is left; raises StateError."""
+        self._stop.set()
+        self._thread.join()
+        self.flush()
+
+    def keep(self, key: tuple[str, str], position: Position) -> None:
+        """Take the position of (sink, container)."""
+        with self._lock:
+            self._fresh[key] = position
+
+    def drop(self, container_id: str) -> None:
+        """Forget what is not written yet of a container that is gone."""
+        with self._lock:
+            self._fresh = {key: value for key, value in self._fresh.items() if key[1] != container_id}
+
+    def flush(self) -> None:
+        """Write what is new; raises StateError and keeps it."""
+        with self._lock:
+            fresh, self._fresh = self._fresh, {}
+        if not fresh:
+            return
+        try:
+            self._store.keep(fresh)
+        except StateError:
+            with self._lock:
+                self._fresh = fresh | self._fresh
+            raise
+
+    def _run(self) -> None:
+        pause = INTERVAL_SECONDS
+        while not self._stop.wait(pause):
+            try:
+                self.flush()
+                pause = INTERVAL_SECONDS
+            except StateError as error:
+                pause = _RETRY_SECONDS
+                logger.error(str(error))  # noqa: TRY400 - the sentence says it all

@@ -1,0 +1,216 @@
+"""One sink and everything on the way to it: followers of containers, an outbox, a courier."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from compose_agent.dockerd.model import Container
+from compose_agent.errors import ComposeAgentError
+from log_forwarder.couriers import RequestCourier, WindowCourier
+from log_forwarder.couriers.state import Health
+from log_forwarder.deadletters import DeadLetters
+from log_forwarder.event import Batch, Position
+from log_forwarder.outbox import Outbox
+from log_forwarder.sinks.contract import RequestSink, Sink
+from log_forwarder.sources.chain import Chain
+from log_forwarder.sources.follower import Follower, Format, Losses
+
+logger = logging.getLogger(__name__)
+
+# How long a reader waits for room or for news before it looks whether it is to stop.
+_WAIT_SECONDS = 0.5
+# After a file or the state could not be read; the next look at the file may find it mended.
+_RETRY_SECONDS = 2.0
+# What a courier that was told to give up may still take to notice.
+_ABANDON_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A container that a lane is to follow from now on."""
+
+    container: Container
+    chain: Chain
+    format: Format
+    from_now: bool
+
+
+@dataclass(slots=True)
+class Standing:
+    """How far a lane is with one container."""
+
+    container: Container
+    behind_bytes: int
+    unsettled: int
+    oldest_seconds: float
+    losses: Losses = field(default_factory=Losses)
+
+
+class Lane:
+    """Reads for one sink in one thread and delivers in another.
+
+    A slow sink stalls its own lane only: each lane has its own positions in the same files. ``kept`` hears
+    of positions by (sink, container).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        sink: Sink,
+        outbox: Outbox,
+        *,
+        positions: dict[str, Position],
+        kept: Callable[[tuple[str, str], Position], None],
+        letters: DeadLetters,
+    ) -> None:
+        self.name = name
+        self.outbox = outbox
+        self.error = ""
+        self.lost = Losses()  # of containers that are gone
+        self._positions = positions
+        self._kept = kept
+        self._followers: dict[str, Follower] = {}
+        self._arrivals: deque[Arrival] = deque()
+        self._ready: dict[str, None] = {}
+        self._news = threading.Condition()
+        self._stop_reading = threading.Event()
+        self._stop_sending = threading.Event()
+        self._abandon = threading.Event()
+        self._courier: RequestCourier | WindowCourier
+        if isinstance(sink, RequestSink):
+            self._courier = RequestCourier(name, sink, outbox, letters, self._abandon)
+        else:
+            self._courier = WindowCourier(name, sink, outbox, self._abandon)
+        self._reader = threading.Thread(target=self._read, name=f"read {name}", daemon=True)
+        self._sender = threading.Thread(
+            target=self._courier.run, args=(self._stop_sending,), name=f"send {name}", daemon=True
+        )
+
+    @property
+    def health(self) -> Health:
+        """How delivery goes."""
+        return self._courier.health
+
+    def start(self) -> None:
+        """Begin to read and deliver."""
+        self._reader.start()
+        self._sender.start()
+
+    def stop(self, drain_seconds: float) -> None:
+        """Stop reading, deliver what is read within ``drain_seconds``, and leave the rest in the files."""
+        self._stop_reading.set()
+        self.notice(())
+        self._reader.join()
+        self.outbox.close()
+        self._stop_sending.set()
+        self._sender.join(drain_seconds)
+        self._abandon.set()
+        self._sender.join(_ABANDON_SECONDS)
+        for follower in self._followers.values():
+            follower.close()
+
+    def add(self, arrival: Arrival) -> None:
+        """Follow a container."""
+        with self._news:
+            self._arrivals.append(arrival)
+            self._news.notify()
+
+    def update(self, container: Container) -> None:
+        """Take what changed about a container, for the lines that are read from now on."""
+        if follower := self._followers.get(container.id):
+            follower.container = container
+
+    def notice(self, container_ids: Iterable[str]) -> None:
+        """Look at these containers' logs: something is new in them."""
+        with self._news:
+            self._ready.update(dict.fromkeys(container_ids))
+            self._news.notify()
+
+    def follower(self, container_id: str) -> Follower | None:
+        """Return the follower of a container, if the lane has begun with it."""
+        return self._followers.get(container_id)
+
+    def forget(self, container_id: str) -> None:
+        """Let go of a container that is gone."""
+        if follower := self._followers.pop(container_id, None):
+            follower.close()
+            self.lost = _sum(self.lost, follower.losses)
+        self._positions.pop(container_id, None)
+
+    def standings(self) -> list[Standing]:
+        """Return how far the lane is with each container."""
+        now = time.monotonic()
+        return [
+            Standing(each.container, each.behind(), each.unsettled(), each.oldest_age(now), each.losses)
+            for each in list(self._followers.values())
+        ]
+
+    def _read(self) -> None:
+        while not self._stop_reading.is_set():
+            for container_id in self._take_ready():
+                try:
+                    self._read_from(container_id)
+                except (OSError, ComposeAgentError) as error:
+                    self._failed(container_id, error)
+                if self._stop_reading.is_set():
+                    break
+
+    def _take_ready(self) -> list[str]:
+        with self._news:
+            self._news.wait_for(
+                lambda: self._ready or self._arrivals or self._stop_reading.is_set(), _WAIT_SECONDS
+            )
+            ready, self._ready = list(self._ready), {}
+            arrivals, self._arrivals = list(self._arrivals), deque()
+        return [*ready, *(arrival.container.id for arrival in arrivals if self._begin(arrival))]
+
+    def _begin(self, arrival: Arrival) -> bool:
+        container = arrival.container
+
+        def kept(position: Position) -> None:
+            self._kept((self.name, container.id), position)
+
+        try:
+            self._followers[container.id] = Follower(
+                container,
+                arrival.chain,
+                arrival.format,
+                self._positions.get(container.id),
+                kept,
+                from_now=arrival.from_now,
+            )
+        except (OSError, ComposeAgentError) as error:
+            self._arrivals.append(arrival)
+            self._failed(container.id, error)
+            return False
+        return True
+
+    def _read_from(self, container_id: str) -> None:
+        """Take one batch, so that all containers have their turn."""
+        follower = self._followers.get(container_id)
+        batch = follower.read() if follower else None
+        self.error = ""
+        if batch is not None and self._put(batch):
+            self.notice((container_id,))
+
+    def _put(self, batch: Batch) -> bool:
+        while not self.outbox.put(batch, _WAIT_SECONDS):
+            if self._stop_reading.is_set():
+                return False
+        return True
+
+    def _failed(self, container_id: str, error: Exception) -> None:
+        if not self.error:
+            logger.error("logs cannot be read", extra={"container": container_id[:12], "error": str(error)})
+        self.error = str(error)
+        self._stop_reading.wait(_RETRY_SECONDS)
+        self.notice((container_id,))
+
+
+def _sum(one: Losses, other: Losses) -> Losses:
+    return Losses(one.corrupt + other.corrupt, one.gap_bytes + other.gap_bytes, one.gaps + other.gaps)

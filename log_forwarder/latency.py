@@ -1,0 +1,47 @@
+"""How long lines take from the container to the sink's confirmation."""
+
+from __future__ import annotations
+
+import threading
+import time
+from bisect import bisect_left
+from datetime import datetime
+
+from log_forwarder.event import Batch
+
+# From a local sink that is polled five times a second to an outage of hours.
+BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0)
+
+
+class Latency:
+    """A histogram of seconds. Each batch counts all its lines at the mean of its first and its last line."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts = [0] * (len(BUCKETS) + 1)
+        self._sum = 0.0
+
+    def observe(self, batch: Batch) -> None:
+        """Take the lines of a batch that is confirmed now."""
+        if not batch.events:
+            return
+        try:
+            written = (_seconds(batch.events[0].time) + _seconds(batch.events[-1].time)) / 2
+        except ValueError:
+            return  # a damaged time in an otherwise whole record
+        seconds = max(0.0, time.time() - written)
+        with self._lock:
+            self._counts[bisect_left(BUCKETS, seconds)] += len(batch.events)
+            self._sum += seconds * len(batch.events)
+
+    def buckets(self) -> tuple[list[tuple[str, float]], float]:
+        """Return the cumulative buckets, as prometheus-client takes them, and the sum."""
+        with self._lock:
+            counts, total = list(self._counts), self._sum
+        bounds = [*map(str, BUCKETS), "+Inf"]
+        cumulative = [float(sum(counts[: at + 1])) for at in range(len(bounds))]
+        return list(zip(bounds, cumulative, strict=True)), total
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()

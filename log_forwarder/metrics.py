@@ -1,0 +1,169 @@
+"""The forwarder's metrics of itself."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Gauge, Info, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.openmetrics import exposition as openmetrics_exposition
+
+from compose_agent import __version__
+from compose_agent.dockerd.model import Container
+from compose_agent.role import ConfigState
+from log_forwarder.lane import Lane
+from log_forwarder.latency import Latency
+from log_forwarder.outbox import Tally
+
+_CONTAINER_LABELS = ("sink", "name", "id", "compose_project", "compose_service")
+
+
+class Watched(Protocol):
+    """What the metrics look at when they are asked for."""
+
+    def lanes(self) -> Sequence[tuple[Lane, Latency]]:
+        """Return the lanes there are."""
+
+    def followed(self) -> int:
+        """Return how many containers' logs are followed."""
+
+
+class ForwarderMetrics:
+    """A registry whose families are made from the lanes as they are at that moment."""
+
+    def __init__(self, state: ConfigState, watched: Watched) -> None:
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        self.registry.register(_Lanes(watched))
+        Info("log_forwarder_build", "Version of this forwarder.", registry=self.registry).info(
+            {"version": __version__, "python": platform.python_version()}
+        )
+        self._gauge(
+            "config_revision", "Number of the configuration in force, from 1.", lambda: state.revision
+        )
+        self._gauge(
+            "config_last_reload_successful",
+            "Whether the last change of the configuration was taken (0 or 1).",
+            lambda: state.successful,
+        )
+        self._gauge(
+            "config_last_reload_success_timestamp_seconds",
+            "When a configuration was last taken, Unix time.",
+            lambda: state.last_success,
+        )
+        self._gauge("containers", "Containers whose logs are followed.", watched.followed)
+        ProcessCollector(registry=self.registry)
+
+    def text(self, *, openmetrics: bool) -> bytes:
+        """Return the metrics in one of the two formats."""
+        module: Any = openmetrics_exposition if openmetrics else prometheus_client
+        text: bytes = module.generate_latest(self.registry)
+        return text
+
+    def _gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
+        Gauge(f"log_forwarder_{name}", text, registry=self.registry).set_function(value)
+
+
+class _Lanes:
+    """Makes the families of all lanes, with one consistent tally for each."""
+
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+
+    def describe(self) -> Iterable[Metric]:
+        """Leave the names to the moment of collection."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family."""
+        lanes = self._watched.lanes()
+        tallies = [(lane.name, lane.outbox.tally()) for lane, _ in lanes]
+        yield from _tallied(tallies)
+        yield from _delivery([lane for lane, _ in lanes])
+        yield from _containers([lane for lane, _ in lanes])
+        yield _latencies(lanes)
+
+
+def _tallied(tallies: Sequence[tuple[str, Tally]]) -> Iterator[Metric]:
+    read = _counter("read_events", "Lines read for a sink: sent, dropped, dead-lettered or held.")
+    sent = _counter("sent_events", "Lines that a sink has confirmed.")
+    dead = _counter("dead_lettered_events", "Lines that a sink will never take.")
+    held = _family("held_events", "Lines read and not yet confirmed.")
+    dropped = _counter("dropped_events", "Lines left out, by reason.", "reason")
+    for sink, tally in tallies:
+        read.add_metric((sink,), tally.read)
+        sent.add_metric((sink,), tally.sent)
+        dead.add_metric((sink,), tally.dead_lettered)
+        held.add_metric((sink,), tally.held)
+        for reason, count in tally.dropped.items():
+            dropped.add_metric((sink, reason), count)
+    yield from (read, sent, dead, held, dropped)
+
+
+def _delivery(lanes: Sequence[Lane]) -> Iterator[Metric]:
+    up = _family("sink_up", "Whether the last attempt to deliver went well (0 or 1).")
+    attempts = _counter("sink_requests", "Requests or parcels sent.")
+    retried = _counter("retried_events", "Lines sent once more.")
+    failures = _counter("sink_failures", "Attempts to deliver that failed, by reason.", "reason")
+    waiting = _family("held_bytes", "Bytes of the logs read and not yet confirmed.")
+    for lane in lanes:
+        health = lane.health
+        up.add_metric((lane.name,), not health.error)
+        attempts.add_metric((lane.name,), health.attempts)
+        retried.add_metric((lane.name,), health.retried)
+        waiting.add_metric((lane.name,), lane.outbox.held_bytes())
+        for reason, count in list(health.failures.items()):
+            failures.add_metric((lane.name, reason), count)
+    yield from (up, attempts, retried, failures, waiting)
+
+
+def _containers(lanes: Sequence[Lane]) -> Iterator[Metric]:
+    behind = GaugeMetricFamily(
+        "log_forwarder_lag_bytes", "Bytes of a container's log not read yet.", labels=_CONTAINER_LABELS
+    )
+    age = GaugeMetricFamily(
+        "log_forwarder_oldest_unconfirmed_seconds",
+        "For how long the oldest line on its way has been waiting; 0 without any.",
+        labels=_CONTAINER_LABELS,
+    )
+    corrupt = _counter("corrupt_records", "Places in logs that could not be read.")
+    gaps = _counter("gaps", "Times that Docker removed lines before they were read.")
+    gap_bytes = _counter("gap_bytes", "Bytes of logs known to be removed before they were read.")
+    for lane in lanes:
+        lost = [lane.lost]
+        for each in lane.standings():
+            labels = (lane.name, *_labels(each.container))
+            behind.add_metric(labels, each.behind_bytes)
+            age.add_metric(labels, each.oldest_seconds)
+            lost.append(each.losses)
+        corrupt.add_metric((lane.name,), sum(each.corrupt for each in lost))
+        gaps.add_metric((lane.name,), sum(each.gaps for each in lost))
+        gap_bytes.add_metric((lane.name,), sum(each.gap_bytes for each in lost))
+    yield from (behind, age, corrupt, gaps, gap_bytes)
+
+
+def _latencies(lanes: Sequence[tuple[Lane, Latency]]) -> Metric:
+    family = HistogramMetricFamily(
+        "log_forwarder_delivery_latency_seconds",
+        "From the time Docker gave a line to its confirmation by the sink, in seconds.",
+        labels=("sink",),
+    )
+    for lane, latency in lanes:
+        buckets, total = latency.buckets()
+        family.add_metric((lane.name,), buckets, total)
+    return family
+
+
+def _labels(container: Container) -> tuple[str, str, str, str]:
+    return container.name, container.short_id, container.compose_project, container.compose_service
+
+
+def _counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
+    return CounterMetricFamily(f"log_forwarder_{name}", text, labels=("sink", *labels))
+
+
+def _family(name: str, text: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"log_forwarder_{name}", text, labels=("sink",))

@@ -1,0 +1,196 @@
+"""The log forwarder as a role: what it holds, and how it takes a new configuration."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from compose_agent.dockerd.folders.watch import FolderWatch
+
+from compose_agent import __version__
+from compose_agent.config import Config
+from compose_agent.config.general import GeneralSettings
+from compose_agent.dockerd.model import Container
+from compose_agent.role import ConfigState
+from compose_agent.web.health import Readiness
+from compose_agent.web.listeners import Listeners
+from compose_agent.web.webfile import WebConfigFile
+from log_forwarder.app import make_app
+from log_forwarder.deadletters import DeadLetters
+from log_forwarder.files import LogFiles
+from log_forwarder.keeper import Keeper
+from log_forwarder.lane import Lane
+from log_forwarder.latency import Latency
+from log_forwarder.metrics import ForwarderMetrics
+from log_forwarder.outbox import Outbox
+from log_forwarder.selection import Selection, own_container_id
+from log_forwarder.settings import ForwarderSettings
+from log_forwarder.sinks import make_sink
+from log_forwarder.sinks.contract import SinkContext
+from log_forwarder.sinks.word import SinkWord
+from log_forwarder.store import Store
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_DOCKER_ROOT = Path("/var/lib/docker")
+
+
+class ForwarderRole:
+    """Folder watch, log files, a lane for each sink, and the listeners of the forwarder."""
+
+    def __init__(self, config: Config, state: ConfigState) -> None:
+        self._state = state
+        self._settings = config.of(ForwarderSettings)
+        self._state_dir = config.of(GeneralSettings).state_dir()
+        self._store = Store(self._state_dir)
+        self._letters = DeadLetters(self._state_dir)
+        self._keeper = Keeper(self._store)
+        self._files = LogFiles(self._store, self._selection(self._settings), self._begins_now)
+        self._watch = FolderWatch(self._settings.docker_root or DEFAULT_DOCKER_ROOT, self._files)
+        self._lanes: dict[str, tuple[Lane, Latency]] = {}
+        self._metrics = ForwarderMetrics(state, self)
+        app = make_app(self._metrics, self._positions, self._probe)
+        self._app = app
+        self._listeners = Listeners(self._serve, self._load_web(self._settings))
+
+    def start(self) -> None:
+        """Listen, open the logs there are, and begin to ship them."""
+        self._listeners.bind(self._settings.listen_addresses)
+        try:
+            self._set_lanes(self._make_lanes(self._settings.sinks, {}))
+            self._watch.start()
+        except BaseException:
+            self._listeners.stop()
+            raise
+        self._files.start()
+        self._keeper.start()
+        self._listeners.start()
+
+    def apply(self, config: Config) -> None:
+        """Take new settings whole: make what is new, change the listeners, then swap."""
+        settings = config.of(ForwarderSettings)
+        lanes = self._make_lanes(settings.sinks, self._lanes)
+        selection = self._selection(settings)
+        self._listeners.change(settings.listen_addresses)
+        self._settings = settings
+        self._files.reconsider(selection)
+        self._set_lanes(lanes)
+
+    def stop(self) -> None:
+        """Deliver what is read, within bounds, and write down how far it went."""
+        self._watch.stop()
+        self._files.stop()
+        self._stop_lanes([lane for lane, _ in self._lanes.values()])
+        self._keeper.stop()
+        self._files.close()
+        self._listeners.stop()
+        self._store.close()
+
+    def listeners(self) -> tuple[str, ...]:
+        """Return the URLs of the forwarder."""
+        return self._listeners.urls()
+
+    def reasons(self) -> tuple[str, ...]:
+        """Return why lines do not arrive."""
+        found = [self._watch.error, self._store.error, self._letters.error, *self._files.errors()]
+        for lane, _ in self._lanes.values():
+            found.append(lane.error)
+            found.append(self._stall_of(lane))
+        return tuple(each for each in found if each)
+
+    def routes(self) -> WSGIApplication:
+        """Return the routes for the local socket: the same ones."""
+        return self._serve
+
+    def lanes(self) -> Sequence[tuple[Lane, Latency]]:
+        """Return the lanes, for the metrics."""
+        return list(self._lanes.values())
+
+    def followed(self) -> int:
+        """Return how many logs are followed."""
+        return self._files.count()
+
+    def _stall_of(self, lane: Lane) -> str:
+        oldest = max((each.oldest_seconds for each in lane.standings()), default=0.0)
+        silent = time.monotonic() - lane.health.last_success
+        if min(oldest, silent) <= self._settings.stall_after:
+            return ""
+        why = lane.health.error or "no confirmation"
+        return f"sink {lane.name} has taken nothing for {silent:.0f} s: {why}"
+
+    def _make_lanes(
+        self, words: Iterable[SinkWord], before: dict[str, tuple[Lane, Latency]]
+    ) -> dict[str, tuple[Lane, Latency]]:
+        """Return a lane for each word, those that exist as they are."""
+        return {word.text: before.get(word.text) or self._make_lane(word) for word in words}
+
+    def _make_lane(self, word: SinkWord) -> tuple[Lane, Latency]:
+        context = SinkContext(word.name, socket.gethostname(), self._state_dir)
+        latency = Latency()
+        outbox = Outbox(self._settings.queue_size, lossy=not word.required, observe=latency.observe)
+        lane = Lane(
+            word.name,
+            make_sink(word, context),
+            outbox,
+            positions=self._store.positions(word.name),
+            kept=self._keeper.keep,
+            letters=self._letters,
+        )
+        return lane, latency
+
+    def _set_lanes(self, lanes: dict[str, tuple[Lane, Latency]]) -> None:
+        gone = [lane for text, (lane, _) in self._lanes.items() if text not in lanes]
+        fresh = [lane for text, (lane, _) in lanes.items() if text not in self._lanes]
+        self._stop_lanes(gone)
+        self._lanes = lanes
+        for lane in fresh:
+            lane.start()
+        self._files.set_lanes([lane for lane, _ in lanes.values()])
+
+    def _stop_lanes(self, lanes: Sequence[Lane]) -> None:
+        deadline = time.monotonic() + self._settings.drain_timeout
+        for lane in lanes:
+            lane.stop(max(0.0, deadline - time.monotonic()))
+
+    def _selection(self, settings: ForwarderSettings) -> Selection:
+        hosts = [address.host for word in settings.sinks for address in word.hosts]
+        return Selection(
+            include=settings.containers,
+            exclude=settings.exclude,
+            own_id=own_container_id(),
+            sink_hosts=tuple(hosts),
+        )
+
+    def _begins_now(self, container: Container) -> bool:
+        """Tell whether a container without a position is read from now on only."""
+        if self._settings.begin != "auto":
+            return self._settings.begin == "now"
+        return (container.created_at or 0.0) < self._store.born
+
+    def _positions(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "sink": lane.name,
+                "container_id": each.container.id,
+                "container": each.container.name,
+                "behind_bytes": each.behind_bytes,
+                "batches_on_their_way": each.unsettled,
+                "oldest_unconfirmed_seconds": round(each.oldest_seconds, 3),
+            }
+            for lane, _ in self._lanes.values()
+            for each in lane.standings()
+        ]
+
+    def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return self._app(environ, start_response)
+
+    def _probe(self) -> Readiness:
+        return Readiness("logs", __version__, self._state.revision, self.listeners(), self.reasons())
+
+    def _load_web(self, settings: ForwarderSettings) -> WebConfigFile | None:
+        return WebConfigFile(settings.web_config_file) if settings.web_config_file else None

@@ -1,0 +1,114 @@
+"""The log forwarder's options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compose_agent.config import kinds, option
+from compose_agent.web.address import Address
+
+if TYPE_CHECKING:
+    from log_forwarder.sinks.word import SinkWord
+
+
+def _sink(text: str) -> SinkWord:
+    from log_forwarder.sinks import parse  # noqa: PLC0415 - loads every sink's libraries
+
+    return parse(text)
+
+
+sink = kinds.Kind("sink", "a sink such as fluentd://host:24224", _sink)
+
+
+@dataclass(frozen=True, slots=True)
+class ForwarderSettings:
+    """Whose lines are shipped, from where, to where."""
+
+    sinks: tuple[SinkWord, ...] = option(
+        "sink",
+        sink,
+        None,
+        "Where lines go, in one word, such as fluentd://host:24224?tls=1; repeatable. See docs/logs.md.",
+        multiple=True,
+    )
+    listen_addresses: tuple[Address, ...] = option(
+        "web.listen-address",
+        kinds.address,
+        "127.0.0.1:9418",
+        "Where to serve the forwarder's own metrics; repeatable. An empty host means all interfaces.",
+        multiple=True,
+    )
+    web_config_file: Path | None = option(
+        "web.config.file",
+        kinds.path,
+        None,
+        "Web configuration file of the exporter-toolkit: TLS, client certificates, users, headers. What it "
+        "says is read again whenever it changes.",
+        restart=True,
+    )
+    docker_root: Path | None = option(
+        "docker-root",
+        kinds.path,
+        None,
+        "Docker's data root, as this process sees it. Unset: what the Engine says, or /var/lib/docker.",
+        restart=True,
+    )
+    engine: bool = option(
+        "engine",
+        kinds.boolean,
+        "true",
+        "Ask the Engine for the logs of containers whose files cannot be read. Without it names, labels and "
+        "images come from Docker's own folders only.",
+        restart=True,
+    )
+    begin: str = option(
+        "from",
+        kinds.choice("auto", "beginning", "now"),
+        "auto",
+        "Where to begin with a container that a sink has no position for: at the beginning of what Docker "
+        "kept, now, or (auto) at the beginning if the container is younger than the forwarder's state, else "
+        "now.",
+    )
+    containers: tuple[str, ...] = option(
+        "containers",
+        kinds.string,
+        None,
+        "Globs of names of the containers whose lines are shipped; repeatable. Unset: all.",
+        multiple=True,
+    )
+    exclude: tuple[str, ...] = option(
+        "exclude",
+        kinds.string,
+        None,
+        "Globs of names of containers whose lines are not shipped; repeatable.",
+        multiple=True,
+    )
+    queue_size: int = option(
+        "queue-size",
+        kinds.size,
+        "8MiB",
+        "How much of the logs is read ahead of each sink's confirmations; the rest waits in Docker's files.",
+        restart=True,
+    )
+    spool_size: int = option(
+        "spool.size",
+        kinds.size,
+        "1GiB",
+        "The most that is copied of files that Docker is about to remove before every sink has them; 0 "
+        "copies nothing.",
+        restart=True,
+    )
+    drain_timeout: float = option(
+        "drain-timeout",
+        kinds.duration,
+        "5s",
+        "How long a stop waits for sinks to confirm what was read; the rest is sent at the next start.",
+    )
+    stall_after: float = option(
+        "stall-after",
+        kinds.positive_duration,
+        "25s",
+        "After how long without any confirmation of what was sent the forwarder is not ready.",
+    )

@@ -1,0 +1,231 @@
+"""A container's log files in their order, as Docker renames, compresses and removes them.
+
+moby daemon/logger/loggerutils/logfile.go rotates before a write: it closes the file, renames ``.1`` to
+``.2`` and so on, then the file to ``.1`` (with ``max-file=1`` it unlinks it instead), and opens a new one.
+With ``compress`` a goroutine then writes ``.1.gz`` and removes ``.1``; for a while both are there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from log_forwarder.sources.generation import BLOCK_BYTES, Generation
+
+# A folder that is rotated while it is listed is listed again; more often than this nobody rotates.
+_ATTEMPTS = 5
+
+
+class FirstRecord(Protocol):
+    """What a chain needs to know of a log's format."""
+
+    def first_record(self, block: bytes) -> bytes | None:
+        """Return the first record in the first block of a file, None if it is not whole yet."""
+
+
+class Names(Protocol):
+    """Remembers what the generations of one container are called."""
+
+    def name(self, fingerprint: bytes, inode: int, others: Sequence[tuple[int, str]], *, moved: bool) -> str:
+        """Return the name of the generation with this first record; a new one is durable when this returns.
+
+        ``others`` are inodes and names of the container's other files, ``moved`` says that this one may have
+        had another inode once (it is compressed, or was there before us).
+        """
+
+
+class Chain:
+    """The log files of one container, oldest first, with open descriptors.
+
+    ``look`` is called by whoever watches, followers read ``generations``, an immutable tuple. ``version``
+    grows with each change. ``missed`` counts rotations of which no file was seen, ``cuts`` how often the
+    current file was truncated.
+    """
+
+    def __init__(self, path: Path, format_: FirstRecord, names: Names) -> None:
+        self.path = path
+        self.generations: tuple[Generation, ...] = ()
+        self.version = 0
+        self.missed = 0
+        self.cuts = 0
+        self.removed = False
+        self._format = format_
+        self._names = names
+        self._created = 0  # files that began to exist under the current name since the last listing
+        self._lock = threading.Lock()
+
+    def created(self) -> None:
+        """Take note that a file appeared under the current name."""
+        with self._lock:
+            self._created += 1
+
+    def look(self) -> bool:
+        """See what has changed since the last look; False when nothing has. Raises OSError."""
+        with self._lock:
+            current = self.generations[-1] if self.generations else None
+            try:
+                status = os.stat(self.path)  # noqa: PTH116 - runs four times a second for each container
+            except FileNotFoundError:
+                return False  # between two names, or removed for good
+            if current is None or current.final or status.st_ino != current.inode:
+                return self._list()
+            if status.st_size < current.size:
+                return self._cut(current)
+            if status.st_size == current.size:
+                return False
+            current.size = status.st_size
+            self.version += 1
+            return True
+
+    def gone(self) -> None:
+        """Take note that the container's folder was removed: nothing more comes."""
+        with self._lock:
+            self.removed = True
+            self.version += 1
+            for each in self.generations:
+                each.final = True
+
+    def adopt(self, generation: Generation) -> None:
+        """Put a generation that is kept elsewhere in front of the others."""
+        with self._lock:
+            self.generations = (generation, *self.generations)
+            self.version += 1
+
+    def replace(self, old: Generation, new: Generation) -> None:
+        """Put a copy in the place of a generation; followers find it by its name."""
+        with self._lock:
+            self.generations = tuple(new if each is old else each for each in self.generations)
+            self.version += 1
+        old.close()
+
+    def identify(self, generation: Generation) -> str:
+        """Return the generation's name, empty as long as its first record is not whole."""
+        if not generation.name:
+            with self._lock:
+                if not generation.name and self._fingerprint(generation):
+                    others = [(each.inode, each.name) for each in self.generations if each is not generation]
+                    generation.name = self._names.name(
+                        generation.fingerprint, generation.inode, others, moved=generation.inherited
+                    )
+        return generation.name
+
+    def release(self, needed: Generation) -> None:
+        """Close what lies before ``needed`` and is removed or rotated."""
+        with self._lock:
+            while self.generations and self.generations[0] is not needed:
+                self.generations[0].close()
+                self.generations = self.generations[1:]
+
+    def close(self) -> None:
+        """Close every file."""
+        with self._lock:
+            for each in self.generations:
+                each.close()
+            self.generations = ()
+
+    def _cut(self, current: Generation) -> bool:
+        """Begin a new generation in a file that somebody truncated."""
+        self.cuts += 1
+        current.final = current.lost = True
+        fresh = Generation.open(self.path)
+        self.generations = (*self.generations, fresh)
+        self.version += 1
+        return True
+
+    def _list(self) -> bool:
+        """Open what is new in the folder."""
+        for _ in range(_ATTEMPTS):
+            found = list(self._open_all())
+            try:
+                settled = bool(found) and os.stat(self.path).st_ino == found[-1].inode  # noqa: PTH116
+            except FileNotFoundError:
+                settled = False
+            if settled:
+                return self._take(found)
+            for each in found:
+                each.close()
+        return False
+
+    def _open_all(self) -> Iterator[Generation]:
+        """Yield the files there are, oldest first; one that is renamed meanwhile comes once."""
+        seen: set[int] = set()
+        for path in chain_paths(self.path):
+            try:
+                generation = Generation.open(path)
+            except FileNotFoundError:
+                continue
+            if generation.inode in seen:
+                generation.close()
+                continue
+            seen.add(generation.inode)
+            yield generation
+
+    def _take(self, found: list[Generation]) -> bool:
+        """Add the files behind the newest one that is known."""
+        known = {each.inode for each in self.generations if not each.lost}
+        newest = max((at for at, each in enumerate(found) if each.inode in known), default=None)
+        if newest is None:
+            newest = self._newest_compressed(found)
+        fresh = found[newest + 1 :]
+        for each in found[: newest + 1]:
+            each.close()
+        if self.generations and newest < 0:
+            # Nothing that is known is there any more: what was between was written and removed unseen.
+            self.missed += max(0, self._created - len(fresh))
+        self._created = 0
+        for each in fresh:
+            each.inherited = each.compressed or not self.generations
+        for each in (*self.generations, *fresh[:-1]):
+            each.final = True
+        self.generations = (*self.generations, *fresh)
+        self._note_sizes()
+        self.version += 1
+        return bool(fresh)
+
+    def _note_sizes(self) -> None:
+        """Take the final sizes of what was renamed since the last look."""
+        for each in self.generations:
+            if each.final and not each.compressed and not each.start and not each.lost:
+                each.size = max(each.size, each.end())
+
+    def _newest_compressed(self, found: list[Generation]) -> int:
+        """Return the place of the newest file that is a compressed form of one we know, -1 if none is."""
+        prints = {each.fingerprint for each in self.generations if each.fingerprint}
+        for at in reversed(range(len(found))):
+            if found[at].compressed and prints and self._fingerprint(found[at]) in prints:
+                return at
+        return -1
+
+    def _fingerprint(self, generation: Generation) -> bytes:
+        if not generation.fingerprint and generation.start == 0:
+            reader = generation.reader()
+            try:
+                block = reader.read(0, BLOCK_BYTES)
+            except OSError:
+                block = b""  # damaged, or still being compressed
+            finally:
+                reader.close()
+            first = self._format.first_record(block)
+            if first is None and len(block) == BLOCK_BYTES:
+                first = block
+            if first is not None:
+                generation.fingerprint = hashlib.blake2b(first, digest_size=16).digest()
+        return generation.fingerprint
+
+
+def chain_paths(path: Path) -> list[Path]:
+    """Return the log files beside ``path``, oldest first, and ``path`` itself last.
+
+    A compressed file counts only when its original is gone: until then it is being written.
+    """
+    pattern = re.compile(re.escape(path.name) + r"\.([0-9]+)(\.gz)?")
+    found: dict[int, Path] = {}
+    for name in sorted(os.listdir(path.parent)):  # noqa: PTH208 - names, not paths
+        if (match := pattern.fullmatch(name)) and (int(match[1]) not in found or not match[2]):
+            found[int(match[1])] = path.parent / name
+    return [found[number] for number in sorted(found, reverse=True)] + [path]

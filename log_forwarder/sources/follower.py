@@ -1,0 +1,296 @@
+"""Reading one container's files for one sink, from its position to the end, and keeping that position."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from compose_agent.dockerd.model import Container
+from log_forwarder.event import Batch, Event, Mark, Position
+from log_forwarder.sources.chain import Chain
+from log_forwarder.sources.generation import BLOCK_BYTES, Generation, Reader
+from log_forwarder.sources.jsonfile import Decoded
+from log_forwarder.sources.pieces import Joiner
+
+
+class Format(Protocol):
+    """A format of log files."""
+
+    file_name: str
+
+    def first_record(self, block: bytes) -> bytes | None:
+        """Return the first record in the first block of a file, None if it is not whole yet."""
+
+    def decode(self, block: bytes, offset: int) -> Decoded:
+        """Return the whole records at the beginning of a block."""
+
+
+@dataclass(slots=True)
+class Losses:
+    """What of a container's log could not be read: places that are damaged, bytes and files that are gone."""
+
+    corrupt: int = 0
+    gap_bytes: int = 0
+    gaps: int = 0
+
+
+class Follower:
+    """Turns a chain of files into batches.
+
+    ``position`` is the last one that was kept, None for a container that is new to the sink; with
+    ``from_now`` such a one begins at its end. One thread reads, another settles. ``kept(position)`` hears of
+    each position before which everything is settled.
+    """
+
+    def __init__(
+        self,
+        container: Container,
+        chain: Chain,
+        format_: Format,
+        position: Position | None,
+        kept: Callable[[Position], None],
+        *,
+        from_now: bool = False,
+    ) -> None:
+        self.container = container
+        self.chain = chain
+        self.losses = Losses()
+        self.offset = 0
+        self.generation: Generation | None = None
+        self._format = format_
+        self._kept = kept
+        self._joiner = Joiner()
+        self._reader: Reader | None = None
+        self._open: deque[Batch] = deque()
+        self._settled: set[int] = set()
+        self._lock = threading.Lock()
+        self._missed = chain.missed
+        # What is in the files already may have been sent by a run before this one.
+        self._old = {id(each): sys.maxsize if each.compressed else each.size for each in chain.generations}
+        self._keeps = ""
+        self._replayed: Position | None = None
+        self._moved = False
+        self._begin(position, from_now=from_now)
+
+    def read(self) -> Batch | None:
+        """Return the next batch; None when there is nothing more at the moment. Raises OSError."""
+        while True:
+            if self.generation is None and not self._enter(self._oldest()):
+                return None
+            generation = self.generation
+            assert generation is not None and self._reader is not None  # noqa: S101, PT018 - for the type checker
+            final = generation.final  # before reading: what is final has its last byte
+            block = b"" if generation.lost else self._reader.read(self.offset, BLOCK_BYTES)
+            if (batch := self._digest(generation, block, final=final)) is not None:
+                return batch
+            if block and self._progressed(generation, block, final=final):
+                continue
+            if not final or not self._advance(generation):
+                return self._rest() if final or self.chain.removed else None
+
+    def settled(self, batch: Batch) -> None:
+        """Take note of a settled batch, and keep the position before which all are."""
+        with self._lock:
+            self._settled.add(id(batch))
+            last: Position | None = None
+            while self._open and id(self._open[0]) in self._settled:
+                first = self._open.popleft()
+                self._settled.discard(id(first))
+                last = first.end
+            if last is not None:
+                self._keep(last)
+
+    def needs(self) -> str:
+        """Return the name of the oldest generation that a restart would read, empty if that is not known."""
+        return self._keeps
+
+    def unsettled(self) -> int:
+        """Return how many batches are on their way."""
+        return len(self._open)
+
+    def oldest_age(self, now: float) -> float:
+        """Return for how many seconds the oldest batch has been on its way; 0 without any."""
+        with self._lock:
+            return now - self._open[0].read_at if self._open else 0.0
+
+    def behind(self) -> int:
+        """Return the bytes of source that are not read yet."""
+        left = 0
+        passed = self.generation is None
+        for each in self.chain.generations:
+            if each is self.generation:
+                left, passed = max(0, each.size - self.offset), True
+            elif passed:
+                left += each.size - each.start
+        return left
+
+    def drained(self) -> bool:
+        """Tell whether a removed container's log is read and settled to its end."""
+        at_end = self.generation is None or (
+            bool(self.chain.generations) and self.generation is self.chain.generations[-1]
+        )
+        return self.chain.removed and at_end and not self._open and not self.behind()
+
+    def close(self) -> None:
+        """Let go of the reader."""
+        if self._reader:
+            self._reader.close()
+            self._reader = None
+
+    def _keep(self, position: Position) -> None:
+        marks = [position.mark, *(mark for _, mark in position.held)]
+        self._keeps = min(marks, key=self._place).generation
+        self._kept(position)
+
+    # -- where to begin
+
+    def _begin(self, position: Position | None, *, from_now: bool) -> None:
+        if position is not None:
+            self._resume(position)
+        elif from_now and self.chain.generations:
+            self._enter(self.chain.generations[-1])
+            self._to_end()
+
+    def _resume(self, position: Position) -> None:
+        """Go on where a run before this one stopped, rereading the lines that were not complete then."""
+        earliest = min(
+            [position.mark, *(mark for _, mark in position.held)],
+            key=self._place,
+        )
+        if (generation := self._named(earliest.generation)) is not None:
+            self._enter(generation)
+            self.offset = earliest.offset
+            if earliest != position.mark:
+                self._replayed = position
+        elif (generation := self._named(position.mark.generation)) is not None:
+            self._enter(generation)
+            self.offset = position.mark.offset
+            self.losses.gaps += 1
+        elif position.mark.generation and self.chain.generations:
+            self.losses.gaps += 1
+
+        if position.mark.generation:
+            self._keeps = position.mark.generation
+
+    def _named(self, name: str) -> Generation | None:
+        for each in self.chain.generations:
+            if self.chain.identify(each) == name:
+                return each
+        return None
+
+    def _order(self, name: str) -> int:
+        names = [self.chain.identify(each) for each in self.chain.generations]
+        return names.index(name) if name in names else -1
+
+    def _oldest(self) -> Generation | None:
+        return self.chain.generations[0] if self.chain.generations else None
+
+    def _to_end(self) -> None:
+        """Go behind the last whole record, and keep that place, so that a restart does not skip more."""
+        generation = self.generation
+        if generation is None or self._reader is None or not self.chain.identify(generation):
+            return
+        block = self._reader.read(max(0, generation.size - BLOCK_BYTES), BLOCK_BYTES)
+        self.offset = max(0, generation.size - BLOCK_BYTES) + block.rfind(b"\n") + 1
+        self._keep(Position(Mark(generation.name, self.offset)))
+
+    # -- going on
+
+    def _enter(self, generation: Generation | None) -> bool:
+        if generation is None:
+            return False
+        self.close()
+        self.generation = generation
+        self._reader = generation.reader()
+        self.offset = generation.start
+        return True
+
+    def _advance(self, generation: Generation) -> bool:
+        """Go to the file after one that is read to its end; False if there is none yet."""
+        self.losses.gaps += self.chain.missed - self._missed
+        self._missed = self.chain.missed
+        if generation.lost and generation.size > self.offset:
+            self.losses.gaps += 1
+            self.losses.gap_bytes += generation.size - self.offset
+        generations = self.chain.generations
+        at = next((at for at, each in enumerate(generations) if same(each, generation)), None)
+        if at is None:
+            return self._enter(self._oldest())
+        if generations[at] is not generation:  # a copy took its place
+            offset = self.offset
+            self._enter(generations[at])
+            self.offset = offset
+            return True
+        return at + 1 < len(generations) and self._enter(generations[at + 1])
+
+    def _progressed(self, generation: Generation, block: bytes, *, final: bool) -> bool:
+        """Tell whether there is more to read although ``block`` made no batch; leave what is no record."""
+        whole = len(block) == BLOCK_BYTES
+        if self._moved:
+            return whole or final
+        if whole or final:
+            # No record is so long, and nothing more is written to the end of a final file.
+            self.losses.corrupt += 1
+            self.offset += len(block)
+            return True
+        return False
+
+    def _digest(self, generation: Generation, block: bytes, *, final: bool) -> Batch | None:
+        """Return a batch of the lines that ``block`` completes, if any, and go behind its whole records."""
+        self._moved = False
+        name = self.chain.identify(generation) if block else ""
+        if not name:
+            return None
+        decoded = self._format.decode(block, self.offset)
+        self._moved = decoded.size > 0
+        self.losses.corrupt += decoded.corrupt
+        again = self.offset < self._old.get(id(generation), 0)
+        self.offset += decoded.size
+        records, starts = self._unread(decoded, name)
+        lines = self._joiner.join(records, starts, name, f"{self.container.short_id}.{name}.")
+        return self._batch(lines, decoded.size, name, again=again) if lines else None
+
+    def _unread(self, decoded: Decoded, name: str) -> tuple[Sequence[Event], Sequence[int]]:
+        """Leave out what was shipped before: all but the lines that were not complete then."""
+        before = self._replayed
+        if before is None:
+            return decoded.records, decoded.starts
+        held = dict(before.held)
+        end = before.mark
+        kept = [
+            (record, start)
+            for record, start in zip(decoded.records, decoded.starts, strict=True)
+            if self._at_or_after(name, start, end)
+            or (record.stream in held and self._at_or_after(name, start, held[record.stream]))
+        ]
+        if self._at_or_after(name, self.offset, end):
+            self._replayed = None
+        return [record for record, _ in kept], [start for _, start in kept]
+
+    def _at_or_after(self, name: str, offset: int, mark: Mark) -> bool:
+        return self._place(Mark(name, offset)) >= self._place(mark)
+
+    def _place(self, mark: Mark) -> tuple[int, int]:
+        return self._order(mark.generation), mark.offset
+
+    def _batch(self, lines: list[Event], size: int, name: str, *, again: bool) -> Batch:
+        end = Position(Mark(name, self.offset), self._joiner.held())
+        batch = Batch(self.container, lines, size, end, self, again)
+        with self._lock:
+            self._open.append(batch)
+        return batch
+
+    def _rest(self) -> Batch | None:
+        """Return the lines that will never be completed, once the container is gone."""
+        if not self.chain.removed or not self.generation or not (lines := self._joiner.flush()):
+            return None
+        return self._batch(lines, 0, self.generation.name, again=False)
+
+
+def same(one: Generation, other: Generation) -> bool:
+    """Tell whether both are the same generation, maybe one a copy of the other."""
+    return one is other or (bool(one.name) and one.name == other.name)

@@ -1,0 +1,124 @@
+"""One file of a container's log, from its creation to its removal, whatever it is called meanwhile."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import threading
+import zlib
+from pathlib import Path
+from typing import IO, Protocol
+
+# Above the largest record (16 KiB of text, each byte escaped to six, and attributes); small enough that a
+# block of a hundred containers does not fill the memory.
+BLOCK_BYTES = 256 * 1024
+
+
+class Reader(Protocol):
+    """Reads one generation, for one follower."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return up to ``size`` bytes at ``offset``; nothing at the end. Raises OSError."""
+
+    def close(self) -> None:
+        """Let go of what was opened for this reader."""
+
+
+class Generation:
+    """A file by its open descriptor, which outlives renaming and removal.
+
+    ``final`` says that nothing more is written to it, ``lost`` that what is unread cannot be read any more;
+    ``size`` is what was seen last (of a compressed file: packed); ``start`` is the offset of the
+    descriptor's first byte (a copy may have the end of a file only). ``name`` is empty until its first
+    record is whole.
+    """
+
+    __slots__ = (
+        "_descriptor",
+        "_guard",
+        "compressed",
+        "final",
+        "fingerprint",
+        "inherited",
+        "inode",
+        "lost",
+        "name",
+        "size",
+        "start",
+    )
+
+    def __init__(self, descriptor: int, *, compressed: bool = False, start: int = 0, name: str = "") -> None:
+        status = os.fstat(descriptor)
+        self._descriptor = descriptor
+        self._guard = threading.Lock()
+        self.inode = status.st_ino
+        self.size = status.st_size + start
+        self.compressed = compressed
+        self.start = start
+        self.name = name
+        self.fingerprint = b""
+        self.final = compressed or start > 0
+        self.lost = False
+        self.inherited = compressed
+
+    @classmethod
+    def open(cls, path: Path) -> Generation:
+        """Open a file of Docker's, read-only; raises OSError."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return cls(descriptor, compressed=path.suffix == ".gz")
+
+    def reader(self) -> Reader:
+        """Return a reader for one follower."""
+        if not self.compressed:
+            return _Plain(self)
+        # Opened anew, because a duplicate would share its offset with other readers.
+        return _Unpacked(Path(f"/proc/self/fd/{self._descriptor}").open("rb"))
+
+    def pread(self, size: int, offset: int) -> bytes:
+        """Read bytes as they are in the file."""
+        with self._guard:  # a descriptor that is closed meanwhile may be another file's
+            return os.pread(self._descriptor, size, offset - self.start) if self._descriptor >= 0 else b""
+
+    def end(self) -> int:
+        """Return the size of the file now."""
+        return os.fstat(self._descriptor).st_size + self.start if self._descriptor >= 0 else self.size
+
+    def links(self) -> int:
+        """Return how many names the file has: 0 when Docker has removed it."""
+        return os.fstat(self._descriptor).st_nlink
+
+    def close(self) -> None:
+        """Close the descriptor; readers that are still open see the end of the file."""
+        with self._guard:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+
+
+class _Plain:
+    def __init__(self, generation: Generation) -> None:
+        self._generation = generation
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self._generation.pread(size, offset)
+
+    def close(self) -> None:
+        """Do nothing: the descriptor is the generation's."""
+
+
+class _Unpacked:
+    """Reads what was compressed, forwards; going back begins anew."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._unpacked = gzip.GzipFile(fileobj=file)
+
+    def read(self, offset: int, size: int) -> bytes:
+        try:
+            self._unpacked.seek(offset)
+            return self._unpacked.read(size)
+        except (EOFError, zlib.error) as error:
+            raise OSError(f"damaged gzip data: {error}") from error
+
+    def close(self) -> None:
+        self._file.close()

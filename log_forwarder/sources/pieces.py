@@ -1,0 +1,87 @@
+"""Lines out of pieces: Docker cuts lines into 16 KiB and writes the pieces of several in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from log_forwarder.event import Event, Mark
+
+# moby daemon/logger/copier.go, defaultBufSize: a piece that is shorter and has no newline is the last thing
+# that its stream said.
+PIECE_BYTES = 16 * 1024
+# A line that grows beyond this is shipped in several events; sinks refuse what is much larger.
+MAX_LINE_CHARACTERS = 8 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Open:
+    """A line whose end has not come yet."""
+
+    first: Event
+    mark: Mark
+    pieces: list[str]
+    size: int
+
+    def line(self) -> Event:
+        self.first.log = "".join(self.pieces).removesuffix("\n")
+        return self.first
+
+
+class Joiner:
+    """Joins the pieces of one container's lines, for each stream on its own.
+
+    All pieces of a line carry the time of the first one, so that another time begins another line, also where
+    the one before never ended because its process did.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[str, _Open] = {}
+
+    def join(
+        self, records: Iterable[Event], starts: Sequence[int], generation: str, prefix: str
+    ) -> list[Event]:
+        """Return the lines that ``records`` complete, with ids.
+
+        A record's ``log`` ends with a newline if it ends its line; ``starts`` has the records' offsets in
+        ``generation``; ``prefix`` and the offset make an event's id.
+        """
+        lines: list[Event] = []
+        waiting = self._open
+        for record, start in zip(records, starts, strict=True):
+            log = record.log
+            if log[-1:] == "\n" and record.stream not in waiting:
+                record.log = log[:-1]
+                record.id = f"{prefix}{start:010x}"
+                lines.append(record)
+            else:
+                self._add(record, Mark(generation, start), prefix, lines)
+        return lines
+
+    def flush(self) -> list[Event]:
+        """Return what is left of lines that nobody will end, oldest first."""
+        lines = sorted((each.line() for each in self._open.values()), key=lambda line: line.time)
+        self._open.clear()
+        return lines
+
+    def held(self) -> tuple[tuple[str, Mark], ...]:
+        """Return the streams with an open line, and where each begins."""
+        return tuple((stream, each.mark) for stream, each in self._open.items()) if self._open else ()
+
+    def _add(self, record: Event, mark: Mark, prefix: str, lines: list[Event]) -> None:
+        waiting = self._open.get(record.stream)
+        if waiting and waiting.first.time != record.time:
+            lines.append(self._open.pop(record.stream).line())
+            waiting = None
+        if waiting is None:
+            record.id = f"{prefix}{mark.offset:010x}"
+            waiting = self._open[record.stream] = _Open(record, mark, [], 0)
+        waiting.pieces.append(record.log)
+        waiting.size += len(record.log)
+        if _ends(waiting.pieces[-1]) or waiting.size > MAX_LINE_CHARACTERS:
+            lines.append(self._open.pop(record.stream).line())
+
+
+def _ends(piece: str) -> bool:
+    """Tell whether nothing of the same line follows a piece."""
+    return piece.endswith("\n") or len(piece.encode("utf-8", "surrogatepass")) < PIECE_BYTES

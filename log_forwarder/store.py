@@ -1,0 +1,280 @@
+"""What the forwarder must not forget, in one SQLite file.
+
+Positions are written after what they promise is stored elsewhere, so that an old one means lines twice and
+never lines lost; the write-ahead log of SQLite holds them through a kill without an fsync each time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from compose_agent.errors import ComposeAgentError, InstanceRunning
+from log_forwarder.event import Position
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FILE_NAME = "forwarder.db"
+LOCK_NAME = "forwarder.lock"
+SCHEMA_VERSION = 1
+# A writer of another process (a command line that looks on) holds the lock for milliseconds.
+_BUSY_SECONDS = 5.0
+_NAME_BYTES = 6
+
+_SCHEMA = """
+CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE positions (
+    sink TEXT NOT NULL, container TEXT NOT NULL, position BLOB NOT NULL, at REAL NOT NULL,
+    PRIMARY KEY (sink, container)
+) WITHOUT ROWID;
+CREATE TABLE generations (
+    container TEXT NOT NULL, name TEXT NOT NULL, fingerprint BLOB NOT NULL, inode INTEGER NOT NULL,
+    at REAL NOT NULL, PRIMARY KEY (container, name)
+) WITHOUT ROWID;
+CREATE TABLE spool (
+    container TEXT NOT NULL, generation TEXT NOT NULL, start INTEGER NOT NULL, size INTEGER NOT NULL,
+    crc INTEGER NOT NULL, at REAL NOT NULL, description BLOB NOT NULL,
+    PRIMARY KEY (container, generation)
+) WITHOUT ROWID;
+"""
+
+
+class StateError(ComposeAgentError):
+    """The state directory or what lies in it cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A copy of the end of a file that Docker was about to remove: bytes ``start`` to ``size`` of it.
+
+    ``description`` is what was known of the container, as the store's user encoded it.
+    """
+
+    container: str
+    generation: str
+    start: int
+    size: int
+    crc: int
+    description: bytes
+
+
+class Store:
+    """The database of one forwarder; thread-safe. StateError when it cannot be used.
+
+    A second forwarder on the same directory gets InstanceRunning with the pid of the first.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self.folder = state_dir
+        self.error = ""
+        self._guard = threading.Lock()
+        self._instance = _lock(state_dir)
+        try:
+            self._database = _opened(state_dir / FILE_NAME)
+        except BaseException:
+            os.close(self._instance)
+            raise
+        self.born = float(self._about("born"))
+
+    def positions(self, sink: str) -> dict[str, Position]:
+        """Return the positions of a sink, by container id."""
+        rows = self._rows("SELECT container, position FROM positions WHERE sink = ?", (sink,))
+        return {container: msgspec.msgpack.decode(packed, type=Position) for container, packed in rows}
+
+    def keep(self, positions: Mapping[tuple[str, str], Position]) -> None:
+        """Write positions by (sink, container)."""
+        now = time.time()
+        with self._writing() as database:
+            database.executemany(
+                "INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)",
+                [
+                    (sink, container, msgspec.msgpack.encode(position), now)
+                    for (sink, container), position in positions.items()
+                ],
+            )
+
+    def forget(self, container: str, generations: Iterable[str] | None = None) -> None:
+        """Forget a container that is gone, or only some of its generations."""
+        with self._writing() as database:
+            if generations is None:
+                database.execute("DELETE FROM positions WHERE container = ?", (container,))
+                database.execute("DELETE FROM generations WHERE container = ?", (container,))
+            else:
+                database.executemany(
+                    "DELETE FROM generations WHERE container = ? AND name = ?",
+                    [(container, name) for name in generations],
+                )
+
+    def names(self, container: str) -> GenerationNames:
+        """Return the memory of one container's generations."""
+        rows = self._rows(
+            "SELECT name, fingerprint, inode FROM generations WHERE container = ? ORDER BY at", (container,)
+        )
+        return GenerationNames(self, container, rows)
+
+    def add_generation(self, container: str, name: str, fingerprint: bytes, inode: int) -> None:
+        """Remember what a generation is called."""
+        with self._writing() as database:
+            database.execute(
+                "INSERT OR REPLACE INTO generations VALUES (?, ?, ?, ?, ?)",
+                (container, name, fingerprint, inode, time.time()),
+            )
+
+    def spooled(self) -> list[Spooled]:
+        """Return what the spool holds, oldest first."""
+        rows = self._rows(
+            "SELECT container, generation, start, size, crc, description FROM spool ORDER BY at", ()
+        )
+        return [Spooled(*row) for row in rows]
+
+    def add_spooled(self, spooled: Spooled) -> None:
+        """Take a copy, which is on disk, into the spool."""
+        with self._writing() as database:
+            values = (spooled.container, spooled.generation, spooled.start, spooled.size, spooled.crc)
+            database.execute(
+                "INSERT OR REPLACE INTO spool VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (*values, time.time(), spooled.description),
+            )
+
+    def remove_spooled(self, container: str, generation: str) -> None:
+        """Take a copy out of the spool."""
+        with self._writing() as database:
+            database.execute(
+                "DELETE FROM spool WHERE container = ? AND generation = ?", (container, generation)
+            )
+
+    def close(self) -> None:
+        """Close the file and let go of the lock."""
+        with self._guard:
+            self._database.close()
+            os.close(self._instance)
+
+    def _about(self, key: str) -> str:
+        return str(self._rows("SELECT value FROM about WHERE key = ?", (key,))[0][0])
+
+    def _rows(self, query: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        with self._guard, _explained(self.folder):
+            return self._database.execute(query, values).fetchall()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Hold the database for one transaction; a failure is kept in ``error`` until the next success."""
+        try:
+            with self._guard, _explained(self.folder), self._database:
+                yield self._database
+        except StateError as error:
+            self.error = error.message
+            raise
+        self.error = ""
+
+
+class GenerationNames:
+    """What the generations of one container are called."""
+
+    def __init__(self, store: Store, container: str, rows: Sequence[tuple[str, bytes, int]]) -> None:
+        self._store = store
+        self._container = container
+        self._rows = list(rows)
+
+    def name(self, fingerprint: bytes, inode: int, others: Sequence[tuple[int, str]], *, moved: bool) -> str:
+        """Return the name that this file had before, or a new one; see ``sources.chain.Names``."""
+        taken = {name for _, name in others}
+        inodes = {other for other, _ in others}
+        free = [row for row in self._rows if row[1] == fingerprint and row[0] not in taken]
+        for name, _, known in free:
+            if known == inode:
+                return name
+        if moved:
+            for name, _, known in free:
+                if known not in inodes:
+                    return name
+        return self._add(fingerprint, inode)
+
+    def keep_only(self, names: Iterable[str]) -> None:
+        """Forget the generations that are not among ``names``."""
+        kept = set(names)
+        if gone := [row[0] for row in self._rows if row[0] not in kept]:
+            self._store.forget(self._container, gone)
+            self._rows = [row for row in self._rows if row[0] in kept]
+
+    def _add(self, fingerprint: bytes, inode: int) -> str:
+        # From nothing but the container and the file, so that even without this state ids stay the same.
+        text = b"%b %b %d" % (self._container.encode(), fingerprint, inode)
+        name = hashlib.blake2b(text, digest_size=_NAME_BYTES).hexdigest()
+        self._store.add_generation(self._container, name, fingerprint, inode)
+        self._rows.append((name, fingerprint, inode))
+        return name
+
+
+def _lock(folder: Path) -> int:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StateError(
+            f"the state directory {folder} cannot be used ({error.strerror})",
+            remedy="make it writable for this user, or choose another with --state-dir",
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        pid = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+        os.close(descriptor)
+        raise InstanceRunning(
+            f"a log forwarder runs on {folder} already (pid {pid})",
+            remedy="stop it, or choose another --state-dir",
+        ) from error
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+    return descriptor
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    with _explained(path.parent):
+        database = sqlite3.connect(path, timeout=_BUSY_SECONDS, check_same_thread=False)
+        path.chmod(0o600)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
+            raise StateError(
+                f"{path} was written by a newer version (schema {version}, this one knows {SCHEMA_VERSION})",
+                remedy="run that version, or choose another --state-dir",
+            )
+        if version < SCHEMA_VERSION:
+            _create(database)
+        return database
+
+
+def _create(database: sqlite3.Connection) -> None:
+    # The version comes last: a kill in between leaves nothing, because all of it is one transaction.
+    database.executescript(
+        f"BEGIN; {_SCHEMA} INSERT INTO about VALUES ('born', (julianday('now') - 2440587.5) * 86400.0);"  # noqa: S608 - constants
+        f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+    )
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Turn what SQLite says into a sentence with the place and what to do."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        full = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
+        damaged = not isinstance(error, sqlite3.OperationalError)
+        remedy = "free space on its disk" if full else "check its disk and rights"
+        if damaged:
+            remedy = f"move {folder / FILE_NAME} away; what is in Docker's files is then sent again"
+        raise StateError(f"the state in {folder / FILE_NAME} fails ({error})", remedy=remedy) from error
