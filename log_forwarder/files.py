@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compose_agent.dockerd.model import Container
+from log_forwarder.event import Mark
 from log_forwarder.lane import Arrival, Lane
+from log_forwarder.rescue import Rescuer
 from log_forwarder.sources.chain import Chain
 from log_forwarder.sources.follower import Format
 from log_forwarder.sources.jsonfile import JsonFile
+from log_forwarder.spool import Kept, Spool
 from log_forwarder.store import GenerationNames, StateError, Store
 
 logger = logging.getLogger(__name__)
@@ -39,8 +42,18 @@ class _Log:
     format: Format
     file_name: str
     from_now: bool
+    lanes: Sequence[Lane] = ()
     heard: float = field(default_factory=time.monotonic)
+    removed_at: float = 0.0
     error: str = ""
+
+    def needs(self) -> Mark | None:
+        """Return from where on some lane needs this log, None without any lane."""
+        marks = [lane.needs(self.container.id) for lane in self.lanes]
+        if not marks:
+            return None
+        names = [each.name for each in self.chain.generations]
+        return min(marks, key=lambda mark: (_index(names, mark.generation), mark.offset))
 
 
 class LogFiles:
@@ -52,11 +65,13 @@ class LogFiles:
     def __init__(
         self,
         store: Store,
+        spool: Spool,
         reason_against: Callable[[Container], str | None],
         begin: Callable[[Container], bool],
     ) -> None:
         self.excluded: dict[str, str] = {}
         self._store = store
+        self._spool = spool
         self._reason_against = reason_against
         self._from_now = begin
         self._logs: dict[str, _Log] = {}
@@ -64,17 +79,24 @@ class LogFiles:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="look at files", daemon=True)
+        self._rescuer = Rescuer(spool, lambda: list(self._logs.values()))
+        self._kept: dict[str, list[Kept]] = {}
+        for kept in spool.load():
+            self._kept.setdefault(kept.container.id, []).append(kept)
         self._round = 0
         self._tidied = 0.0
 
     def start(self) -> None:
-        """Begin to look for news."""
+        """Begin to look for news, once the containers that are there have been reported."""
+        self._restore_removed()
         self._thread.start()
+        self._rescuer.start()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Look no more; what Docker removes and a sink has not is copied once more."""
         self._stop.set()
         self._thread.join()
+        self._rescuer.stop()
 
     def close(self) -> None:
         """Close every file."""
@@ -87,6 +109,8 @@ class LogFiles:
             fresh = [lane for lane in lanes if lane not in self._lanes]
             self._lanes = tuple(lanes)
             logs = list(self._logs.values())
+            for log in logs:
+                log.lanes = self._lanes
         for lane in fresh:
             for log in logs:
                 lane.add(self._arrival(log))
@@ -96,25 +120,12 @@ class LogFiles:
         if reason := self._reason_against(container):
             self.excluded[container.id] = reason
             return
-        format_ = FORMATS.get(container.log_driver or "json-file")
-        if format_ is None or container.id in self._logs:
+        if (container.log_driver or "json-file") not in FORMATS or container.id in self._logs:
             return
-        name = format_.file_name.format(id=container.id)
-        names = self._store.names(container.id)
-        log = _Log(
-            container,
-            Chain(folder / name, format_, names),
-            names,
-            format_,
-            name,
-            from_now=self._from_now(container),
-        )
+        log = self._made(container, folder)
         self._look(log)
-        with self._lock:
-            self._logs[container.id] = log
-            lanes = self._lanes
-        for lane in lanes:
-            lane.add(self._arrival(log))
+        self._adopt(log)
+        self._take(log)
 
     def changed(self, container: Container) -> None:
         """Take what is new about a container."""
@@ -135,6 +146,7 @@ class LogFiles:
         self.excluded.pop(container_id, None)
         if log := self._logs.get(container_id):
             log.chain.gone()
+            log.removed_at = time.monotonic()
             self._tell([container_id])
 
     def reconsider(self, reason_against: Callable[[Container], str | None]) -> None:
@@ -152,6 +164,41 @@ class LogFiles:
     def count(self) -> int:
         """Return how many logs there are."""
         return len(self._logs)
+
+    def _take(self, log: _Log) -> None:
+        with self._lock:
+            self._logs[log.container.id] = log
+            log.lanes = self._lanes
+        for lane in log.lanes:
+            lane.add(self._arrival(log))
+
+    def _adopt(self, log: _Log) -> None:
+        """Put copies that an earlier run made in front of what Docker still has."""
+        there = {log.chain.identify(each) for each in log.chain.generations}
+        for kept in reversed(self._kept.pop(log.container.id, [])):
+            if kept.generation.name in there:
+                kept.generation.close()
+                self._spool.remove(log.container.id, kept.generation.name)
+            else:
+                log.chain.adopt(kept.generation)
+
+    def _restore_removed(self) -> None:
+        """Take the logs of containers that were removed while a sink still needed them."""
+        for container_id, kept in list(self._kept.items()):
+            container = kept[-1].container
+            log = self._made(container, self._spool.folder / "removed")
+            self._adopt(log)
+            log.chain.gone()
+            log.removed_at = time.monotonic()
+            self._take(log)
+            self._tell([container_id])
+
+    def _made(self, container: Container, folder: Path) -> _Log:
+        format_ = FORMATS[container.log_driver or "json-file"]
+        name = format_.file_name.format(id=container.id)
+        names = self._store.names(container.id)
+        chain = Chain(folder / name, format_, names)
+        return _Log(container, chain, names, format_, name, from_now=self._from_now(container))
 
     def _arrival(self, log: _Log) -> Arrival:
         return Arrival(log.container, log.chain, log.format, log.from_now)
@@ -207,14 +254,15 @@ class LogFiles:
 
     def _release(self, container_id: str, log: _Log) -> None:
         """Close the files before the oldest one that a lane needs."""
-        followers = [lane.follower(container_id) for lane in self._lanes]
-        needs = {follower.needs() if follower else "" for follower in followers}
-        if "" in needs:
-            return
-        needed = next((each for each in log.chain.generations if each.name in needs), None)
+        mark = log.needs()
+        needed = next((each for each in log.chain.generations if mark and each.name == mark.generation), None)
         if needed is not None and needed is not log.chain.generations[0]:
             log.chain.release(needed)
-            log.names.keep_only(each.name for each in log.chain.generations)
+            left = [each.name for each in log.chain.generations]
+            log.names.keep_only(left)
+            for name in self._spool.of(container_id):
+                if name not in left:
+                    self._spool.remove(container_id, name)
 
     def _drop(self, container_id: str, *, forget: bool) -> None:
         with self._lock:
@@ -223,4 +271,10 @@ class LogFiles:
             lane.forget(container_id)
         log.chain.close()
         if forget:
+            for name in self._spool.of(container_id):
+                self._spool.remove(container_id, name)
             self._store.forget(container_id)
+
+
+def _index(names: Sequence[str], name: str) -> int:
+    return names.index(name) if name in names else -1

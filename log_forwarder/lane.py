@@ -14,7 +14,7 @@ from compose_agent.errors import ComposeAgentError
 from log_forwarder.couriers import RequestCourier, WindowCourier
 from log_forwarder.couriers.state import Health
 from log_forwarder.deadletters import DeadLetters
-from log_forwarder.event import Batch, Position
+from log_forwarder.event import Batch, Mark, Position
 from log_forwarder.outbox import Outbox
 from log_forwarder.sinks.contract import RequestSink, Sink
 from log_forwarder.sources.chain import Chain
@@ -134,6 +134,13 @@ class Lane:
     def follower(self, container_id: str) -> Follower | None:
         """Return the follower of a container, if the lane has begun with it."""
         return self._followers.get(container_id)
+
+    def needs(self, container_id: str) -> Mark:
+        """Return from where on the lane needs a container's log; no generation means all of it."""
+        if follower := self._followers.get(container_id):
+            return follower.needs()
+        position = self._positions.get(container_id)
+        return position.mark if position else Mark("", 0)
 
     def forget(self, container_id: str) -> None:
         """Let go of a container that is gone."""

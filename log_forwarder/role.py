@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from compose_agent.dockerd.folders.watch import FolderWatch
-
 from compose_agent import __version__
 from compose_agent.config import Config
 from compose_agent.config.general import GeneralSettings
+from compose_agent.dockerd.folders.watch import FolderWatch
 from compose_agent.dockerd.model import Container
 from compose_agent.role import ConfigState
 from compose_agent.web.health import Readiness
@@ -33,6 +32,7 @@ from log_forwarder.settings import ForwarderSettings
 from log_forwarder.sinks import make_sink
 from log_forwarder.sinks.contract import SinkContext
 from log_forwarder.sinks.word import SinkWord
+from log_forwarder.spool import Spool
 from log_forwarder.store import Store
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,10 @@ class ForwarderRole:
         self._store = Store(self._state_dir)
         self._letters = DeadLetters(self._state_dir)
         self._keeper = Keeper(self._store)
-        self._files = LogFiles(self._store, self._selection(self._settings), self._begins_now)
+        self._spool = Spool(self._store, self._settings.spool_size)
+        self._files = LogFiles(
+            self._store, self._spool, self._selection(self._settings).reason_against, self._begins_now
+        )
         self._watch = FolderWatch(self._settings.docker_root or DEFAULT_DOCKER_ROOT, self._files)
         self._lanes: dict[str, tuple[Lane, Latency]] = {}
         self._metrics = ForwarderMetrics(state, self)
@@ -78,7 +81,7 @@ class ForwarderRole:
         selection = self._selection(settings)
         self._listeners.change(settings.listen_addresses)
         self._settings = settings
-        self._files.reconsider(selection)
+        self._files.reconsider(selection.reason_against)
         self._set_lanes(lanes)
 
     def stop(self) -> None:
@@ -97,7 +100,13 @@ class ForwarderRole:
 
     def reasons(self) -> tuple[str, ...]:
         """Return why lines do not arrive."""
-        found = [self._watch.error, self._store.error, self._letters.error, *self._files.errors()]
+        found = [
+            self._watch.error,
+            self._store.error,
+            self._letters.error,
+            self._spool.error,
+            *self._files.errors(),
+        ]
         for lane, _ in self._lanes.values():
             found.append(lane.error)
             found.append(self._stall_of(lane))

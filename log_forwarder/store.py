@@ -45,7 +45,7 @@ CREATE TABLE generations (
 ) WITHOUT ROWID;
 CREATE TABLE spool (
     container TEXT NOT NULL, generation TEXT NOT NULL, start INTEGER NOT NULL, size INTEGER NOT NULL,
-    crc INTEGER NOT NULL, at REAL NOT NULL, description BLOB NOT NULL,
+    compressed INTEGER NOT NULL, crc INTEGER NOT NULL, at REAL NOT NULL, description BLOB NOT NULL,
     PRIMARY KEY (container, generation)
 ) WITHOUT ROWID;
 """
@@ -57,7 +57,7 @@ class StateError(ComposeAgentError):
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """A copy of the end of a file that Docker was about to remove: bytes ``start`` to ``size`` of it.
+    """A copy of a file that Docker was about to remove: its bytes from ``start`` on, ``size`` of them.
 
     ``description`` is what was known of the container, as the store's user encoded it.
     """
@@ -66,6 +66,7 @@ class Spooled:
     generation: str
     start: int
     size: int
+    compressed: bool
     crc: int
     description: bytes
 
@@ -135,17 +136,29 @@ class Store:
     def spooled(self) -> list[Spooled]:
         """Return what the spool holds, oldest first."""
         rows = self._rows(
-            "SELECT container, generation, start, size, crc, description FROM spool ORDER BY at", ()
+            "SELECT container, generation, start, size, compressed, crc, description FROM spool ORDER BY at",
+            (),
         )
-        return [Spooled(*row) for row in rows]
+        return [
+            Spooled(container, generation, start, size, bool(compressed), crc, description)
+            for container, generation, start, size, compressed, crc, description in rows
+        ]
 
     def add_spooled(self, spooled: Spooled) -> None:
         """Take a copy, which is on disk, into the spool."""
         with self._writing() as database:
-            values = (spooled.container, spooled.generation, spooled.start, spooled.size, spooled.crc)
             database.execute(
-                "INSERT OR REPLACE INTO spool VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*values, time.time(), spooled.description),
+                "INSERT OR REPLACE INTO spool VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    spooled.container,
+                    spooled.generation,
+                    spooled.start,
+                    spooled.size,
+                    spooled.compressed,
+                    spooled.crc,
+                    time.time(),
+                    spooled.description,
+                ),
             )
 
     def remove_spooled(self, container: str, generation: str) -> None:

@@ -66,6 +66,8 @@ class WindowCourier:
         if batches := self._outbox.take(self._sink.most_bytes, IDLE_SECONDS if idle else 0.0):
             parcels = self._sink.encode(batches)
             load = _Load(batches, len(parcels))
+            if not parcels:  # every event of these batches was left out on the way
+                self._settle(load)
             self._packed.extend(_Sent(parcel, load, 0.0) for parcel in parcels)
 
     def _exchange(self) -> None:
@@ -89,8 +91,11 @@ class WindowCourier:
         self._pauses.success()
         sent.load.open -= 1
         if not sent.load.open:
-            for batch in sent.load.batches:
-                self._outbox.settle(batch, sent=len(batch.events))
+            self._settle(sent.load)
+
+    def _settle(self, load: _Load) -> None:
+        for batch in load.batches:
+            self._outbox.settle(batch, sent=len(batch.events))
 
     def _check_silence(self) -> None:
         oldest = next(iter(self._sent.values()), None)

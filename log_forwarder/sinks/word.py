@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -27,14 +27,16 @@ COMMON_OPTIONS = {
 class SinkWord:
     """A parsed word: ``hosts`` in the order they were given (several separated by commas), ``path`` decoded.
 
-    ``base`` is the word without options and credentials, ``options`` what stood behind the question mark.
+    ``text`` is the whole word, ``base`` is the word without options and credentials, ``options`` what stood
+    behind the question mark.
     """
 
+    text: str
     scheme: str
     hosts: tuple[Address, ...]
     path: str
-    options: Mapping[str, str]
     base: str
+    options: Mapping[str, str] = field(hash=False)
 
     @property
     def name(self) -> str:
@@ -101,7 +103,8 @@ def parse_word(text: str, default_ports: Mapping[str, int]) -> SinkWord:
         hosts = tuple(_address(each, default_ports[scheme]) for each in parts.netloc.split(",") if each)
     except (ValueError, ConfigError) as error:
         raise kinds.Detail(f"'{text}' cannot be read: {error}") from error
-    return SinkWord(scheme, hosts, unquote(parts.path), options, f"{scheme}://{parts.netloc}{parts.path}")
+    base = f"{scheme}://{parts.netloc}{parts.path}"
+    return SinkWord(text, scheme, hosts, unquote(parts.path), base, options)
 
 
 def _address(text: str, port: int) -> Address:

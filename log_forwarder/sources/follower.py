@@ -71,7 +71,7 @@ class Follower:
         self._missed = chain.missed
         # What is in the files already may have been sent by a run before this one.
         self._old = {id(each): sys.maxsize if each.compressed else each.size for each in chain.generations}
-        self._keeps = ""
+        self._keeps = Mark("", 0)
         self._replayed: Position | None = None
         self._moved = False
         self._begin(position, from_now=from_now)
@@ -104,8 +104,8 @@ class Follower:
             if last is not None:
                 self._keep(last)
 
-    def needs(self) -> str:
-        """Return the name of the oldest generation that a restart would read, empty if that is not known."""
+    def needs(self) -> Mark:
+        """Return from where on a restart would read; its generation is empty if that is not known."""
         return self._keeps
 
     def unsettled(self) -> int:
@@ -122,7 +122,7 @@ class Follower:
         left = 0
         passed = self.generation is None
         for each in self.chain.generations:
-            if each is self.generation:
+            if self.generation is not None and same(each, self.generation):
                 left, passed = max(0, each.size - self.offset), True
             elif passed:
                 left += each.size - each.start
@@ -143,7 +143,7 @@ class Follower:
 
     def _keep(self, position: Position) -> None:
         marks = [position.mark, *(mark for _, mark in position.held)]
-        self._keeps = min(marks, key=self._place).generation
+        self._keeps = min(marks, key=self._place)
         self._kept(position)
 
     # -- where to begin
@@ -174,7 +174,7 @@ class Follower:
             self.losses.gaps += 1
 
         if position.mark.generation:
-            self._keeps = position.mark.generation
+            self._keeps = earliest
 
     def _named(self, name: str) -> Generation | None:
         for each in self.chain.generations:

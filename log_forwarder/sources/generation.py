@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import threading
@@ -37,6 +38,7 @@ class Generation:
         "_descriptor",
         "_guard",
         "compressed",
+        "copied",
         "final",
         "fingerprint",
         "inherited",
@@ -47,7 +49,9 @@ class Generation:
         "start",
     )
 
-    def __init__(self, descriptor: int, *, compressed: bool = False, start: int = 0, name: str = "") -> None:
+    def __init__(
+        self, descriptor: int, *, compressed: bool = False, start: int = 0, copy_of: str = ""
+    ) -> None:
         status = os.fstat(descriptor)
         self._descriptor = descriptor
         self._guard = threading.Lock()
@@ -55,9 +59,10 @@ class Generation:
         self.size = status.st_size + start
         self.compressed = compressed
         self.start = start
-        self.name = name
+        self.name = copy_of
+        self.copied = bool(copy_of)
         self.fingerprint = b""
-        self.final = compressed or start > 0
+        self.final = compressed or self.copied
         self.lost = False
         self.inherited = compressed
 
@@ -86,6 +91,16 @@ class Generation:
     def links(self) -> int:
         """Return how many names the file has: 0 when Docker has removed it."""
         return os.fstat(self._descriptor).st_nlink
+
+    def copy(self, target: int, start: int) -> int:
+        """Write the bytes from ``start`` on to a descriptor and return their CRC-32; raises OSError."""
+        crc = 0
+        while block := self.pread(BLOCK_BYTES, start):
+            crc = zlib.crc32(block, crc)
+            start += len(block)
+            if os.write(target, block) != len(block):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return crc
 
     def close(self) -> None:
         """Close the descriptor; readers that are still open see the end of the file."""

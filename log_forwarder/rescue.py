@@ -1,0 +1,118 @@
+"""Which files Docker is about to remove before every sink has them, and what is done about it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from compose_agent.dockerd.model import Container
+from log_forwarder.event import Mark
+from log_forwarder.sources.chain import Chain
+from log_forwarder.sources.generation import Generation
+from log_forwarder.spool import Spool
+
+logger = logging.getLogger(__name__)
+
+# Rotations come seconds apart even under heavy load; a file is in danger from one to the next.
+ROUND_SECONDS = 0.2
+# A removed container's last lines are usually confirmed within a second; only later are they copied.
+GRACE_SECONDS = 1.0
+# What removed files may hold of the disk when they cannot be copied, until the oldest is given up.
+HELD_BYTES = 64 * 1024 * 1024
+
+
+class Followed(Protocol):
+    """One container's log, as the rescuer sees it."""
+
+    container: Container
+    chain: Chain
+    removed_at: float  # monotonic; 0 while the container is there
+
+    def needs(self) -> Mark | None:
+        """Return from where on some sink needs the log; no generation means all, None that none does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Danger:
+    """A file that is needed from ``start`` on; ``removed`` if Docker has unlinked it already."""
+
+    generation: Generation
+    start: int
+    removed: bool
+
+
+def max_files(container: Container) -> int:
+    """Return how many files Docker has of a container's log, by its log options or the driver's default."""
+    default = 5 if container.log_driver == "local" else 1
+    try:
+        return max(1, int(container.log_options.get("max-file", default)))
+    except ValueError:
+        return default
+
+
+def dangers(generations: Sequence[Generation], files: int, needed: Mark) -> Iterator[Danger]:
+    """Yield the files that are removed, or will be at the next rotation, and are needed, oldest first."""
+    at = next((at for at, each in enumerate(generations) if each.name == needed.generation), 0)
+    for index, each in enumerate(generations[at:], start=at):
+        start = needed.offset if index == at and each.name == needed.generation else each.start
+        last_of_docker = len(generations) - 1 - index >= files - 1
+        if each.copied or each.lost or not each.name:
+            continue
+        removed = each.links() == 0
+        if (removed or (last_of_docker and each.final)) and (each.compressed or start < each.end()):
+            yield Danger(each, start, removed)
+
+
+class Rescuer:
+    """Copies what is in danger into the spool, or gives up what does not fit, in a thread of its own."""
+
+    def __init__(self, spool: Spool, followed: Callable[[], Iterable[Followed]]) -> None:
+        self._spool = spool
+        self._followed = followed
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rescue logs", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch over the files."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after one more round, so that a stop leaves nothing in danger."""
+        self._stop.set()
+        self._thread.join()
+        self._round(grace=0.0)
+
+    def _run(self) -> None:
+        while not self._stop.wait(ROUND_SECONDS):
+            self._round(GRACE_SECONDS)
+
+    def _round(self, grace: float) -> None:
+        held = 0
+        for log in self._followed():
+            chain = log.chain
+            if len(chain.generations) < 2 and not log.removed_at:
+                continue
+            if log.removed_at and time.monotonic() - log.removed_at < grace:
+                continue
+            if (needed := log.needs()) is not None:
+                held += self._save(log, needed, held)
+
+    def _save(self, log: Followed, needed: Mark, held: int) -> int:
+        """Copy what is in danger; return the bytes of removed files that only a descriptor holds."""
+        holding = 0
+        for each in dangers(log.chain.generations, max_files(log.container), needed):
+            if self._spool.rescue(log.container, log.chain, each.generation, each.start):
+                continue
+            if each.removed and held + holding + each.generation.end() - each.start > HELD_BYTES:
+                each.generation.lost = True
+                logger.error(
+                    "lines are lost: Docker removed them and the spool is full",
+                    extra={"container": log.container.name, "bytes": each.generation.end() - each.start},
+                )
+            elif each.removed:
+                holding += each.generation.end() - each.start
+        return holding

@@ -1,0 +1,191 @@
+"""Copies of log files that Docker removes before every sink has them.
+
+A copy is another place for the same generation: offsets, ids and positions stay as they are.  It lies on
+disk, and is entered in the store, before the original is let go; so it survives a kill at any moment.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from compose_agent.dockerd.model import Container
+from log_forwarder.sources.chain import Chain
+from log_forwarder.sources.generation import BLOCK_BYTES, Generation
+from log_forwarder.store import Spooled, StateError, Store
+
+logger = logging.getLogger(__name__)
+
+FOLDER_NAME = "spool"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A copy that a run before this one left: what it is of, and the generation to read it from."""
+
+    container: Container
+    generation: Generation
+
+
+class Spool:
+    """The folder of copies, at most ``limit`` bytes; thread-safe."""
+
+    def __init__(self, store: Store, limit: int) -> None:
+        self.folder = store.folder / FOLDER_NAME
+        self.limit = limit
+        self.error = ""
+        self.rescued_bytes = 0
+        self._store = store
+        self._lock = threading.Lock()
+        self._entries: dict[tuple[str, str], Spooled] = {}
+
+    @property
+    def used(self) -> int:
+        """How many bytes the copies take."""
+        return sum(each.size for each in list(self._entries.values()))
+
+    def load(self) -> list[Kept]:
+        """Return what earlier runs left, oldest first; remove what is no whole copy. Raises StateError."""
+        kept = []
+        for entry in self._store.spooled():
+            try:
+                descriptor = os.open(
+                    self._path(entry.container, entry.generation), os.O_RDONLY | os.O_CLOEXEC
+                )
+            except FileNotFoundError:
+                logger.warning("a copy is missing in the spool", extra={"generation": entry.generation})
+                self._store.remove_spooled(entry.container, entry.generation)
+                continue
+            self._check(entry, descriptor)
+            self._entries[entry.container, entry.generation] = entry
+            kept.append(Kept(_container(entry.description), _generation(entry, descriptor)))
+        self._remove_strangers()
+        return kept
+
+    def rescue(self, container: Container, chain: Chain, generation: Generation, start: int) -> bool:
+        """Copy a file from ``start`` on, and put the copy in its place in the chain; False if it does not fit.
+
+        Nothing is changed when the disk fails; ``error`` then says why.
+        """
+        first = 0 if generation.compressed else start
+        size = generation.end() - (0 if generation.compressed else start)
+        if size > self.limit or (self.used + size > self.limit):
+            return False
+        try:
+            entry = self._copy(container, generation, first)
+            self._store.add_spooled(entry)
+        except (OSError, StateError) as error:
+            self._failed(container, error)
+            return False
+        self.error = ""
+        with self._lock:
+            self._entries[entry.container, entry.generation] = entry
+            self.rescued_bytes += entry.size
+        path = self._path(entry.container, entry.generation)
+        chain.replace(generation, _generation(entry, os.open(path, os.O_RDONLY | os.O_CLOEXEC)))
+        logger.info(
+            "kept what Docker removes and a sink has not",
+            extra={"container": container.name, "bytes": entry.size},
+        )
+        return True
+
+    def remove(self, container: str, generation: str) -> None:
+        """Remove a copy that every sink has; raises StateError."""
+        with self._lock:
+            if self._entries.pop((container, generation), None) is None:
+                return
+        self._store.remove_spooled(container, generation)
+        self._path(container, generation).unlink(missing_ok=True)
+
+    def of(self, container: str) -> list[str]:
+        """Return the generations of a container of which there are copies."""
+        return [generation for each, generation in list(self._entries) if each == container]
+
+    def _copy(self, container: Container, generation: Generation, start: int) -> Spooled:
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        path = self._path(container.id, generation.name)
+        target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            crc = generation.copy(target, start)
+            os.fsync(target)
+            size = os.fstat(target).st_size
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(target)
+        _sync_folder(self.folder)
+        return Spooled(
+            container.id, generation.name, start, size, generation.compressed, crc, _description(container)
+        )
+
+    def _check(self, entry: Spooled, descriptor: int) -> None:
+        crc = 0
+        for block in _blocks(descriptor):
+            crc = zlib.crc32(block, crc)
+        if crc != entry.crc:
+            # What is whole in it is read all the same; damaged records are counted where they are read.
+            logger.error("a copy in the spool is damaged", extra={"generation": entry.generation})
+
+    def _remove_strangers(self) -> None:
+        """Remove copies that a kill left before they were entered."""
+        known = {self._path(*key) for key in self._entries}
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            if path not in known:
+                path.unlink()
+
+    def _failed(self, container: Container, error: Exception) -> None:
+        text = str(error) if isinstance(error, StateError) else f"{self.folder}: {error}"
+        if not self.error:
+            logger.error("logs cannot be kept", extra={"container": container.name, "error": text})
+        self.error = f"what Docker removes cannot be kept ({text})"
+
+    def _path(self, container: str, generation: str) -> Path:
+        return self.folder / f"{container[:12]}-{generation}"
+
+
+def _generation(entry: Spooled, descriptor: int) -> Generation:
+    return Generation(descriptor, compressed=entry.compressed, start=entry.start, copy_of=entry.generation)
+
+
+def _blocks(descriptor: int) -> Iterator[bytes]:
+    offset = 0
+    while block := os.pread(descriptor, BLOCK_BYTES, offset):
+        offset += len(block)
+        yield block
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _description(container: Container) -> bytes:
+    """Return what is needed of a container after its folder is gone."""
+    return msgspec.json.encode(
+        {
+            "id": container.id,
+            "name": container.name,
+            "image": container.image,
+            "image_id": container.image_id,
+            "created_at": container.created_at,
+            "log_driver": container.log_driver,
+            "labels": dict(container.labels),
+        }
+    )
+
+
+def _container(description: bytes) -> Container:
+    known: dict[str, Any] = msgspec.json.decode(description)
+    return Container(state="dead", **known)
