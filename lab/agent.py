@@ -27,7 +27,8 @@ _STOP_SECONDS = 20.0
 class Agent:
     """``compose-agent export`` (or another command) on the Engine at ``host``.
 
-    ``options`` are further command-line options. The log is kept in ``log`` for error messages.
+    ``options`` are further command-line options, ``role`` is the one that is asked for its readiness. The
+    log is kept in ``log`` for error messages.
     """
 
     def __init__(
@@ -36,13 +37,14 @@ class Agent:
         options: Sequence[str] = (),
         *,
         command: str = "export",
+        role: str = "exporter",
         environ: Mapping[str, str] | None = None,
         program: Sequence[str] = (sys.executable, "-m", "compose_agent"),
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="compose-agent-run-")
         self.run_dir = Path(self._folder.name)
         self.log = self.run_dir / "log"
-        listen = "--web.listen-address" if command == "export" else "--exporter.web.listen-address"
+        listen = "--exporter.web.listen-address" if command == "run" else "--web.listen-address"
         chosen = [] if any(each.startswith(listen) for each in options) else [f"{listen}=127.0.0.1:0"]
         self._argv = [
             *program,
@@ -54,10 +56,14 @@ class Agent:
         ]
         self._environ = {**os.environ, **(environ or {})}
         self.process: subprocess.Popen[bytes] | None = None
-        self.local = LocalClient(self.run_dir, "exporter")
+        self.local = LocalClient(self.run_dir, role)
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self._folder.cleanup()
+            raise
         return self
 
     def __exit__(
@@ -78,12 +84,18 @@ class Agent:
         self.process.send_signal(number)
         return self.process.wait(_STOP_SECONDS)
 
+    def kill(self) -> None:
+        """End the process with SIGKILL and wait until it is gone."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(_STOP_SECONDS)
+
     def readiness(self) -> Readiness:
-        """Return what the exporter says of itself."""
+        """Return what the role says of itself."""
         return self.local.ready()
 
     def wait_ready(self) -> None:
-        """Wait until the exporter has its first complete picture."""
+        """Wait until the role is ready."""
         self.wait_until(lambda: self.readiness().ready)
 
     def wait_until(self, done: Callable[[], bool], seconds: float = START_SECONDS) -> None:
@@ -104,7 +116,7 @@ class Agent:
 
     @property
     def url(self) -> str:
-        """The first URL on which the exporter listens."""
+        """The first URL on which the role listens."""
         return self.readiness().listeners[0]
 
     def get(

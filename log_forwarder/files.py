@@ -69,7 +69,7 @@ class LogFiles:
         reason_against: Callable[[Container], str | None],
         begin: Callable[[Container], bool],
     ) -> None:
-        self.excluded: dict[str, str] = {}
+        self._left_out: dict[str, tuple[Container, Path]] = {}
         self._store = store
         self._spool = spool
         self._reason_against = reason_against
@@ -118,8 +118,10 @@ class LogFiles:
     def appeared(self, container: Container, folder: Path) -> None:
         """Take a container, and open what it has written."""
         if reason := self._reason_against(container):
-            self.excluded[container.id] = reason
+            logger.debug("not shipped", extra={"container": container.name, "reason": reason})
+            self._left_out[container.id] = (container, folder)
             return
+        self._left_out.pop(container.id, None)
         if (container.log_driver or "json-file") not in FORMATS or container.id in self._logs:
             return
         log = self._made(container, folder)
@@ -143,18 +145,19 @@ class LogFiles:
 
     def vanished(self, container_id: str) -> None:
         """Read what a removed container has left, from the descriptors that are open."""
-        self.excluded.pop(container_id, None)
+        self._left_out.pop(container_id, None)
         if log := self._logs.get(container_id):
             log.chain.gone()
             log.removed_at = time.monotonic()
             self._tell([container_id])
 
-    def reconsider(self, reason_against: Callable[[Container], str | None]) -> None:
-        """Take another selection; containers that were read and are no longer wanted end here."""
-        self._reason_against = reason_against
+    def reconsider(self) -> None:
+        """Ask about each container anew: one that is no longer wanted ends here, others begin."""
+        for container, folder in list(self._left_out.values()):
+            self.appeared(container, folder)
         for container_id, log in list(self._logs.items()):
-            if reason := reason_against(log.container):
-                self.excluded[container_id] = reason
+            if self._reason_against(log.container):
+                self._left_out[container_id] = (log.container, log.chain.path.parent)
                 self._drop(container_id, forget=False)
 
     def errors(self) -> list[str]:

@@ -27,7 +27,7 @@ from log_forwarder.lane import Lane
 from log_forwarder.latency import Latency
 from log_forwarder.metrics import ForwarderMetrics
 from log_forwarder.outbox import Outbox
-from log_forwarder.selection import Selection, own_container_id
+from log_forwarder.selection import Selection, SelectionSettings, own_container_id
 from log_forwarder.settings import ForwarderSettings
 from log_forwarder.sinks import make_sink
 from log_forwarder.sinks.contract import SinkContext
@@ -51,9 +51,8 @@ class ForwarderRole:
         self._letters = DeadLetters(self._state_dir)
         self._keeper = Keeper(self._store)
         self._spool = Spool(self._store, self._settings.spool_size)
-        self._files = LogFiles(
-            self._store, self._spool, self._selection(self._settings).reason_against, self._begins_now
-        )
+        self._selection = self._select(self._settings)
+        self._files = LogFiles(self._store, self._spool, self._reason_against, self._begins_now)
         self._watch = FolderWatch(self._settings.docker_root or DEFAULT_DOCKER_ROOT, self._files)
         self._lanes: dict[str, tuple[Lane, Latency]] = {}
         self._metrics = ForwarderMetrics(state, self)
@@ -78,10 +77,11 @@ class ForwarderRole:
         """Take new settings whole: make what is new, change the listeners, then swap."""
         settings = config.of(ForwarderSettings)
         lanes = self._make_lanes(settings.sinks, self._lanes)
-        selection = self._selection(settings)
+        selection = self._select(settings)
         self._listeners.change(settings.listen_addresses)
         self._settings = settings
-        self._files.reconsider(selection.reason_against)
+        self._selection = selection
+        self._files.reconsider()
         self._set_lanes(lanes)
 
     def stop(self) -> None:
@@ -166,14 +166,14 @@ class ForwarderRole:
         for lane in lanes:
             lane.stop(max(0.0, deadline - time.monotonic()))
 
-    def _selection(self, settings: ForwarderSettings) -> Selection:
-        hosts = [address.host for word in settings.sinks for address in word.hosts]
-        return Selection(
-            include=settings.containers,
-            exclude=settings.exclude,
-            own_id=own_container_id(),
-            sink_hosts=tuple(hosts),
-        )
+    def _select(self, settings: ForwarderSettings) -> Selection:
+        chosen = SelectionSettings(settings.containers, settings.exclude, settings.projects)
+        sinks = tuple(address for word in settings.sinks for address in word.hosts)
+        return Selection(chosen, own_container_id(), sinks)
+
+    def _reason_against(self, container: Container) -> str | None:
+        self._selection = self._selection.knowing(container)
+        return self._selection.reason_against(container)
 
     def _begins_now(self, container: Container) -> bool:
         """Tell whether a container without a position is read from now on only."""

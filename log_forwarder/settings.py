@@ -85,6 +85,13 @@ class ForwarderSettings:
         "Globs of names of containers whose lines are not shipped; repeatable.",
         multiple=True,
     )
+    projects: tuple[str, ...] = option(
+        "projects",
+        kinds.string,
+        None,
+        "Compose projects whose lines are shipped; repeatable. Unset: all, and what is outside Compose.",
+        multiple=True,
+    )
     queue_size: int = option(
         "queue-size",
         kinds.size,

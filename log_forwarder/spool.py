@@ -71,7 +71,7 @@ class Spool:
         return kept
 
     def rescue(self, container: Container, chain: Chain, generation: Generation, start: int) -> bool:
-        """Copy a file from ``start`` on, and put the copy in its place in the chain; False if it does not fit.
+        """Copy a file from ``start`` on and put the copy in its place; False if it does not fit.
 
         Nothing is changed when the disk fails; ``error`` then says why.
         """

@@ -38,6 +38,8 @@ class Container:
 
     Times are Unix seconds, None for "never". Limits are None for "unlimited". ``exit_code`` is that of the
     last run, None while it runs or never ran. ``oom_kills`` counts what the inventory has seen.
+    ``log_options`` are those of the log driver. ``addresses`` has, sorted, what others may call it by beside
+    its name: host name, aliases and IP addresses on its networks; ``published_ports`` are those of the host.
     """
 
     id: str
@@ -62,6 +64,11 @@ class Container:
     log_driver: str = ""
     cgroup_parent: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    log_options: Mapping[str, str] = field(default_factory=dict)
+    tty: bool = False
+    # Not compared: no event announces ``docker network connect``, and what is rendered does not show them.
+    addresses: tuple[str, ...] = field(default=(), compare=False)
+    published_ports: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def short_id(self) -> str:
@@ -102,13 +109,19 @@ class Container:
 def container_from_inspect(raw: Mapping[str, Any]) -> Container:
     """Return the container in an answer of ``GET /containers/{id}/json``; EngineGarbage if it is none."""
     try:
-        return _container(raw, raw["State"], raw["Config"], raw.get("HostConfig") or {})
+        return _container(
+            raw, raw["State"], raw["Config"], raw.get("HostConfig") or {}, raw.get("NetworkSettings") or {}
+        )
     except _WRONG_SHAPE as error:
         raise EngineGarbage(f"not a container: {type(error).__name__} {error}") from error
 
 
 def _container(
-    raw: Mapping[str, Any], state: Mapping[str, Any], config: Mapping[str, Any], host: Mapping[str, Any]
+    raw: Mapping[str, Any],
+    state: Mapping[str, Any],
+    config: Mapping[str, Any],
+    host: Mapping[str, Any],
+    network: Mapping[str, Any],
 ) -> Container:
     status = _PODMAN_STATES.get(state["Status"], state["Status"])
     finished_at = parse_time(state.get("FinishedAt"))
@@ -133,8 +146,33 @@ def _container(
         restart_policy=str((host.get("RestartPolicy") or {}).get("Name") or "no"),
         log_driver=str((host.get("LogConfig") or {}).get("Type") or ""),
         cgroup_parent=str(host.get("CgroupParent") or ""),
-        labels=MappingProxyType({str(key): str(text) for key, text in (config.get("Labels") or {}).items()}),
+        labels=_texts(config.get("Labels")),
+        log_options=_texts((host.get("LogConfig") or {}).get("Config")),
+        tty=bool(config.get("Tty")),
+        addresses=_addresses(config, host, network),
+        published_ports=_published_ports(network),
     )
+
+
+def _texts(raw: Mapping[str, Any] | None) -> Mapping[str, str]:
+    return MappingProxyType({str(key): str(text) for key, text in (raw or {}).items()})
+
+
+def _addresses(
+    config: Mapping[str, Any], host: Mapping[str, Any], network: Mapping[str, Any]
+) -> tuple[str, ...]:
+    # On the host's network Hostname is the host's own, which is not a name of this container.
+    found = {"" if host.get("NetworkMode") == "host" else str(config.get("Hostname") or "")}
+    for endpoint in filter(None, (network.get("Networks") or {}).values()):
+        # Since Engine 25 names that are not the user's own stand in DNSNames.
+        found.update(map(str, [*(endpoint.get("Aliases") or ()), *(endpoint.get("DNSNames") or ())]))
+        found.update(str(endpoint.get(key) or "") for key in ("IPAddress", "GlobalIPv6Address"))
+    return tuple(sorted(found - {""}))
+
+
+def _published_ports(network: Mapping[str, Any]) -> tuple[int, ...]:
+    bindings = [each for bound in (network.get("Ports") or {}).values() for each in bound or ()]
+    return tuple(sorted({int(each["HostPort"]) for each in bindings if each.get("HostPort")}))
 
 
 def _health(state: Mapping[str, Any]) -> str:
