@@ -1,4 +1,4 @@
-"""Containers that live for milliseconds and are removed at once: is every line of theirs shipped, once?
+"""Run containers that live for milliseconds and are removed at once, and count their lines at the sink.
 
     python -m bench.forwarder_short_lived --count 500
 

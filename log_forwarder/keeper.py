@@ -41,6 +41,13 @@ class Keeper:
         with self._lock:
             self._fresh[key] = position
 
+    def positions(self, sink: str) -> dict[str, Position]:
+        """Return the positions of a sink by container id, also those that are not written yet."""
+        written = self._store.positions(sink)
+        with self._lock:
+            fresh = {container: each for (name, container), each in self._fresh.items() if name == sink}
+        return written | fresh
+
     def drop(self, container_id: str) -> None:
         """Forget what is not written yet of a container that is gone."""
         with self._lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -30,13 +30,15 @@ from log_forwarder.outbox import Outbox
 from log_forwarder.selection import Selection, SelectionSettings, own_container_id
 from log_forwarder.settings import ForwarderSettings
 from log_forwarder.sinks import make_sink
-from log_forwarder.sinks.contract import SinkContext
+from log_forwarder.sinks.contract import Sink, SinkContext
 from log_forwarder.sinks.word import SinkWord
 from log_forwarder.spool import Spool
 from log_forwarder.store import Store
 
 logger = logging.getLogger(__name__)
 
+# Who asked for the reload waits 5 s for its end; a sink that confirms nothing meanwhile may get lines twice.
+_RELOAD_DRAIN_SECONDS = 2.0
 DEFAULT_DOCKER_ROOT = Path("/var/lib/docker")
 
 
@@ -64,7 +66,7 @@ class ForwarderRole:
         """Listen, open the logs there are, and begin to ship them."""
         self._listeners.bind(self._settings.listen_addresses)
         try:
-            self._set_lanes(self._make_lanes(self._settings.sinks, {}))
+            self._set_lanes(self._settings.sinks, self._make_sinks(self._settings.sinks))
             self._watch.start()
         except BaseException:
             self._listeners.stop()
@@ -76,19 +78,19 @@ class ForwarderRole:
     def apply(self, config: Config) -> None:
         """Take new settings whole: make what is new, change the listeners, then swap."""
         settings = config.of(ForwarderSettings)
-        lanes = self._make_lanes(settings.sinks, self._lanes)
+        sinks = self._make_sinks(settings.sinks)
         selection = self._select(settings)
         self._listeners.change(settings.listen_addresses)
         self._settings = settings
         self._selection = selection
         self._files.reconsider()
-        self._set_lanes(lanes)
+        self._set_lanes(settings.sinks, sinks)
 
     def stop(self) -> None:
         """Deliver what is read, within bounds, and write down how far it went."""
         self._watch.stop()
         self._files.stop()
-        self._stop_lanes([lane for lane, _ in self._lanes.values()])
+        self._stop_lanes([lane for lane, _ in self._lanes.values()], self._settings.drain_timeout)
         self._keeper.stop()
         self._files.close()
         self._listeners.stop()
@@ -132,37 +134,38 @@ class ForwarderRole:
         why = lane.health.error or "no confirmation"
         return f"sink {lane.name} has taken nothing for {silent:.0f} s: {why}"
 
-    def _make_lanes(
-        self, words: Iterable[SinkWord], before: dict[str, tuple[Lane, Latency]]
-    ) -> dict[str, tuple[Lane, Latency]]:
-        """Return a lane for each word, those that exist as they are."""
-        return {word.text: before.get(word.text) or self._make_lane(word) for word in words}
+    def _make_sinks(self, words: Iterable[SinkWord]) -> dict[str, Sink]:
+        """Return the sinks that there is no lane for yet, by word; raises ConfigError."""
+        host = socket.gethostname()
+        return {
+            word.text: make_sink(word, SinkContext(word.name, host, self._state_dir))
+            for word in words
+            if word.text not in self._lanes
+        }
 
-    def _make_lane(self, word: SinkWord) -> tuple[Lane, Latency]:
-        context = SinkContext(word.name, socket.gethostname(), self._state_dir)
+    def _set_lanes(self, words: Sequence[SinkWord], sinks: Mapping[str, Sink]) -> None:
+        """Have a lane for each word: stop those that are gone, keep what stays, start what is new."""
+        wanted = {word.text for word in words}
+        gone = [lane for text, (lane, _) in self._lanes.items() if text not in wanted]
+        self._stop_lanes(gone, min(self._settings.drain_timeout, _RELOAD_DRAIN_SECONDS))
+        # Only now: a lane that takes the place of another goes on where that one ended.
+        fresh = {word.text: self._make_lane(word, sinks[word.text]) for word in words if word.text in sinks}
+        self._lanes = {word.text: fresh.get(word.text) or self._lanes[word.text] for word in words}
+        for lane, _ in fresh.values():
+            lane.start()
+        self._files.set_lanes([lane for lane, _ in self._lanes.values()])
+
+    def _make_lane(self, word: SinkWord, sink: Sink) -> tuple[Lane, Latency]:
         latency = Latency()
         outbox = Outbox(self._settings.queue_size, lossy=not word.required, observe=latency.observe)
+        positions = self._keeper.positions(word.name)
         lane = Lane(
-            word.name,
-            make_sink(word, context),
-            outbox,
-            positions=self._store.positions(word.name),
-            kept=self._keeper.keep,
-            letters=self._letters,
+            word.name, sink, outbox, positions=positions, kept=self._keeper.keep, letters=self._letters
         )
         return lane, latency
 
-    def _set_lanes(self, lanes: dict[str, tuple[Lane, Latency]]) -> None:
-        gone = [lane for text, (lane, _) in self._lanes.items() if text not in lanes]
-        fresh = [lane for text, (lane, _) in lanes.items() if text not in self._lanes]
-        self._stop_lanes(gone)
-        self._lanes = lanes
-        for lane in fresh:
-            lane.start()
-        self._files.set_lanes([lane for lane, _ in lanes.values()])
-
-    def _stop_lanes(self, lanes: Sequence[Lane]) -> None:
-        deadline = time.monotonic() + self._settings.drain_timeout
+    def _stop_lanes(self, lanes: Sequence[Lane], drain_seconds: float) -> None:
+        deadline = time.monotonic() + drain_seconds
         for lane in lanes:
             lane.stop(max(0.0, deadline - time.monotonic()))
 

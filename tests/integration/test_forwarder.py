@@ -11,8 +11,8 @@ import docker
 import pytest
 
 from lab.engine import PrivateEngine
-from tests.integration.metrics import eventually
 from lab.shipping import Shipping
+from tests.integration.metrics import eventually
 
 pytestmark = [pytest.mark.engine, pytest.mark.lines]
 
