@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import logging
 import os
 import threading
@@ -57,7 +59,7 @@ class DeadLetters:
 
 def append(path: Path, line: bytes) -> None:
     """Append a line whole and on disk, or leave the file as it was; raises OSError."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    descriptor = _opened(path)
     try:
         size = os.fstat(descriptor).st_size
         try:
@@ -66,6 +68,17 @@ def append(path: Path, line: bytes) -> None:
             os.ftruncate(descriptor, size)
             raise
     finally:
+        os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    """Open and lock the file that is at ``path``, not one that was just moved aside to be sent again."""
+    while True:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_ino == os.fstat(descriptor).st_ino:
+                return descriptor
         os.close(descriptor)
 
 
