@@ -122,7 +122,10 @@ class LogFiles:
             self._left_out[container.id] = (container, folder)
             return
         self._left_out.pop(container.id, None)
-        if (container.log_driver or "json-file") not in FORMATS or container.id in self._logs:
+        if container.id in self._logs:
+            return
+        if (container.log_driver or "json-file") not in FORMATS:
+            self._left_out[container.id] = (container, folder)
             return
         log = self._made(container, folder)
         self._look(log)
@@ -130,8 +133,13 @@ class LogFiles:
         self._take(log)
 
     def changed(self, container: Container) -> None:
-        """Take what is new about a container."""
-        if log := self._logs.get(container.id):
+        """Take what is new about a container; its labels, driver or addresses may be known only now."""
+        if container.id in self._left_out:
+            self.appeared(container, self._left_out[container.id][1])
+        elif log := self._logs.get(container.id):
+            if self._reason_against(container):
+                self._leave_out(container, log)
+                return
             log.container = container
             for lane in self._lanes:
                 lane.update(container)
@@ -155,10 +163,9 @@ class LogFiles:
         """Ask about each container anew: one that is no longer wanted ends here, others begin."""
         for container, folder in list(self._left_out.values()):
             self.appeared(container, folder)
-        for container_id, log in list(self._logs.items()):
+        for log in list(self._logs.values()):
             if self._reason_against(log.container):
-                self._left_out[container_id] = (log.container, log.chain.path.parent)
-                self._drop(container_id, forget=False)
+                self._leave_out(log.container, log)
 
     def errors(self) -> list[str]:
         """Return what is wrong with single logs."""
@@ -167,6 +174,10 @@ class LogFiles:
     def count(self) -> int:
         """Return how many logs there are."""
         return len(self._logs)
+
+    def _leave_out(self, container: Container, log: _Log) -> None:
+        self._left_out[container.id] = (container, log.chain.path.parent)
+        self._drop(container.id, forget=False)
 
     def _take(self, log: _Log) -> None:
         with self._lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,16 +54,19 @@ def max_files(container: Container) -> int:
         return default
 
 
-def dangers(generations: Sequence[Generation], files: int, needed: Mark) -> Iterator[Danger]:
+def dangers(chain: Chain, files: int, needed: Mark) -> Iterator[Danger]:
     """Yield the files that are removed, or will be at the next rotation, and are needed, oldest first."""
+    generations = chain.generations
     at = next((at for at, each in enumerate(generations) if each.name == needed.generation), 0)
     for index, each in enumerate(generations[at:], start=at):
         start = needed.offset if index == at and each.name == needed.generation else each.start
         last_of_docker = len(generations) - 1 - index >= files - 1
-        if each.copied or each.lost or not each.name:
+        if each.copied or each.lost:
             continue
         removed = each.links() == 0
-        if (removed or (last_of_docker and each.final)) and (each.compressed or start < each.end()):
+        endangered = (removed or (last_of_docker and each.final)) and (each.compressed or start < each.end())
+        # No follower may have come so far; the copy is entered under the name.
+        if endangered and chain.identify(each):
             yield Danger(each, start, removed)
 
 
@@ -104,7 +107,7 @@ class Rescuer:
     def _save(self, log: Followed, needed: Mark, held: int) -> int:
         """Copy what is in danger; return the bytes of removed files that only a descriptor holds."""
         holding = 0
-        for each in dangers(log.chain.generations, max_files(log.container), needed):
+        for each in dangers(log.chain, max_files(log.container), needed):
             if self._spool.rescue(log.container, log.chain, each.generation, each.start):
                 continue
             if each.removed and held + holding + each.generation.end() - each.start > HELD_BYTES:

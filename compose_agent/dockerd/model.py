@@ -150,7 +150,7 @@ def _container(
         log_options=_texts((host.get("LogConfig") or {}).get("Config")),
         tty=bool(config.get("Tty")),
         addresses=_addresses(config, host, network),
-        published_ports=_published_ports(network),
+        published_ports=_published_ports(host, network),
     )
 
 
@@ -170,9 +170,11 @@ def _addresses(
     return tuple(sorted(found - {""}))
 
 
-def _published_ports(network: Mapping[str, Any]) -> tuple[int, ...]:
-    bindings = [each for bound in (network.get("Ports") or {}).values() for each in bound or ()]
-    return tuple(sorted({int(each["HostPort"]) for each in bindings if each.get("HostPort")}))
+def _published_ports(host: Mapping[str, Any], network: Mapping[str, Any]) -> tuple[int, ...]:
+    # What was asked for is known from creation on; what the Engine chose by itself, while it runs.
+    published = [*(host.get("PortBindings") or {}).values(), *(network.get("Ports") or {}).values()]
+    texts = {str(each.get("HostPort") or "") for bound in published for each in bound or ()}
+    return tuple(sorted({int(text) for text in texts if text.isdecimal()} - {0}))
 
 
 def _health(state: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ _SETTLED_NS = 2_000_000_000
 Signature = tuple[int, int]
 _UNKNOWN: Signature = (-1, -1)
 
-# The place of the logs of drivers other than json-file, as it stands before their names.
+# The place of the logs of the driver "local", as it stands before their names.
 LOCAL = f"{LOCAL_LOGS}/"
 
 
@@ -35,8 +35,8 @@ class Folder:
     """A container's folder. ``look`` finds what is new in it, ``named`` takes a notice that says so.
 
     ``parts`` are the folders to watch: the folder itself (empty) and ``local-logs/`` once it is there.
-    ``round`` counts readings of notices; a listing may run ahead of notices that are read in the same round
-    or the next one, which are not told twice.
+    ``round_`` counts readings of notices: a listing may be ahead of those that were read before it or right
+    after it, which are not told twice.
     """
 
     def __init__(self, path: Path, listener: FolderListener, tally: Tally) -> None:
@@ -133,7 +133,7 @@ class Folder:
             container = container_from_folder(config, json.loads((self.path / HOST_CONFIG).read_bytes()))
         except FileNotFoundError:
             return
-        except (ValueError, EngineGarbage):
+        except (ValueError, RecursionError, EngineGarbage):
             self._tally.add("unreadable")
             return
         if container.id != self.id:

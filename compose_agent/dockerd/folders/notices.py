@@ -47,7 +47,7 @@ class Notice:
 
 
 class Notices:
-    """Watches folders, for one thread; only ``wake`` may be called from others.
+    """Watches folders, for one thread; others may call ``wake``, and ``close`` when that has ended.
 
     ``error`` is why some folder is not watched, with its remedy; empty when all are.
     """
@@ -96,7 +96,8 @@ class Notices:
 
     def wake(self) -> None:
         """End a wait, now or the next one."""
-        os.eventfd_write(self._wake, 1)
+        if self._wake >= 0:
+            os.eventfd_write(self._wake, 1)
 
     def reset(self) -> None:
         """Drop every watch."""
@@ -108,9 +109,11 @@ class Notices:
         self._watched.clear()
 
     def close(self) -> None:
-        """Drop every watch, and let go of what ``wake`` uses."""
+        """Drop every watch, and let go of what ``wake`` uses; only when nobody waits any more."""
         self.reset()
-        os.close(self._wake)
+        wake, self._wake = self._wake, -1
+        if wake >= 0:
+            os.close(wake)
 
     def _opened(self) -> INotify:
         if self._inotify is None:

@@ -6,11 +6,13 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 from compose_agent.dockerd.folders.contract import FolderCounts, FolderListener, FoldersUnreadable, Tally
 from compose_agent.dockerd.folders.folder import Folder
+from compose_agent.dockerd.folders.guarded import Guarded
 from compose_agent.dockerd.folders.model import LOCAL_LOGS, is_container_id
 from compose_agent.dockerd.folders.notices import Notice, Notices, Place
 
@@ -41,15 +43,15 @@ class FolderWatch:
         notices: Notices | None = None,
     ) -> None:
         self._path = root / "containers"
-        self._listener = listener
+        self._tally = Tally()
+        self._listener = Guarded(listener, self._tally)
         self._sweep_seconds = sweep_seconds
         self._blind_sweep_seconds = blind_sweep_seconds
         self._notices = notices or Notices()
         self._folders: dict[str, Folder] = {}
         self._identity: tuple[int, int] | None = None
-        self._tally = Tally()
         self._round = 0
-        self._looked = False
+        self._pending: deque[tuple[int, Notice]] = deque()
         self._next_sweep = 0.0
         self._trouble: FoldersUnreadable | None = None
         self._refusal: FoldersUnreadable | None = None
@@ -71,59 +73,60 @@ class FolderWatch:
         self._thread.start()
         self._ready.wait()
         if self._refusal:
+            self.stop()
             raise self._refusal
 
     def stop(self) -> None:
         """End the thread; the listener hears nothing afterwards."""
-        if self._thread.is_alive():
-            self._stop.set()
-            self._notices.wake()
+        self._stop.set()
+        self._notices.wake()
+        if self._thread.ident is not None:
             self._thread.join(STOP_SECONDS)
+        if not self._thread.is_alive():
+            self._notices.close()
 
     def counts(self) -> FolderCounts:
         """Return what was counted so far."""
         return self._tally.counts
 
     def _run(self) -> None:
-        try:
-            self._safely(self._sweep)
-            self._refusal = self._trouble
-            self._ready.set()
-            while not self._stop.is_set() and not self._refusal:
-                self._safely(self._turn)
-        finally:
-            self._notices.close()
+        self._safely(self._sweep)
+        self._refusal = self._trouble
+        self._ready.set()
+        while not self._stop.is_set() and not self._refusal:
+            self._safely(self._turn)
 
     def _safely(self, step: Callable[[], None]) -> None:
         try:
             step()
-        except Exception:  # the thread's outermost loop: a listener that fails must not end the watch
+        except Exception:  # the thread's outermost loop: without it nothing new would ever be seen
             logger.exception("a change in Docker's folders could not be handled")
             self._tally.add("failures")
-            # The notices behind the one that failed are lost; the pause keeps a failing sweep from spinning.
+            # A sweep that fails must not be repeated at once.
             self._next_sweep = time.monotonic() + self._blind_sweep_seconds
 
     def _turn(self) -> None:
         """Wait for notices and apply them; sweep when that is due."""
-        # After a listing the queue is read at once: what it has by then is what the listing was ahead of.
-        seconds = 0.0 if self._looked else max(0.0, self._next_sweep - time.monotonic())
-        self._looked = False
-        self._round += 1
-        notices = self._notices.wait(seconds)
-        self._tally.add("notices", len(notices))
-        for notice in notices:
-            self._apply(notice)
+        self._read(max(0.0, self._next_sweep - time.monotonic()))
+        while self._pending:
+            self._apply(*self._pending.popleft())
         if time.monotonic() >= self._next_sweep and not self._stop.is_set():
             self._sweep()
 
-    def _apply(self, notice: Notice) -> None:
+    def _read(self, seconds: float) -> None:
+        self._round += 1
+        notices = self._notices.wait(0.0 if self._pending else seconds)
+        self._tally.add("notices", len(notices))
+        self._pending.extend((self._round, notice) for notice in notices)
+
+    def _apply(self, round_: int, notice: Notice) -> None:
         if notice.place is None:
             self._tally.add("overflows")
             self._next_sweep = 0.0
         elif notice.place == _ALL:
             self._apply_to_all(notice)
         elif folder := self._folders.get(notice.place.container_id):
-            self._apply_to(folder, notice)
+            self._apply_to(folder, notice.place.part, notice, round_)
 
     def _apply_to_all(self, notice: Notice) -> None:
         if notice.ends:
@@ -135,8 +138,7 @@ class FolderWatch:
         else:
             self._look(notice.name)
 
-    def _apply_to(self, folder: Folder, notice: Notice) -> None:
-        place = notice.place or _ALL
+    def _apply_to(self, folder: Folder, part: str, notice: Notice, round_: int) -> None:
         if notice.ends:
             return  # the folder of all says the same, with the name
         if notice.is_folder:
@@ -144,7 +146,7 @@ class FolderWatch:
                 self._look(folder.id)
             return
         try:
-            folder.named(place.part, notice.name, self._round)
+            folder.named(part, notice.name, round_)
         except OSError as error:
             self._trouble = _unreadable(folder.path, error)
 
@@ -195,13 +197,14 @@ class FolderWatch:
 
     def _look_into(self, folder: Folder) -> None:
         """Watch the folder and its parts, then list them, so that nothing falls between."""
-        self._looked = True
         parts = 0
         while parts < len(folder.parts):
             parts = len(folder.parts)
             for part in folder.parts:
                 self._notices.watch(Place(folder.id, part), folder.path / part)
             folder.look(self._round)
+        # What is in the queue by now is what the listing may have been ahead of.
+        self._read(0.0)
 
     def _end(self, container_id: str) -> None:
         self._notices.forget(container_id)
