@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 FILE_NAME = "dead-letters.ndjson"
 # After a failed write (a full disk); the event is held and delivery waits, so that nothing is lost.
 _RETRY_SECONDS = 5.0
+# All refusals are in the file and in the metrics; the log needs an example now and then.
+_LOG_PAUSE_SECONDS = 10.0
 
 
 class DeadLetters:
@@ -35,15 +37,23 @@ class DeadLetters:
         self.path = state_dir / FILE_NAME
         self.error = ""
         self._lock = threading.Lock()
+        self._silent_until = 0.0
 
     def put(
         self, sink: str, container: Container, event: Event, reason: str, abandon: threading.Event
     ) -> None:
         """Write one event down; waits while that is impossible, unless ``abandon`` is set."""
         line = msgspec.json.encode(_letter(sink, container, event, reason)) + b"\n"
-        logger.warning("event refused", extra={"sink": sink, "event": event.id, "reason": reason})
+        self._tell(sink, event, reason)
         while not self._written(line) and not abandon.wait(_RETRY_SECONDS):
             pass
+
+    def _tell(self, sink: str, event: Event, reason: str) -> None:
+        """Log the first of many: a sink may refuse every line there is."""
+        now = time.monotonic()
+        if now >= self._silent_until:
+            self._silent_until = now + _LOG_PAUSE_SECONDS
+            logger.warning("line refused", extra={"sink": sink, "event": event.id, "reason": reason})
 
     def _written(self, line: bytes) -> bool:
         try:

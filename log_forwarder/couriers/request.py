@@ -73,6 +73,8 @@ class RequestCourier:
         if not answer.again:
             self._pauses.success()
             return []
+        if len(answer.again) < len(entries):
+            self._pauses.success()  # some of it was taken: the next pause is a short one
         self.health.retried += len(answer.again)
         busy = SinkUnavailable(f"{len(answer.again)} of {len(entries)} events refused for now")
         self._pauses.failure(busy, "busy")

@@ -81,7 +81,8 @@ class WindowCourier:
             self._sent[next_one.parcel.id] = next_one
             self.health.attempts += 1
             self._sink.send(next_one.parcel)
-        for parcel_id in self._sink.confirmed(_PEEK_SECONDS):
+        room = len(self._sent) < self._sink.window
+        for parcel_id in self._sink.confirmed(0.0 if room and self._outbox.has_more() else _PEEK_SECONDS):
             self._confirmed(parcel_id)
         self._check_silence()
 

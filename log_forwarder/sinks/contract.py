@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import msgspec
+
 from compose_agent.errors import ComposeAgentError
 from log_forwarder.event import Batch, Event
 from log_forwarder.sinks.word import SinkWord
@@ -35,8 +37,7 @@ class RequestTooLarge(ComposeAgentError):
     """The peer refuses a request of this size; it is sent again in two halves."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One event, encoded for a request sink; ``data`` is what is sent, ``index`` its place in the batch."""
 
     batch: Batch

@@ -141,3 +141,44 @@ def test_a_path_with_a_zero_byte_is_refused() -> None:
 def test_what_is_no_text_is_described(value: object, described: str) -> None:
     with pytest.raises(ValueError, match=f"^expected a text, not {described}$"):
         kinds.string.read(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("4096", 4096),
+        ("4096b", 4096),
+        ("1k", 1024),
+        ("1K", 1024),
+        ("1KiB", 1024),
+        ("1Ki", 1024),
+        ("1kB", 1000),
+        ("64MiB", 64 * 1024**2),
+        ("10MB", 10_000_000),
+        ("1.5g", 3 * 1024**3 // 2),
+        ("2 GiB", 2 * 1024**3),
+        (" 1TB ", 10**12),
+    ],
+)
+def test_a_size_has_units_of_both_kinds(text: str, size: int) -> None:
+    assert kinds.size.read(text) == size
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-1", "k", "1x", "1kk", "1ib", "1i", "1e3", "1,5k", ".5k", "1.k", "٣k", "inf", "nan", "1 k b"]
+)
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a size such as 64MiB, 1GB or 4096, not '"):
+        kinds.size.read(text)
+
+
+@pytest.mark.xfail(strict=True, reason="kinds.py:91: more digits than a float has end in an OverflowError")
+def test_a_size_beyond_all_bounds_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected "):
+        kinds.size.read("9" * 400)
+
+
+@pytest.mark.xfail(strict=True, reason="kinds.py:91: a whole number goes through a float and comes out as another")
+def test_a_large_size_is_exact() -> None:
+    assert kinds.size.read("9007199254740993") == 9007199254740993

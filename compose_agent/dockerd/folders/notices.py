@@ -8,7 +8,7 @@ import select
 from dataclasses import dataclass
 from pathlib import Path
 
-from inotify_simple import INotify, flags  # type: ignore[import-untyped]
+from inotify_simple import INotify, flags
 
 # A name that comes, by creation or by rename, which is how Docker writes its configuration and rotates logs.
 _COMES = flags.CREATE | flags.MOVED_TO

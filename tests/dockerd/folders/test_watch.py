@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from inotify_simple import INotify  # type: ignore[import-untyped]
+from inotify_simple import INotify
 
 from compose_agent.dockerd.folders.contract import FoldersUnreadable
 from compose_agent.dockerd.folders.notices import Notice, Notices, Place

@@ -1,0 +1,14 @@
+"""Elasticsearch and OpenSearch: ``elasticsearch://host:9200/logs-docker-default``."""
+
+from log_forwarder.sinks import http
+from log_forwarder.sinks.contract import SinkKind
+from log_forwarder.sinks.elasticsearch.options import OPTIONS
+from log_forwarder.sinks.elasticsearch.sink import make
+
+SINK = SinkKind(
+    name="elasticsearch",
+    schemes=("elasticsearch", "elasticsearch+https"),
+    help="Elasticsearch or OpenSearch, by _bulk: elasticsearch://host:9200/logs-docker-default",
+    options={**OPTIONS, **http.OPTIONS},
+    make=make,
+)

@@ -1,0 +1,217 @@
+"""The sink as its courier drives it, against a server with faults: nothing is lost, little comes twice."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from log_forwarder.couriers.window import WindowCourier
+from log_forwarder.event import Batch
+from log_forwarder.fake.forward import ForwardServer
+from log_forwarder.outbox import Outbox
+from log_forwarder.sinks.contract import Parcel
+from log_forwarder.sinks.fluentd.sink import FluentdSink
+from tests.log_forwarder.sinks.fluentd.samples import DB, WEB, Owner, batch, event, records, sink
+from tests.log_forwarder.sinks.fluentd.servers import PATIENCE_SECONDS, Arrivals, wait_until
+
+EVENTS = 20
+BATCHES = 40
+
+
+class Watched:
+    """A sink that tells which events were sent more than once, and which of these were confirmed before."""
+
+    def __init__(self, inner: FluentdSink) -> None:
+        self._inner = inner
+        self.most_bytes = 2000  # of source: a parcel for every batch
+        self.window = inner.window
+        self.answer_seconds = inner.answer_seconds
+        self.attempts: Counter[str] = Counter()
+        self.resent_although_confirmed: list[str] = []
+        self.resent: set[str] = set()
+        self._confirmed: set[str] = set()
+        self.encode = inner.encode
+        self.connect = inner.connect
+        self.close = inner.close
+
+    def send(self, parcel: Parcel) -> None:
+        self.attempts[parcel.id] += 1
+        if self.attempts[parcel.id] > 1:
+            self.resent.update(record["event_id"] for record in records(parcel))
+        if parcel.id in self._confirmed:
+            self.resent_although_confirmed.append(parcel.id)
+        self._inner.send(parcel)
+
+    def confirmed(self, wait: float) -> list[str]:
+        ids = self._inner.confirmed(wait)
+        self._confirmed.update(ids)
+        return ids
+
+
+@dataclass
+class Delivery:
+    sink: Watched
+    outbox: Outbox
+    owner: Owner
+    courier: WindowCourier
+    batches: list[Batch]
+
+    @property
+    def ids(self) -> list[str]:
+        return [each.id for one in self.batches for each in one.events]
+
+    def put(self) -> None:
+        for each in self.batches:
+            assert self.outbox.put(each, PATIENCE_SECONDS)
+
+    def done(self) -> bool:
+        return len(self.owner.batches) == len(self.batches)
+
+
+@contextmanager
+def delivering(word: str) -> Iterator[Delivery]:
+    owner = Owner()
+    batches = [
+        batch([event(n * EVENTS + at) for at in range(EVENTS)], DB if n % 3 else WEB, owner)
+        for n in range(BATCHES)
+    ]
+    watched, outbox, abandon, stop = Watched(sink(word)), Outbox(10**9), threading.Event(), threading.Event()
+    courier = WindowCourier("fluentd", watched, outbox, abandon)
+    thread = threading.Thread(target=courier.run, args=(stop,))
+    thread.start()
+    try:
+        yield Delivery(watched, outbox, owner, courier, batches)
+    finally:
+        stop.set()
+        abandon.set()
+        outbox.close()
+        thread.join(PATIENCE_SECONDS)
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def arrivals() -> Arrivals:
+    return Arrivals()
+
+
+@pytest.fixture
+def server(arrivals: Arrivals) -> Iterator[ForwardServer]:
+    with ForwardServer(on_event=arrivals) as started:
+        yield started
+
+
+def _in_order(ids: list[str]) -> list[str]:
+    """Return ids by their first arrival."""
+    return list(dict.fromkeys(ids))
+
+
+def test_without_faults_everything_arrives_once_in_order(server: ForwardServer, arrivals: Arrivals) -> None:
+    with delivering(f"fluentd://127.0.0.1:{server.port}") as delivery:
+        delivery.put()
+        wait_until(delivery.done, "all batches settled")
+    assert sorted(arrivals.ids()) == sorted(delivery.ids)
+    for container in (WEB, DB):
+        own = [record["event_id"] for _, _, record in arrivals.all if record["container_id"] == container.id]
+        assert own == sorted(own)
+    assert delivery.courier.health.retried == 0
+
+
+def _die(server: ForwardServer, *, stored: bool) -> None:
+    server.faults.die_mid_ack(2, stored=stored)
+
+
+def _drop(server: ForwardServer) -> None:
+    wait_until(lambda: server.tally().events > 3 * EVENTS, "some chunks")
+    server.drop_connections()
+
+
+def _outage(server: ForwardServer) -> None:
+    wait_until(lambda: server.tally().events > 3 * EVENTS, "some chunks")
+    server.stop()
+    server.start()
+
+
+def _hang(server: ForwardServer) -> None:
+    server.faults.hang = True
+    wait_until(lambda: server.tally().connections > 1, "a second connection")
+    server.faults.hang = False
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda server: _die(server, stored=True),
+        lambda server: _die(server, stored=False),
+        _drop,
+        _outage,
+        _hang,
+    ],
+    ids=["die after storing", "die before storing", "drop connections", "outage", "hang"],
+)
+@pytest.mark.parametrize("compress", ["none", "gzip"])
+def test_everything_arrives_and_only_what_was_unconfirmed_comes_twice_with_the_same_ids(
+    server: ForwardServer, arrivals: Arrivals, fault: Callable[[ForwardServer], None], compress: str
+) -> None:
+    word = f"fluentd://127.0.0.1:{server.port}?ack-timeout=300ms&compress={compress}"
+    with delivering(word) as delivery:
+        server.faults.late_seconds = 0.05  # so that something is unconfirmed whenever the fault comes
+        trouble = threading.Thread(target=fault, args=(server,))
+        trouble.start()
+        delivery.put()
+        trouble.join()
+        wait_until(delivery.done, "all batches settled")
+    ids = arrivals.ids()
+    assert set(ids) == set(delivery.ids)
+    assert delivery.courier.health.retried > 0
+    assert delivery.sink.resent_although_confirmed == []
+    assert {each for each, times in Counter(ids).items() if times > 1} <= delivery.sink.resent
+    for container in (WEB, DB):
+        own = [record["event_id"] for _, _, record in arrivals.all if record["container_id"] == container.id]
+        assert _in_order(own) == sorted(set(own))
+
+
+def test_late_acknowledgements_settle_everything_once(server: ForwardServer, arrivals: Arrivals) -> None:
+    server.faults.late_seconds = 0.05
+    with delivering(f"fluentd://127.0.0.1:{server.port}") as delivery:
+        delivery.put()
+        wait_until(delivery.done, "all batches settled")
+    assert sorted(arrivals.ids()) == sorted(delivery.ids)
+
+
+def test_a_refused_login_is_told_and_delivery_goes_on_when_it_is_accepted(
+    arrivals: Arrivals, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    key = tmp_path_factory.mktemp("key") / "key"
+    key.write_text("key")
+    with ForwardServer(on_event=arrivals, shared_key="key") as server:
+        server.faults.refusal = "maintenance"
+        with delivering(f"fluentd://127.0.0.1:{server.port}?shared-key-file={key}") as delivery:
+            delivery.put()
+            wait_until(lambda: "(maintenance)" in delivery.courier.health.error, "the reason")
+            server.faults.refusal = ""
+            wait_until(delivery.done, "all batches settled")
+            wait_until(lambda: delivery.courier.health.error == "", "health")
+    assert sorted(arrivals.ids()) == sorted(delivery.ids)
+
+
+def _stop_amidst(server: ForwardServer) -> None:
+    wait_until(lambda: server.tally().events > EVENTS, "some chunks")
+    server.stop()
+
+
+def test_the_second_server_takes_over_when_the_first_one_goes(arrivals: Arrivals) -> None:
+    with ForwardServer(on_event=arrivals) as first, ForwardServer(on_event=arrivals) as second:
+        with delivering(f"fluentd://127.0.0.1:{first.port},127.0.0.1:{second.port}") as delivery:
+            first.faults.late_seconds = 0.02
+            trouble = threading.Thread(target=_stop_amidst, args=(first,))
+            trouble.start()
+            delivery.put()
+            trouble.join()
+            wait_until(delivery.done, "all batches settled")
+        assert second.tally().events > 0
+    assert set(arrivals.ids()) == set(delivery.ids)

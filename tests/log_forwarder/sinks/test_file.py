@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import gzip
+import json
+import resource
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from compose_agent.errors import ConfigError
+from log_forwarder.sinks.contract import Answer, RequestSink, SinkUnavailable
+from tests.log_forwarder.sinks.lines import numbered, sink
+
+
+def put(target: RequestSink, start: int, end: int, *, again: bool = False) -> None:
+    assert target.send(target.encode(numbered(start, end)), again=again) == Answer()
+
+
+def stored(path: Path) -> list[str]:
+    """Return the texts in all files of the chain, oldest first."""
+    files = sorted(
+        path.parent.glob(f"{path.name}*"),
+        key=lambda each: -int(each.name.split(".")[2] if each != path else 0),
+    )
+    raw = b"".join(
+        gzip.decompress(each.read_bytes()) if each.suffix == ".gz" else each.read_bytes() for each in files
+    )
+    return [json.loads(line)["log"] for line in raw.splitlines()]
+
+
+def texts(start: int, end: int) -> list[str]:
+    return [f"line {number}" for number in range(start, end)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "x.ndjson"
+
+
+def test_lines_are_added_in_order(path: Path) -> None:
+    target = sink(f"file://{path}", path.parent)
+    put(target, 0, 3)
+    put(target, 3, 5)
+    target.close()
+    assert stored(path) == texts(0, 5)
+
+
+def test_what_a_run_before_stored_is_not_stored_again(path: Path) -> None:
+    first = sink(f"file://{path}", path.parent)
+    put(first, 0, 5)
+    first.close()
+    second = sink(f"file://{path}", path.parent)
+    put(second, 3, 8, again=True)
+    put(second, 8, 9)
+    second.close()
+    assert stored(path) == texts(0, 9)
+
+
+@pytest.mark.parametrize("compress", ["true", "false"])
+def test_what_a_run_before_stored_in_rotated_files_is_not_stored_again(path: Path, compress: str) -> None:
+    word = f"file://{path}?max-size=2KB&max-files=50&compress={compress}"
+    first = sink(word, path.parent)
+    for start in range(0, 60, 3):
+        put(first, start, start + 3)
+    first.close()
+    second = sink(word, path.parent)
+    put(second, 40, 70, again=True)
+    second.close()
+    assert Counter(stored(path)) == Counter(texts(0, 70))
+
+
+def test_a_torn_line_of_a_killed_run_is_cut_and_written_whole(path: Path) -> None:
+    first = sink(f"file://{path}", path.parent)
+    put(first, 0, 4)
+    first.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-20])
+    second = sink(f"file://{path}", path.parent)
+    put(second, 0, 5, again=True)
+    second.close()
+    assert stored(path) == texts(0, 5)
+
+
+def test_a_file_of_one_torn_line_longer_than_a_block_becomes_empty(path: Path) -> None:
+    path.write_bytes(b"x" * 200_000)
+    target = sink(f"file://{path}", path.parent)
+    put(target, 0, 1)
+    target.close()
+    assert stored(path) == texts(0, 1)
+
+
+def test_rotation_keeps_so_many_files_of_at_most_so_many_bytes(path: Path) -> None:
+    target = sink(f"file://{path}?max-size=1KB&max-files=3&compress=false", path.parent)
+    for number in range(30):
+        put(target, number, number + 1)
+    target.close()
+    assert sorted(each.name for each in path.parent.iterdir()) == ["x.ndjson", "x.ndjson.1", "x.ndjson.2"]
+    assert all(each.stat().st_size <= 1000 for each in path.parent.iterdir())
+    kept = stored(path)
+    assert kept == texts(30 - len(kept), 30)
+
+
+def test_one_file_is_kept_when_one_is_asked_for(path: Path) -> None:
+    target = sink(f"file://{path}?max-size=1KB&max-files=1", path.parent)
+    for number in range(10):
+        put(target, number, number + 1)
+    target.close()
+    assert [each.name for each in path.parent.iterdir()] == ["x.ndjson"]
+    assert stored(path)[-1] == "line 9"
+
+
+def test_rotated_files_are_packed_also_one_that_a_killed_run_left(path: Path) -> None:
+    path.with_name("x.ndjson.1").write_bytes(b'{"log":"left"}\n')
+    target = sink(f"file://{path}?max-size=1KB", path.parent)
+    for number in range(5):
+        put(target, number, number + 1)
+    target.close()
+    names = sorted(each.name for each in path.parent.iterdir())
+    assert names[0] == "x.ndjson"
+    assert all(name.endswith(".gz") for name in names[1:])
+    assert stored(path) == ["left", *texts(0, 5)]
+
+
+def test_a_file_that_was_moved_away_is_begun_anew(path: Path) -> None:
+    target = sink(f"file://{path}", path.parent)
+    put(target, 0, 2)
+    path.rename(path.with_name("elsewhere"))
+    put(target, 2, 4)
+    target.close()
+    assert stored(path) == texts(2, 4)
+
+
+def test_a_second_writer_is_refused(path: Path) -> None:
+    first, second = (sink(f"file://{path}", path.parent) for _ in range(2))
+    put(first, 0, 1)
+    with pytest.raises(SinkUnavailable, match=r"another process writes .*x\.ndjson: give each sink a file"):
+        put(second, 1, 2)
+    first.close()
+    put(second, 1, 2)
+    second.close()
+
+
+@pytest.fixture
+def small_files() -> Iterator[None]:
+    """Let no file of this process grow beyond 1,000 bytes, so that a write ends in the middle."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("small_files")
+def test_a_request_that_was_written_in_part_is_taken_back_whole(path: Path) -> None:
+    target = sink(f"file://{path}", path.parent)
+    put(target, 0, 2)
+    with pytest.raises(SinkUnavailable) as caught:
+        put(target, 2, 12)
+    assert not caught.value.unseen
+    assert stored(path) == texts(0, 2)
+    put(target, 2, 3)
+    target.close()
+    assert stored(path) == texts(0, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("/dev/full", "the disk of /dev/full is full: make room; what waits is written then"),
+        ("/proc/none/x", "there is no folder /proc/none: create or mount it"),
+        ("/proc", "/proc cannot be written (Is a directory)"),
+    ],
+)
+def test_why_nothing_can_be_written(name: str, message: str, tmp_path: Path) -> None:
+    target = sink(f"file://{name}", tmp_path)
+    with pytest.raises(SinkUnavailable) as caught:
+        put(target, 0, 1)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("file://", "expected an absolute path after three slashes, such as file:///var/log/x.ndjson"),
+        (
+            "file://var/log/x",
+            "expected an absolute path after three slashes, such as file:///var/log/x.ndjson",
+        ),
+        ("file:///x?max-size=0", "max-size: expected more than 0 bytes"),
+        ("file:///x?max-files=0", "max-files: expected a whole number above 0, not '0'"),
+        ("file:///x?compress=maybe", "compress: expected true or false, not 'maybe'"),
+        ("file:///x?max-sise=1", "there is no option 'max-sise', did you mean 'max-size'?"),
+    ],
+)
+def test_a_word_that_is_wrong_is_refused(word: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        sink(word, tmp_path)
+    assert caught.value.problems[0].what == message
