@@ -151,6 +151,13 @@ def parse_size(text: str) -> int:
     return int(found[1]) << 10 * " kmg".index(found[2] or " ")
 
 
+def _tens(text: str) -> int:
+    """Return a multiple of ten: then neighbours that are long are on different streams."""
+    if not text.isdecimal() or int(text) % 10:
+        raise argparse.ArgumentTypeError(f"expected a multiple of 10, not '{text}'")
+    return int(text)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Write, and print what was written."""
     asked = _arguments(argv)
@@ -184,7 +191,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--max-file", type=int, default=1)
     parser.add_argument("--compress", action="store_true")
     parser.add_argument(
-        "--long-every", type=int, default=0, help="two long lines in so many; a multiple of 10"
+        "--long-every", type=_tens, default=0, help="two long lines in so many, a multiple of 10"
     )
     parser.add_argument("--seed", type=int, default=0, help="makes the containers' ids")
     return parser.parse_args(argv)

@@ -17,6 +17,7 @@ import socket
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 
@@ -58,22 +59,29 @@ class _Link:
             if self._open > most:
                 self._answers.feed(self._socket.recv(65536))
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+
 
 def ship(root: Path, port: int, *, gzip: bool) -> int:
     """Send every line of every container, and return their number."""
-    link = _Link(port)
+    with closing(_Link(port)) as link:
+        return sum(_ship(log, link, gzip=gzip) for log in sorted(root.glob("containers/*/*-json.log")))
+
+
+def _ship(log: Path, link: _Link, *, gzip: bool) -> int:
+    pack = _packer(log)
     count = 0
-    for log in sorted(root.glob("containers/*/*-json.log")):
-        pack = _packer(log)
-        for lines in _blocks(log):
-            body = b"".join([pack(line) for line in lines])
-            option: dict[str, object] = {"size": len(lines)}
-            if gzip:
-                packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
-                body = packer.compress(body) + packer.flush()
-                option["compressed"] = "gzip"
-            link.send(body, option)
-            count += len(lines)
+    for lines in _blocks(log):
+        body = b"".join([pack(line) for line in lines])
+        option: dict[str, object] = {"size": len(lines)}
+        if gzip:
+            packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_WINDOW)
+            body = packer.compress(body) + packer.flush()
+            option["compressed"] = "gzip"
+        link.send(body, option)
+        count += len(lines)
     link.settle()
     return count
 

@@ -42,7 +42,8 @@ class Verdict:
     """Numbers of events. ``repeated`` are additional copies, ``unexcused`` those that nothing explains.
 
     ``strangers`` are events that nobody wrote, ``changed_ids`` copies under another id, ``shared_ids``
-    different events under one id.
+    different events under one id. ``confirmed`` are excused copies of what the sink had confirmed before the
+    disturbance, at most ``confirmed_seconds`` before: the forwarder had not heard of it or not kept it.
     """
 
     written: int = 0
@@ -54,6 +55,8 @@ class Verdict:
     strangers: int = 0
     changed_ids: int = 0
     shared_ids: int = 0
+    confirmed: int = 0
+    confirmed_seconds: float = 0.0
     examples: list[str] = field(default_factory=list)
 
     def good(self, *, exactly_once: bool) -> bool:
@@ -87,7 +90,7 @@ class Ledger:
         ordered: bool = True,
     ) -> None:
         self._accounts = {container: _Account(count) for container, count in lines.items()}
-        self._spans = [Span(span.begin - GRACE_SECONDS, span.end + GRACE_SECONDS) for span in spans]
+        self._spans = tuple(spans)
         self._long_every = long_every
         self._ordered = ordered
         self._verdict = Verdict(written=sum(lines.values()))
@@ -142,14 +145,20 @@ class Ledger:
         self._verdict.repeated += 1
         if account.ids[number] != hash(arrival.event_id):
             self._note("changed_ids", f"{arrival.container}:{number} as {arrival.event_id}")
-        if not self._excused(account.acked[number]):
-            self._note("unexcused", f"{arrival.container}:{number} again")
+        self._judge_copy(account.acked[number], f"{arrival.container}:{number} again")
         # A copy of the copy is excused by what became of the copy.
         account.acked[number] = arrival.acked
 
-    def _excused(self, acked: float) -> bool:
-        """Tell whether a forwarder could not know of the confirmation at a kill or an outage."""
-        return acked < 0 or any(span.begin <= acked <= span.end for span in self._spans)
+    def _judge_copy(self, acked: float, example: str) -> None:
+        """Judge a copy of what was confirmed at ``acked``; negative for never, which explains it."""
+        if acked < 0:
+            return
+        early = [span.begin - acked for span in self._spans if _covers(span, acked)]
+        if not early:
+            self._note("unexcused", example)
+        elif min(early) > 0:
+            self._verdict.confirmed += 1
+            self._verdict.confirmed_seconds = max(self._verdict.confirmed_seconds, round(min(early), 3))
 
     def _note(self, what: str, example: str) -> None:
         setattr(self._verdict, what, getattr(self._verdict, what) + 1)
@@ -158,3 +167,8 @@ class Ledger:
     def _example(self, text: str) -> None:
         if len(self._verdict.examples) < _MOST_EXAMPLES:
             self._verdict.examples.append(text)
+
+
+def _covers(span: Span, acked: float) -> bool:
+    """Tell whether a forwarder may not have known of a confirmation at a disturbance."""
+    return span.begin - GRACE_SECONDS <= acked <= span.end + GRACE_SECONDS

@@ -72,6 +72,8 @@ def append(path: Path, line: bytes) -> None:
     descriptor = _opened(path)
     try:
         size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            line = b"\n" + line  # a power failure tore the letter before
         try:
             _write(descriptor, line)
         except OSError:
@@ -84,7 +86,7 @@ def append(path: Path, line: bytes) -> None:
 def _opened(path: Path) -> int:
     """Open and lock the file that is at ``path``, not one that was just moved aside to be sent again."""
     while True:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_ino == os.fstat(descriptor).st_ino:

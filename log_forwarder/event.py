@@ -79,7 +79,7 @@ def metadata(container: Container, host: str) -> Mapping[str, str]:
     """Return what every event of a container carries, by the names of Docker's own fluentd driver."""
     found = {
         "container_id": container.id,
-        "container_name": f"/{container.name}",
+        "container_name": f"/{container.name}" if container.name else "",
         "image": container.image,
         "compose_project": container.compose_project,
         "compose_service": container.compose_service,

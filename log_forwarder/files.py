@@ -11,6 +11,7 @@ from pathlib import Path
 
 from compose_agent.dockerd.model import Container
 from log_forwarder.event import Mark
+from log_forwarder.keeper import Keeper
 from log_forwarder.lane import Arrival, Lane
 from log_forwarder.rescue import Rescuer
 from log_forwarder.sources.chain import Chain
@@ -65,12 +66,14 @@ class LogFiles:
     def __init__(
         self,
         store: Store,
+        keeper: Keeper,
         spool: Spool,
         reason_against: Callable[[Container], str | None],
         begin: Callable[[Container], bool],
     ) -> None:
         self._left_out: dict[str, tuple[Container, Path]] = {}
         self._store = store
+        self._keeper = keeper
         self._spool = spool
         self._reason_against = reason_against
         self._from_now = begin
@@ -280,14 +283,16 @@ class LogFiles:
 
     def _drop(self, container_id: str, *, forget: bool) -> None:
         with self._lock:
-            log = self._logs.pop(container_id)
+            log = self._logs.pop(container_id, None)
+        if log is None:
+            return  # another thread was first
         for lane in self._lanes:
-            lane.forget(container_id)
+            lane.forget(container_id, gone=forget)
         log.chain.close()
         if forget:
             for name in self._spool.of(container_id):
                 self._spool.remove(container_id, name)
-            self._store.forget(container_id)
+            self._keeper.forget(container_id)
 
 
 def _index(names: Sequence[str], name: str) -> int:

@@ -22,6 +22,7 @@ class Keeper:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._fresh: dict[tuple[str, str], Position] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keep positions", daemon=True)
@@ -48,23 +49,23 @@ class Keeper:
             fresh = {container: each for (name, container), each in self._fresh.items() if name == sink}
         return written | fresh
 
-    def drop(self, container_id: str) -> None:
-        """Forget what is not written yet of a container that is gone."""
-        with self._lock:
-            self._fresh = {key: value for key, value in self._fresh.items() if key[1] != container_id}
+    def forget(self, container_id: str) -> None:
+        """Forget a container that is gone, also what is not written yet; raises StateError."""
+        with self._writing:
+            with self._lock:
+                self._fresh = {key: value for key, value in self._fresh.items() if key[1] != container_id}
+            self._store.forget(container_id)
 
     def flush(self) -> None:
         """Write what is new; raises StateError and keeps it."""
-        with self._lock:
-            fresh, self._fresh = self._fresh, {}
-        if not fresh:
-            return
-        try:
-            self._store.keep(fresh)
-        except StateError:
+        with self._writing:
             with self._lock:
-                self._fresh = fresh | self._fresh
-            raise
+                fresh = dict(self._fresh)
+            if fresh:
+                self._store.keep(fresh)
+            with self._lock:
+                # What became newer meanwhile stays for the next time.
+                self._fresh = {key: each for key, each in self._fresh.items() if fresh.get(key) is not each}
 
     def _run(self) -> None:
         pause = INTERVAL_SECONDS

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from compose_agent.dockerd.model import Container
 from compose_agent.errors import ComposeAgentError
@@ -122,8 +122,13 @@ class Lane:
 
     def update(self, container: Container) -> None:
         """Take what changed about a container, for the lines that are read from now on."""
-        if follower := self._followers.get(container.id):
-            follower.container = container
+        with self._news:
+            self._arrivals = deque(
+                replace(each, container=container) if each.container.id == container.id else each
+                for each in self._arrivals
+            )
+            if follower := self._followers.get(container.id):
+                follower.container = container
 
     def notice(self, container_ids: Iterable[str]) -> None:
         """Look at these containers' logs: something is new in them."""
@@ -142,12 +147,16 @@ class Lane:
         position = self._positions.get(container_id)
         return position.mark if position else Mark("", 0)
 
-    def forget(self, container_id: str) -> None:
-        """Let go of a container that is gone."""
-        if follower := self._followers.pop(container_id, None):
+    def forget(self, container_id: str, *, gone: bool) -> None:
+        """Let go of a container; of one that is not gone the position is remembered."""
+        with self._news:
+            self._arrivals = deque(each for each in self._arrivals if each.container.id != container_id)
+            follower = self._followers.pop(container_id, None)
+            if gone:
+                self._positions.pop(container_id, None)
+        if follower:
             follower.close()
             self.lost = _sum(self.lost, follower.losses)
-        self._positions.pop(container_id, None)
 
     def standings(self) -> list[Standing]:
         """Return how far the lane is with each container."""
@@ -163,6 +172,9 @@ class Lane:
                 try:
                     self._read_from(container_id)
                 except (OSError, ComposeAgentError) as error:
+                    self._failed(container_id, error)
+                except Exception as error:  # one log must not end the reading of all others
+                    logger.exception("fault in reading", extra={"container": container_id[:12]})
                     self._failed(container_id, error)
                 if self._stop_reading.is_set():
                     break
@@ -180,6 +192,7 @@ class Lane:
         container = arrival.container
 
         def kept(position: Position) -> None:
+            self._positions[container.id] = position
             self._kept((self.name, container.id), position)
 
         try:

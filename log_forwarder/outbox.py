@@ -100,10 +100,6 @@ class Outbox:
             now = self._tally
             return Tally(now.read, now.sent, now.dead_lettered, now.held, Counter(now.dropped))
 
-    def has_more(self) -> bool:
-        """Tell whether something waits to be taken."""
-        return bool(self._waiting)
-
     def held_bytes(self) -> int:
         """Return the bytes of source that are taken or waiting, and not settled."""
         return self._bytes

@@ -57,7 +57,7 @@ def replay(state_dir: Path, words: Sequence[SinkWord]) -> Outcome:
         path = _taken(state_dir)
         if path is None:
             return Outcome()
-        letters = [_letter(line, path) for line in _whole(path).splitlines()]
+        letters = [_letter(line) for line in _whole(path).splitlines() if line]
         left = [letter for letter in letters if letter.sink not in sinks]
         sent = refused = 0
         for name, word in sinks.items():
@@ -178,13 +178,12 @@ def _whole(path: Path) -> bytes:
         return file.read()
 
 
-def _letter(line: bytes, path: Path) -> Letter:
+def _letter(line: bytes) -> Letter:
+    """Return a letter; one that a power failure tore belongs to no sink, and so stays."""
     try:
         letter = msgspec.json.decode(line, type=Letter)
-    except msgspec.DecodeError as error:
-        raise ComposeAgentError(
-            f"{path} has a line that is no letter ({error})", remedy="remove it"
-        ) from error
+    except msgspec.DecodeError:
+        letter = Letter("", Event("", "", ""), {})
     letter.line = line
     return letter
 

@@ -54,7 +54,7 @@ class ForwarderRole:
         self._keeper = Keeper(self._store)
         self._spool = Spool(self._store, self._settings.spool_size)
         self._selection = self._select(self._settings)
-        self._files = LogFiles(self._store, self._spool, self._reason_against, self._begins_now)
+        self._files = LogFiles(self._store, self._keeper, self._spool, self._reason_against, self._begins_now)
         self._watch = FolderWatch(self._settings.docker_root or DEFAULT_DOCKER_ROOT, self._files)
         self._lanes: dict[str, tuple[Lane, Latency]] = {}
         self._metrics = ForwarderMetrics(state, self)

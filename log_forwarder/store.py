@@ -6,6 +6,7 @@ never lines lost; the write-ahead log of SQLite holds them through a kill withou
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -84,15 +85,16 @@ class Store:
         self._instance = _lock(state_dir)
         try:
             self._database = _opened(state_dir / FILE_NAME)
+            self.born = float(self._about("born"))
         except BaseException:
             os.close(self._instance)
             raise
-        self.born = float(self._about("born"))
 
     def positions(self, sink: str) -> dict[str, Position]:
         """Return the positions of a sink, by container id."""
         rows = self._rows("SELECT container, position FROM positions WHERE sink = ?", (sink,))
-        return {container: msgspec.msgpack.decode(packed, type=Position) for container, packed in rows}
+        with _explained(self.folder):
+            return {container: msgspec.msgpack.decode(packed, type=Position) for container, packed in rows}
 
     def keep(self, positions: Mapping[tuple[str, str], Position]) -> None:
         """Write positions by (sink, container)."""
@@ -201,14 +203,23 @@ class GenerationNames:
         self._container = container
         self._rows = list(rows)
 
-    def name(self, fingerprint: bytes, inode: int, others: Sequence[tuple[int, str]], *, moved: bool) -> str:
+    def name(
+        self,
+        fingerprint: bytes,
+        inode: int,
+        others: Sequence[tuple[int, str]],
+        *,
+        moved: bool,
+        renewed: bool = False,
+    ) -> str:
         """Return the name that this file had before, or a new one; see ``sources.chain.Names``."""
         taken = {name for _, name in others}
         inodes = {other for other, _ in others}
         free = [row for row in self._rows if row[1] == fingerprint and row[0] not in taken]
-        for name, _, known in free:
-            if known == inode:
-                return name
+        if not renewed:
+            for name, _, known in reversed(free):
+                if known == inode:
+                    return name
         if moved:
             for name, _, known in free:
                 if known not in inodes:
@@ -224,7 +235,8 @@ class GenerationNames:
 
     def _add(self, fingerprint: bytes, inode: int) -> str:
         # From nothing but the container and the file, so that even without this state ids stay the same.
-        text = b"%b %b %d" % (self._container.encode(), fingerprint, inode)
+        same = sum(row[1:] == (fingerprint, inode) for row in self._rows)
+        text = b"%b %b %d %d" % (self._container.encode(), fingerprint, inode, same)
         name = hashlib.blake2b(text, digest_size=_NAME_BYTES).hexdigest()
         self._store.add_generation(self._container, name, fingerprint, inode)
         self._rows.append((name, fingerprint, inode))
@@ -232,14 +244,9 @@ class GenerationNames:
 
 
 def _lock(folder: Path) -> int:
-    try:
+    with _usable(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StateError(
-            f"the state directory {folder} cannot be used ({error.strerror})",
-            remedy="make it writable for this user, or choose another with --state-dir",
-        ) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -249,15 +256,35 @@ def _lock(folder: Path) -> int:
             f"a log forwarder runs on {folder} already (pid {pid})",
             remedy="stop it, or choose another --state-dir",
         ) from error
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+    try:
+        with _usable(folder):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+    except StateError:
+        os.close(descriptor)
+        raise
     return descriptor
+
+
+@contextmanager
+def _usable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        raise StateError(
+            f"the state directory {folder} cannot be used ({error.strerror})",
+            remedy="free space on its disk"
+            if full
+            else "make it writable for this user, or choose another with --state-dir",
+        ) from error
 
 
 def _opened(path: Path) -> sqlite3.Connection:
     with _explained(path.parent):
         database = sqlite3.connect(path, timeout=_BUSY_SECONDS, check_same_thread=False)
-        path.chmod(0o600)
+        with _usable(path.parent):
+            path.chmod(0o600)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         (version,) = database.execute("PRAGMA user_version").fetchone()
@@ -284,7 +311,7 @@ def _explained(folder: Path) -> Iterator[None]:
     """Turn what SQLite says into a sentence with the place and what to do."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, msgspec.DecodeError) as error:
         full = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
         damaged = not isinstance(error, sqlite3.OperationalError)
         remedy = "free space on its disk" if full else "check its disk and rights"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from log_forwarder.deadletters import DeadLetters
 from log_forwarder.event import Batch
 from log_forwarder.outbox import Outbox
 from log_forwarder.sinks.contract import Answer, Entry, RequestSink, RequestTooLarge, SinkUnavailable
+
+logger = logging.getLogger(__name__)
 
 
 class RequestCourier:
@@ -64,6 +67,11 @@ class RequestCourier:
             except RequestTooLarge as error:
                 self._split(entries, str(error), again=again)
                 return
+            except Exception as error:  # a sink may be another package's code, and delivery must go on
+                logger.exception("fault in a sink", extra={"sink": self._name})
+                again = True
+                self._pauses.failure(SinkUnavailable(f"fault in the sink: {error!r}"), "fault")
+                continue
             entries = self._sorted_out(entries, answer)
 
     def _sorted_out(self, entries: Sequence[Entry], answer: Answer) -> list[Entry]:

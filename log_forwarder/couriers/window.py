@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -11,6 +12,8 @@ from log_forwarder.couriers.state import IDLE_SECONDS, Health, Pauses
 from log_forwarder.event import Batch
 from log_forwarder.outbox import Outbox
 from log_forwarder.sinks.contract import Parcel, SinkUnavailable, WindowSink
+
+logger = logging.getLogger(__name__)
 
 # While confirmations are awaited, new batches are looked for so often.
 _PEEK_SECONDS = 0.05
@@ -36,6 +39,7 @@ class WindowCourier:
 
     def __init__(self, name: str, sink: WindowSink, outbox: Outbox, abandon: threading.Event) -> None:
         self.health = Health()
+        self._name = name
         self._sink = sink
         self._outbox = outbox
         self._abandon = abandon
@@ -56,14 +60,18 @@ class WindowCourier:
                 self._exchange()
             except SinkUnavailable as error:
                 self._disconnected(error)
+            except Exception as error:  # a sink may be another package's code, and delivery must go on
+                logger.exception("fault in a sink", extra={"sink": self._name})
+                self._disconnected(SinkUnavailable(f"fault in the sink: {error!r}", unseen=True))
         self._sink.close()
 
     def _pack(self) -> None:
         """Fill the window from the outbox; waits only when there is nothing else to do."""
-        if len(self._packed) + len(self._sent) >= self._sink.window:
-            return
-        idle = not self._packed and not self._sent
-        if batches := self._outbox.take(self._sink.most_bytes, IDLE_SECONDS if idle else 0.0):
+        while len(self._packed) + len(self._sent) < self._sink.window:
+            idle = not self._packed and not self._sent
+            batches = self._outbox.take(self._sink.most_bytes, IDLE_SECONDS if idle else 0.0)
+            if not batches:
+                return
             parcels = self._sink.encode(batches)
             load = _Load(batches, len(parcels))
             if not parcels:  # every event of these batches was left out on the way
@@ -81,8 +89,7 @@ class WindowCourier:
             self._sent[next_one.parcel.id] = next_one
             self.health.attempts += 1
             self._sink.send(next_one.parcel)
-        room = len(self._sent) < self._sink.window
-        for parcel_id in self._sink.confirmed(0.0 if room and self._outbox.has_more() else _PEEK_SECONDS):
+        for parcel_id in self._sink.confirmed(_PEEK_SECONDS):
             self._confirmed(parcel_id)
         self._check_silence()
 

@@ -201,17 +201,24 @@ def _lines_behind(start: int, file: Iterator[bytes]) -> Iterator[bytes]:
 
 def _pack(plain: Path) -> None:
     """Write ``plain.gz`` whole or not at all; what cannot be packed now is left for the next time."""
-    packed, partial = plain.with_name(f"{plain.name}.gz"), plain.with_name(f"{plain.name}.gz.partial")
-    with suppress(OSError):
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _MODE)
-        with open(descriptor, "wb") as raw, plain.open("rb") as source:  # noqa: PTH123 - a descriptor
-            with gzip.GzipFile(plain.name, "wb", _GZIP_LEVEL, raw) as target:
-                shutil.copyfileobj(source, target, _BLOCK_BYTES)
-            raw.flush()
-            os.fsync(raw.fileno())
-        partial.rename(packed)
+    partial = plain.with_name(f"{plain.name}.gz.partial")
+    try:
+        _pack_into(partial, plain)
+        partial.rename(plain.with_name(f"{plain.name}.gz"))
         _sync_folder(plain.parent)
         plain.unlink()
+    except OSError:
+        with suppress(OSError):  # where the disk is full it would take room for nothing
+            partial.unlink()
+
+
+def _pack_into(partial: Path, plain: Path) -> None:
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _MODE)
+    with open(descriptor, "wb") as raw, plain.open("rb") as source:  # noqa: PTH123 - a descriptor
+        with gzip.GzipFile(plain.name, "wb", _GZIP_LEVEL, raw) as target:
+            shutil.copyfileobj(source, target, _BLOCK_BYTES)
+        raw.flush()
+        os.fsync(raw.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -99,7 +99,7 @@ def parse_word(text: str, default_ports: Mapping[str, int]) -> SinkWord:
     if parts.fragment:
         raise kinds.Detail(f"'#' in a sink's word must be written %23: '{text}'")
     try:
-        options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+        options = _options(parts.query)
         hosts = tuple(_address(each, default_ports[scheme]) for each in parts.netloc.split(",") if each)
     except (ValueError, ConfigError) as error:
         raise kinds.Detail(f"'{text}' cannot be read: {error}") from error
@@ -107,8 +107,16 @@ def parse_word(text: str, default_ports: Mapping[str, int]) -> SinkWord:
     return SinkWord(text, scheme, hosts, unquote(parts.path), base, options)
 
 
+def _options(query: str) -> dict[str, str]:
+    pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    options = dict(pairs)
+    if len(options) < len(pairs):
+        raise ValueError("an option is given twice")
+    return options
+
+
 def _address(text: str, port: int) -> Address:
-    has_port = text.rpartition(":")[2].isdecimal() and not text.endswith("]")
+    has_port = ":" in text and text.rpartition(":")[2].isdecimal()
     bare_ipv6 = text.count(":") > 1 and not text.startswith("[")
     if bare_ipv6:
         raise ValueError(f"an IPv6 address stands in brackets, not '{text}'")

@@ -7,11 +7,12 @@ With ``compress`` a goroutine then writes ``.1.gz`` and removes ``.1``; for a wh
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -31,11 +32,14 @@ class FirstRecord(Protocol):
 class Names(Protocol):
     """Remembers what the generations of one container are called."""
 
-    def name(self, fingerprint: bytes, inode: int, others: Sequence[tuple[int, str]], *, moved: bool) -> str:
+    def name(
+        self, fingerprint: bytes, inode: int, others: Sequence[tuple[int, str]], *, moved: bool, renewed: bool
+    ) -> str:
         """Return the name of the generation with this first record; a new one is durable when this returns.
 
-        ``others`` are inodes and names of the container's other files, ``moved`` says that this one may have
-        had another inode once (it is compressed, or was there before us).
+        ``others`` are inodes and names of the container's other files with the same first record, ``moved``
+        says that this one may have had another inode once (it is compressed, or was there before us),
+        ``renewed`` that it is to have another name than the file had before it was cut.
         """
 
 
@@ -56,13 +60,14 @@ class Chain:
         self.removed = False
         self._format = format_
         self._names = names
-        self._created = 0  # files that began to exist under the current name since the last listing
+        self._created = 0  # files that appeared under the current name and were not opened yet
         self._lock = threading.Lock()
 
     def created(self) -> None:
         """Take note that a file appeared under the current name."""
-        with self._lock:
-            self._created += 1
+        with self._lock, contextlib.suppress(OSError):
+            inode = self.path.stat().st_ino
+            self._created += inode not in (each.inode for each in self.generations)
 
     def look(self) -> bool:
         """See what has changed since the last look; False when nothing has. Raises OSError."""
@@ -89,6 +94,7 @@ class Chain:
             self.version += 1
             for each in self.generations:
                 each.final = True
+            self._note_sizes()
 
     def adopt(self, generation: Generation) -> None:
         """Put a generation that is kept elsewhere in front of the others."""
@@ -107,10 +113,17 @@ class Chain:
         """Return the generation's name, empty as long as its first record is not whole."""
         if not generation.name:
             with self._lock:
-                if not generation.name and self._fingerprint(generation):
-                    others = [(each.inode, each.name) for each in self.generations if each is not generation]
+                if not generation.name and (print_ := self._fingerprint(generation)):
                     generation.name = self._names.name(
-                        generation.fingerprint, generation.inode, others, moved=generation.inherited
+                        print_,
+                        generation.inode,
+                        [
+                            (each.inode, each.name)
+                            for each in self.generations
+                            if each is not generation and self._fingerprint(each) == print_
+                        ],
+                        moved=generation.inherited,
+                        renewed=generation.renewed,
                     )
         return generation.name
 
@@ -129,18 +142,38 @@ class Chain:
             self.generations = ()
 
     def _cut(self, current: Generation) -> bool:
-        """Begin a new generation in a file that somebody truncated."""
+        """Begin a new generation in a file that somebody truncated.
+
+        If its first record is still there only its end was cut off: what is written from now on is new.
+        """
+        before = self._fingerprint(current)
         self.cuts += 1
         current.final = current.lost = True
         fresh = Generation.open(self.path)
+        fresh.renewed = True
+        if before and self._fingerprint(fresh) == before:
+            fresh.start = fresh.size
         self.generations = (*self.generations, fresh)
         self.version += 1
         return True
 
+    def renew(self, generation: Generation) -> Generation:
+        """Give the current file a name of its own from its present end on, and return it as a new generation.
+
+        For a file that is shorter than it once was: what is appended must not have the ids of what is gone.
+        """
+        with self._lock:
+            generation.final = generation.lost = True
+            fresh = generation.again()
+            at = self.generations.index(generation)
+            self.generations = (*self.generations[: at + 1], fresh, *self.generations[at + 1 :])
+            self.version += 1
+            return fresh
+
     def _list(self) -> bool:
         """Open what is new in the folder."""
         for _ in range(_ATTEMPTS):
-            found = list(self._open_all())
+            found = self._open_all()
             try:
                 settled = bool(found) and os.stat(self.path).st_ino == found[-1].inode  # noqa: PTH116
             except FileNotFoundError:
@@ -151,26 +184,26 @@ class Chain:
                 each.close()
         return False
 
-    def _open_all(self) -> Iterator[Generation]:
-        """Yield the files there are, oldest first; one that is renamed meanwhile comes once."""
-        seen: set[int] = set()
-        for path in chain_paths(self.path):
-            try:
-                generation = Generation.open(path)
-            except FileNotFoundError:
-                continue
-            if generation.inode in seen:
-                generation.close()
-                continue
-            seen.add(generation.inode)
-            yield generation
+    def _open_all(self) -> list[Generation]:
+        """Return the files there are, oldest first; one that is renamed meanwhile comes once."""
+        found: dict[int, Generation] = {}
+        try:
+            for path in chain_paths(self.path):
+                with contextlib.suppress(FileNotFoundError):
+                    generation = Generation.open(path)
+                    if found.setdefault(generation.inode, generation) is not generation:
+                        generation.close()
+        except OSError:
+            for each in found.values():
+                each.close()
+            raise
+        return list(found.values())
 
     def _take(self, found: list[Generation]) -> bool:
         """Add the files behind the newest one that is known."""
         known = {each.inode for each in self.generations if not each.lost}
-        newest = max((at for at, each in enumerate(found) if each.inode in known), default=None)
-        if newest is None:
-            newest = self._newest_compressed(found)
+        by_inode = max((at for at, each in enumerate(found) if each.inode in known), default=-1)
+        newest = max(by_inode, self._newest_compressed(found))
         fresh = found[newest + 1 :]
         for each in found[: newest + 1]:
             each.close()
@@ -195,14 +228,14 @@ class Chain:
 
     def _newest_compressed(self, found: list[Generation]) -> int:
         """Return the place of the newest file that is a compressed form of one we know, -1 if none is."""
-        prints = {each.fingerprint for each in self.generations if each.fingerprint}
+        prints = {self._fingerprint(each) for each in self.generations} - {b""}
         for at in reversed(range(len(found))):
             if found[at].compressed and prints and self._fingerprint(found[at]) in prints:
                 return at
         return -1
 
     def _fingerprint(self, generation: Generation) -> bytes:
-        if not generation.fingerprint and generation.start == 0:
+        if not generation.fingerprint and not generation.copied:
             reader = generation.reader()
             try:
                 block = reader.read(0, BLOCK_BYTES)

@@ -12,7 +12,7 @@ from typing import Protocol
 from compose_agent.dockerd.model import Container
 from log_forwarder.event import Batch, Event, Mark, Position
 from log_forwarder.sources.chain import Chain
-from log_forwarder.sources.generation import BLOCK_BYTES, Generation, Reader
+from log_forwarder.sources.generation import BLOCK_BYTES, Damaged, Generation, Reader
 from log_forwarder.sources.jsonfile import Decoded
 from log_forwarder.sources.pieces import Joiner
 
@@ -74,23 +74,31 @@ class Follower:
         self._keeps = Mark("", 0)
         self._replayed: Position | None = None
         self._moved = False
-        self._begin(position, from_now=from_now)
+        self._closed = False
+        self._damaged: Generation | None = None
+        self._position = position
+        self._from_now = from_now
+        self._began = False
+        self._begin()
 
     def read(self) -> Batch | None:
         """Return the next batch; None when there is nothing more at the moment. Raises OSError."""
-        while True:
+        while not self._closed:
+            if not self._began:
+                self._begin()
             if self.generation is None and not self._enter(self._oldest()):
                 return None
-            generation = self.generation
-            assert generation is not None and self._reader is not None  # noqa: S101, PT018 - for the type checker
+            if (generation := self.generation) is None:
+                return None
             final = generation.final  # before reading: what is final has its last byte
-            block = b"" if generation.lost else self._reader.read(self.offset, BLOCK_BYTES)
+            block = self._block(generation)
             if (batch := self._digest(generation, block, final=final)) is not None:
                 return batch
             if block and self._progressed(generation, block, final=final):
                 continue
             if not final or not self._advance(generation):
                 return self._rest() if final or self.chain.removed else None
+        return None
 
     def settled(self, batch: Batch) -> None:
         """Take note of a settled batch, and keep the position before which all are."""
@@ -133,13 +141,14 @@ class Follower:
         at_end = self.generation is None or (
             bool(self.chain.generations) and self.generation is self.chain.generations[-1]
         )
-        return self.chain.removed and at_end and not self._open and not self.behind()
+        return (
+            self.chain.removed and at_end and not self._open and not self._joiner.held() and not self.behind()
+        )
 
     def close(self) -> None:
-        """Let go of the reader."""
-        if self._reader:
-            self._reader.close()
-            self._reader = None
+        """Let go of the reader: nothing more is read."""
+        self._closed = True
+        self._leave()
 
     def _keep(self, position: Position) -> None:
         marks = [position.mark, *(mark for _, mark in position.held)]
@@ -148,27 +157,31 @@ class Follower:
 
     # -- where to begin
 
-    def _begin(self, position: Position | None, *, from_now: bool) -> None:
-        if position is not None:
-            self._resume(position)
-        elif from_now and self.chain.generations:
+    def _begin(self) -> None:
+        """Find the place to read from, as soon as there is a file."""
+        if not self.chain.generations:
+            return
+        if self._position is not None:
+            self._resume(self._position)
+        elif self._from_now:
             self._enter(self.chain.generations[-1])
             self._to_end()
+        self._began = True
 
     def _resume(self, position: Position) -> None:
         """Go on where a run before this one stopped, rereading the lines that were not complete then."""
+        for each in self.chain.generations:
+            self.chain.identify(each)
         earliest = min(
             [position.mark, *(mark for _, mark in position.held)],
             key=self._place,
         )
         if (generation := self._named(earliest.generation)) is not None:
-            self._enter(generation)
-            self.offset = earliest.offset
+            self._enter_at(generation, earliest.offset)
             if earliest != position.mark:
                 self._replayed = position
         elif (generation := self._named(position.mark.generation)) is not None:
-            self._enter(generation)
-            self.offset = position.mark.offset
+            self._enter_at(generation, position.mark.offset)
             self.losses.gaps += 1
         elif position.mark.generation and self.chain.generations:
             self.losses.gaps += 1
@@ -178,12 +191,21 @@ class Follower:
 
     def _named(self, name: str) -> Generation | None:
         for each in self.chain.generations:
-            if self.chain.identify(each) == name:
+            if each.name == name:
                 return each
         return None
 
+    def _enter_at(self, generation: Generation, offset: int) -> None:
+        """Go to a place in a file; if the file is shorter, what it had is gone, and what comes is new."""
+        if not generation.compressed and offset > generation.end():
+            self.losses.gaps += 1
+            self._enter(self.chain.renew(generation))
+        else:
+            self._enter(generation)
+            self.offset = offset
+
     def _order(self, name: str) -> int:
-        names = [self.chain.identify(each) for each in self.chain.generations]
+        names = [each.name for each in self.chain.generations]
         return names.index(name) if name in names else -1
 
     def _oldest(self) -> Generation | None:
@@ -192,7 +214,13 @@ class Follower:
     def _to_end(self) -> None:
         """Go behind the last whole record, and keep that place, so that a restart does not skip more."""
         generation = self.generation
-        if generation is None or self._reader is None or not self.chain.identify(generation):
+        if generation is None or self._reader is None:
+            return
+        if not self.chain.identify(generation):
+            # An empty file: now is the end of the one before, or the beginning of everything.
+            before = self.chain.generations[-2:-1]
+            name = self.chain.identify(before[0]) if before else ""
+            self._keep(Position(Mark(name, _end_of(before[0]) if name else 0)))
             return
         block = self._reader.read(max(0, generation.size - BLOCK_BYTES), BLOCK_BYTES)
         self.offset = max(0, generation.size - BLOCK_BYTES) + block.rfind(b"\n") + 1
@@ -200,10 +228,28 @@ class Follower:
 
     # -- going on
 
+    def _block(self, generation: Generation) -> bytes:
+        """Return the next bytes; nothing at the end, and of what is lost or damaged."""
+        if generation.lost or self._reader is None:
+            return b""
+        try:
+            return self._reader.read(self.offset, BLOCK_BYTES)
+        except Damaged:
+            if generation is not self._damaged:
+                self._damaged = generation
+                self.losses.corrupt += 1
+                self.losses.gaps += 1
+            return b""
+
+    def _leave(self) -> None:
+        if self._reader:
+            self._reader.close()
+            self._reader = None
+
     def _enter(self, generation: Generation | None) -> bool:
         if generation is None:
             return False
-        self.close()
+        self._leave()
         self.generation = generation
         self._reader = generation.reader()
         self.offset = generation.start
@@ -294,3 +340,8 @@ class Follower:
 def same(one: Generation, other: Generation) -> bool:
     """Tell whether both are the same generation, maybe one a copy of the other."""
     return one is other or (bool(one.name) and one.name == other.name)
+
+
+def _end_of(generation: Generation) -> int:
+    """Return an offset behind everything in a file."""
+    return sys.maxsize if generation.compressed else generation.end()

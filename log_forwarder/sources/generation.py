@@ -15,11 +15,15 @@ from typing import IO, Protocol
 BLOCK_BYTES = 256 * 1024
 
 
+class Damaged(OSError):
+    """A compressed file that cannot be unpacked to its end."""
+
+
 class Reader(Protocol):
     """Reads one generation, for one follower."""
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return up to ``size`` bytes at ``offset``; nothing at the end. Raises OSError."""
+        """Return up to ``size`` bytes at ``offset``; nothing at the end. Raises OSError, Damaged."""
 
     def close(self) -> None:
         """Let go of what was opened for this reader."""
@@ -45,6 +49,7 @@ class Generation:
         "inode",
         "lost",
         "name",
+        "renewed",
         "size",
         "start",
     )
@@ -65,6 +70,7 @@ class Generation:
         self.final = compressed or self.copied
         self.lost = False
         self.inherited = compressed
+        self.renewed = False
 
     @classmethod
     def open(cls, path: Path) -> Generation:
@@ -82,15 +88,28 @@ class Generation:
     def pread(self, size: int, offset: int) -> bytes:
         """Read bytes as they are in the file."""
         with self._guard:  # a descriptor that is closed meanwhile may be another file's
-            return os.pread(self._descriptor, size, offset - self.start) if self._descriptor >= 0 else b""
+            if self._descriptor < 0:
+                return b""
+            return os.pread(self._descriptor, size, offset - (self.start if self.copied else 0))
 
     def end(self) -> int:
         """Return the size of the file now."""
-        return os.fstat(self._descriptor).st_size + self.start if self._descriptor >= 0 else self.size
+        with self._guard:
+            if self._descriptor < 0:
+                return self.size
+            return os.fstat(self._descriptor).st_size + (self.start if self.copied else 0)
 
     def links(self) -> int:
-        """Return how many names the file has: 0 when Docker has removed it."""
-        return os.fstat(self._descriptor).st_nlink
+        """Return how many names the file has: 0 when Docker has removed it, or when it is closed."""
+        with self._guard:
+            return os.fstat(self._descriptor).st_nlink if self._descriptor >= 0 else 0
+
+    def again(self) -> Generation:
+        """Return the same file as a generation of its own that begins at the file's present end."""
+        fresh = Generation(os.dup(self._descriptor))
+        fresh.renewed = True
+        fresh.start = fresh.size
+        return fresh
 
     def copy(self, target: int, start: int) -> int:
         """Write the bytes from ``start`` on to a descriptor and return their CRC-32; raises OSError."""
@@ -132,8 +151,8 @@ class _Unpacked:
         try:
             self._unpacked.seek(offset)
             return self._unpacked.read(size)
-        except (EOFError, zlib.error) as error:
-            raise OSError(f"damaged gzip data: {error}") from error
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise Damaged(f"damaged gzip data: {error}") from error
 
     def close(self) -> None:
         self._file.close()

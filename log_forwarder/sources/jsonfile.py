@@ -16,6 +16,8 @@ import msgspec
 from log_forwarder.event import Event
 
 _decode = msgspec.json.Decoder(Event).decode
+# What the decoder raises on damaged bytes: broken JSON or UTF-8, a record of another shape, endless nesting.
+_DAMAGE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _BEGIN = b'{"log":'
 
 
@@ -47,7 +49,7 @@ class JsonFile:
         starts.pop()
         try:
             return Decoded([*map(_decode, lines)], starts, len(block) - len(rest))
-        except msgspec.DecodeError:
+        except _DAMAGE:
             return _salvaged(lines, starts, len(block) - len(rest))
 
 
@@ -59,7 +61,7 @@ def _salvaged(lines: Sequence[bytes], starts: Sequence[int], size: int) -> Decod
     for line, start in zip(lines, starts, strict=True):
         try:
             record = _decode(line)
-        except msgspec.DecodeError:
+        except _DAMAGE:
             corrupt += 1
             if (found := _last_whole(line)) is None:
                 continue
@@ -75,6 +77,6 @@ def _last_whole(line: bytes) -> Event | None:
     while begin >= 0:
         try:
             return _decode(line[begin:])
-        except msgspec.DecodeError:
+        except _DAMAGE:
             begin = line.rfind(_BEGIN, 0, begin)  # the text of a line may contain the mark too
     return None

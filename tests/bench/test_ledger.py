@@ -95,6 +95,15 @@ def test_a_copy_is_excused_if_the_first_was_not_confirmed_at_a_disturbance(
     assert not verdict.good(exactly_once=True)
 
 
+def test_copies_of_what_was_confirmed_shortly_before_a_kill_are_counted() -> None:
+    arrivals = everything()
+    arrivals[3:6] = [arrival(3, 49.5), arrival(4, 49.25), arrival(5, 50.1)]
+    copies = [arrival(number, 70.0) for number in (3, 4, 5)]
+    verdict = judge([*arrivals, *copies], [Span(50.0, 50.0)])
+    assert (verdict.confirmed, verdict.confirmed_seconds) == (2, 0.75)
+    assert verdict.unexcused == 0
+
+
 def test_a_third_copy_is_judged_by_the_second() -> None:
     arrivals = everything()
     arrivals[3] = arrival(3, -1.0)

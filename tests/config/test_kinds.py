@@ -166,7 +166,8 @@ def test_a_size_has_units_of_both_kinds(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "-1", "k", "1x", "1kk", "1ib", "1i", "1e3", "1,5k", ".5k", "1.k", "٣k", "inf", "nan", "1 k b"]
+    "text",
+    ["", "-1", "k", "1x", "1kk", "1ib", "1i", "1e3", "1,5k", ".5k", "1.k", "٣k", "inf", "nan", "1 k b"],
 )
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected a size such as 64MiB, 1GB or 4096, not '"):
@@ -179,6 +180,8 @@ def test_a_size_beyond_all_bounds_is_refused() -> None:
         kinds.size.read("9" * 400)
 
 
-@pytest.mark.xfail(strict=True, reason="kinds.py:91: a whole number goes through a float and comes out as another")
+@pytest.mark.xfail(
+    strict=True, reason="kinds.py:91: a whole number goes through a float and comes out as another"
+)
 def test_a_large_size_is_exact() -> None:
     assert kinds.size.read("9007199254740993") == 9007199254740993

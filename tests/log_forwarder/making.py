@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from compose_agent.dockerd.model import Container
 from log_forwarder.event import Batch, Event, Mark, Position
@@ -61,7 +62,9 @@ class Names:
     def __init__(self) -> None:
         self.given: list[tuple[bytes, int]] = []
 
-    def name(self, fingerprint: bytes, inode: int, others: Sequence[tuple[int, str]], *, moved: bool) -> str:
+    def name(
+        self, fingerprint: bytes, inode: int, others: Sequence[tuple[int, str]], *, moved: bool, renewed: bool
+    ) -> str:
         self.given.append((fingerprint, inode))
         return f"g{len(self.given)}"
 
@@ -101,7 +104,7 @@ class WindowMemory:
 
     def __init__(
         self,
-        answer: Callable[[list[Parcel]], Iterable[str]] = lambda sent: [each.id for each in sent],
+        answer: Callable[[list[Parcel]], Iterable[str]] = lambda sent: [parcel.id for parcel in sent],
         window: int = 4,
         most_bytes: int = 100,
         answer_seconds: float = 30.0,
@@ -143,3 +146,8 @@ def until(true: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None
     while not true():
         assert time.monotonic() < deadline, "what was waited for has not come"
         time.sleep(_POLL_SECONDS)
+
+
+def descriptors() -> int:
+    """Return how many descriptors this process has open."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())

@@ -106,9 +106,6 @@ def test_a_container_that_is_gone_is_not_written(store: Store) -> None:
     assert store.positions("kafka") == {}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="keeper.py:45: while a write is under way its positions are in neither place that is asked"
-)
 def test_positions_that_are_being_written_are_known(tmp_path: Path) -> None:
     seen: list[dict[str, Position]] = []
 

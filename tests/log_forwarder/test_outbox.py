@@ -144,7 +144,7 @@ def test_every_line_is_accounted_for_at_every_moment(lossy: bool) -> None:
                 pass
 
     def send() -> None:
-        dice = random.Random(1)
+        dice = random.Random(1)  # noqa: S311 - a schedule
         settled = 0
         while len(owner.batches) < rounds:
             taken = outbox.take(300, 0.01)

@@ -67,7 +67,7 @@ def planned(*steps: Answer | Exception | None) -> Plan:
     """Return a plan that takes one step for each request, and stores all when they are used up."""
     left = list(steps)
 
-    def plan(_entries: Sequence[Entry], _again: bool) -> Answer | None:  # noqa: FBT001 - the sink's own
+    def plan(_entries: Sequence[Entry], _again: bool) -> Answer | None:
         step = left.pop(0) if left else None
         if isinstance(step, Exception):
             raise step
@@ -167,7 +167,7 @@ def test_entries_that_are_refused_for_now_go_again_alone_and_in_order(tmp_path: 
 
 
 def test_a_request_that_is_too_large_is_halved_down_to_one_dead_letter(tmp_path: Path) -> None:
-    def plan(entries: Sequence[Entry], _again: bool) -> Answer | None:  # noqa: FBT001 - the sink's own
+    def plan(entries: Sequence[Entry], _again: bool) -> Answer | None:
         if sum(len(entry.data) for entry in entries) > 4:
             raise RequestTooLarge("more than 4 bytes")
         return None
@@ -192,7 +192,7 @@ def test_nothing_is_settled_before_all_of_it_is_stored(tmp_path: Path) -> None:
     down = threading.Event()
     down.set()
 
-    def plan(entries: Sequence[Entry], _again: bool) -> Answer | None:  # noqa: FBT001 - the sink's own
+    def plan(entries: Sequence[Entry], _again: bool) -> Answer | None:
         if down.is_set() and entries[0].event.log == "c":
             raise SinkUnavailable("gone")
         return None
@@ -208,7 +208,7 @@ def test_nothing_is_settled_before_all_of_it_is_stored(tmp_path: Path) -> None:
 
 
 def test_a_stop_waits_for_what_is_in_the_outbox_and_giving_up_does_not(tmp_path: Path) -> None:
-    def plan(_entries: Sequence[Entry], _again: bool) -> Answer | None:  # noqa: FBT001 - the sink's own
+    def plan(_entries: Sequence[Entry], _again: bool) -> Answer | None:
         raise SinkUnavailable("gone")
 
     run = Run(RequestMemory(plan), tmp_path)
@@ -245,9 +245,9 @@ def test_giving_up_ends_a_sink_that_is_always_busy(tmp_path: Path) -> None:
 def test_every_event_is_stored_or_dead_lettered_whatever_the_peer_answers(
     tmp_path_factory: pytest.TempPathFactory, seed: int, sizes: list[int]
 ) -> None:
-    dice = random.Random(seed)
+    dice = random.Random(seed)  # noqa: S311 - a schedule
 
-    def plan(entries: Sequence[Entry], _again: bool) -> Answer | None:  # noqa: FBT001 - the sink's own
+    def plan(entries: Sequence[Entry], _again: bool) -> Answer | None:
         match dice.randrange(6):
             case 0:
                 raise SinkUnavailable("gone", unseen=dice.random() < 0.5)
@@ -274,10 +274,6 @@ def test_every_event_is_stored_or_dead_lettered_whatever_the_peer_answers(
     assert len(run.owner.batches) == len(sizes)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="couriers/request.py:31: an error that the contract does not name ends the thread without a word",
-)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_fault_in_a_sink_does_not_end_delivery(tmp_path: Path) -> None:
     run = Run(RequestMemory(planned(ValueError("a third party's mistake"))), tmp_path)

@@ -164,6 +164,16 @@ def test_a_request_that_was_written_in_part_is_taken_back_whole(path: Path) -> N
     assert stored(path) == texts(0, 3)
 
 
+def test_what_cannot_be_packed_stays_as_it_is(path: Path) -> None:
+    path.with_name("x.ndjson.1").write_bytes(b'{"log":"left"}\n')
+    path.with_name("x.ndjson.1.gz").mkdir()  # which no file can replace
+    target = sink(f"file://{path}", path.parent)
+    put(target, 0, 1)
+    target.close()
+    assert path.with_name("x.ndjson.1").read_bytes() == b'{"log":"left"}\n'
+    assert not path.with_name("x.ndjson.1.gz.partial").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -21,8 +21,18 @@ def word(text: str) -> SinkWord:
     [
         ("fluentd://host", (Address("host", 24224),), "", {}),
         ("fluentd://host:1", (Address("host", 1),), "", {}),
-        ("fluentd://a,b:2,[::1],[::2]:3", tuple(map(Address, ("a", "b", "::1", "::2"), (24224, 2, 24224, 3))), "", {}),
-        ("es://host/index-%7Bday%7D?a=1&b=&c=x%26y", (Address("host", 9200),), "/index-{day}", {"a": "1", "b": "", "c": "x&y"}),
+        (
+            "fluentd://a,b:2,[::1],[::2]:3",
+            tuple(map(Address, ("a", "b", "::1", "::2"), (24224, 2, 24224, 3))),
+            "",
+            {},
+        ),
+        (
+            "es://host/index-%7Bday%7D?a=1&b=&c=x%26y",
+            (Address("host", 9200),),
+            "/index-{day}",
+            {"a": "1", "b": "", "c": "x&y"},
+        ),
         ("file:///var/log/a%20b.ndjson", (), "/var/log/a b.ndjson", {}),
         ("fluentd://host?", (Address("host", 24224),), "", {}),
         ("fluentd://10.0.0.1", (Address("10.0.0.1", 24224),), "", {}),
@@ -63,12 +73,10 @@ def test_what_is_no_word_is_refused_with_what_is_wrong(text: str, said: str) -> 
     assert "pass" not in str(caught.value)
 
 
-@pytest.mark.xfail(strict=True, reason="word.py:109: a host of digits alone is taken for a port")
 def test_a_host_may_be_called_by_digits() -> None:
     assert word("fluentd://7").hosts == (Address("7", 24224),)
 
 
-@pytest.mark.xfail(strict=True, reason="word.py:101: of an option that is given twice the first one is lost in silence")
 def test_an_option_that_is_given_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="name"):
         word("fluentd://host?name=a&name=b")

@@ -70,10 +70,6 @@ def test_any_text_comes_back(text: str) -> None:
             b'{"log":"\xff\\n","stream":"stdout","time":"t"}\n',
             [],
             id="no UTF-8",
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="jsonfile.py:50: UnicodeDecodeError is not caught and ends the reader's thread",
-            ),
         ),
         pytest.param(b'{"log":"\\ud800\\n","stream":"stdout","time":"t"}\n', [], id="half a surrogate pair"),
     ],
@@ -97,7 +93,6 @@ def test_records_may_have_keys_of_later_dockers() -> None:
     assert logs(decode(record + b"\n")) == ["a\n"]
 
 
-@pytest.mark.xfail(strict=True, reason="jsonfile.py:50: a RecursionError is not caught and ends the reader's thread")
 def test_nesting_without_end_is_damage_like_any_other() -> None:
     assert logs(decode(ONE + b'{"x":' + b"[" * 100_000 + b"\n" + TWO)) == ["one\n", "two\n"]
 

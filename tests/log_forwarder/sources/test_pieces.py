@@ -156,7 +156,7 @@ def test_lines_of_both_streams_come_back_whole_whatever_their_pieces_do(
     copiers = {stream: Copier(stream) for stream in ("stdout", "stderr")}
     for number, (stream, length, ends) in enumerate(lines, start=1):
         copiers[stream].write(chr(97 + number) * length, number, ends=ends)
-    dice = random.Random(seed)
+    dice = random.Random(seed)  # noqa: S311 - a schedule
     queues = {stream: list(copier.records) for stream, copier in copiers.items()}
     mixed: list[Event] = []
     while any(queues.values()):
@@ -174,6 +174,4 @@ def run(records: list[Event], step: int) -> list[tuple[str, str, str]]:
     for at in range(0, len(copies), step):
         lines += join(joiner, *copies[at : at + step], first=100 * at)
     lines += joiner.flush()
-    return [
-        (line.stream, line.log, line.id) for line in lines
-    ]
+    return [(line.stream, line.log, line.id) for line in lines]
