@@ -14,9 +14,11 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -101,9 +103,13 @@ class Run:
         self.forwarder.wait_ready()
         writer = self._writer()
         with ThreadPoolExecutor(1) as pool:
-            outages = pool.submit(act, outage_times(self.plan, self))
-            act(kill_times(self.plan, self))
-            outages.result()
+            abort = threading.Event()
+            outages = pool.submit(act, outage_times(self.plan, self), abort)
+            try:
+                act(kill_times(self.plan, self), abort)
+                outages.result()
+            finally:
+                abort.set()  # or the pool would wait for every outage that is still to come
         said, _ = writer.communicate(timeout=self.plan.seconds * 2 + _LONGEST_START_SECONDS)
         written: list[Mapping[str, int | str]] = json.loads(said)["containers"]
         return written
@@ -197,21 +203,24 @@ def outage_times(plan: Plan, run: Run) -> list[Moment]:
     ]
 
 
-def act(moments: Sequence[Moment]) -> None:
+def act(moments: Sequence[Moment], abort: threading.Event) -> None:
     """Do everything at its time; what takes long delays the rest, so that the pauses stay as they are."""
     started = time.monotonic()
     for at, action in moments:
-        time.sleep(max(0.0, started + at - time.monotonic()))
+        if abort.wait(max(0.0, started + at - time.monotonic())):
+            return
         begun = time.monotonic()
         action()
         started += time.monotonic() - begun
 
 
 def perform(setup: Setup, *, keep: bool = False) -> Outcome:
-    """Do one run in a folder of its own, which is left behind when something is wrong and ``keep`` is set."""
+    """Do one run in a folder of its own, which is left behind if ``keep`` is set."""
     home = Path(tempfile.mkdtemp(prefix="forwarder-faults-"))
     started = time.monotonic()
     with ExitStack() as cleanup:
+        if not keep:
+            cleanup.callback(shutil.rmtree, home, ignore_errors=True)
         run = Run(setup, home, cleanup)
         written = run.torment()
         verdict = run.wait_and_verify({str(each["id"])[:12]: int(each["lines"]) for each in written})
@@ -228,16 +237,15 @@ def perform(setup: Setup, *, keep: bool = False) -> Outcome:
             load_average=round(os.getloadavg()[0], 2),
             remark=run.store.remark(),
         )
-    if keep and not outcome.good:
+    if keep:
         print(f"kept: {home}", file=sys.stderr)
-    else:
-        shutil.rmtree(home)
     return outcome
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Perform a run for each seed, print JSON for each and a table; 1 if any has lost or repeated a line."""
     asked = _arguments(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # with everything cleaned up
     outcomes = []
     for seed in range(asked.seed, asked.seed + asked.runs):
         outcomes.append(perform(_setup(asked, seed), keep=asked.keep))
@@ -282,7 +290,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--longest-outage", type=float, default=30.0)
     parser.add_argument("--max-size", default="10m")
     parser.add_argument("--quick", action="store_true", help="a minute, with smaller numbers")
-    parser.add_argument("--keep", action="store_true", help="keep everything of a run that has failed")
+    parser.add_argument("--keep", action="store_true", help="keep the folders: logs, state, journals")
     parser.add_argument("--option", action="append", default=[], help="a further option of the forwarder")
     return parser.parse_args(argv)
 

@@ -17,6 +17,7 @@ from log_forwarder.rescue import Rescuer
 from log_forwarder.sources.chain import Chain
 from log_forwarder.sources.follower import Format
 from log_forwarder.sources.jsonfile import JsonFile
+from log_forwarder.sources.local import Local
 from log_forwarder.spool import Kept, Spool
 from log_forwarder.store import GenerationNames, StateError, Store
 
@@ -24,13 +25,16 @@ logger = logging.getLogger(__name__)
 
 # How late a line may be noticed. Looking is a stat for each container.
 LOOK_SECONDS = 0.2
-# A container that has said nothing for so long is looked at in one of several rounds only.
+# One of so many rounds asks by name, and looks at silent containers too; inotify tells of new files at once.
+_THOROUGH_ROUNDS = 5
+# A container is silent that has said nothing for so long.
 _SILENT_SECONDS = 30.0
-_SILENT_ROUNDS = 4
 # How often files that every sink has are closed.
 _TIDY_SECONDS = 1.0
+# Positions of containers that went while nobody watched. Not at once: folders may be mounted late.
+_FORGET_SECONDS = 7 * 86400.0
 
-FORMATS: dict[str, Format] = {"json-file": JsonFile()}
+FORMATS: dict[str, Format] = {"json-file": JsonFile(), "local": Local()}
 
 
 @dataclass(eq=False, slots=True)
@@ -72,6 +76,7 @@ class LogFiles:
         begin: Callable[[Container], bool],
     ) -> None:
         self._left_out: dict[str, tuple[Container, Path]] = {}
+        self._postponed: dict[str, tuple[Container, Path]] = {}
         self._store = store
         self._keeper = keeper
         self._spool = spool
@@ -92,6 +97,7 @@ class LogFiles:
     def start(self) -> None:
         """Begin to look for news, once the containers that are there have been reported."""
         self._restore_removed()
+        self._keeper.forget_older({*self._logs, *self._left_out}, _FORGET_SECONDS)
         self._thread.start()
         self._rescuer.start()
 
@@ -125,6 +131,13 @@ class LogFiles:
             self._left_out[container.id] = (container, folder)
             return
         self._left_out.pop(container.id, None)
+        try:
+            self._appeared(container, folder)
+        except StateError as error:
+            logger.error(str(error))  # noqa: TRY400 - the sentence says it all
+            self._postponed[container.id] = (container, folder)
+
+    def _appeared(self, container: Container, folder: Path) -> None:
         if container.id in self._logs:
             return
         if (container.log_driver or "json-file") not in FORMATS:
@@ -157,6 +170,7 @@ class LogFiles:
     def vanished(self, container_id: str) -> None:
         """Read what a removed container has left, from the descriptors that are open."""
         self._left_out.pop(container_id, None)
+        self._postponed.pop(container_id, None)
         if log := self._logs.get(container_id):
             log.chain.gone()
             log.removed_at = time.monotonic()
@@ -228,10 +242,10 @@ class LogFiles:
         while not self._stop.wait(LOOK_SECONDS):
             self._round += 1
             now = time.monotonic()
-            silent_too = self._round % _SILENT_ROUNDS == 0
+            thorough = self._round % _THOROUGH_ROUNDS == 0
             changed = []
             for container_id, log in list(self._logs.items()):
-                if (silent_too or now - log.heard < _SILENT_SECONDS) and self._look(log):
+                if (thorough or now - log.heard < _SILENT_SECONDS) and self._look(log, thorough=thorough):
                     log.heard = now
                     changed.append(container_id)
             if changed:
@@ -240,9 +254,9 @@ class LogFiles:
                 self._tidied = now
                 self._tidy()
 
-    def _look(self, log: _Log) -> bool:
+    def _look(self, log: _Log, *, thorough: bool = True) -> bool:
         try:
-            news = log.chain.look()
+            news = log.chain.look(thorough=thorough)
         except OSError as error:
             if not log.error:
                 logger.warning(
@@ -255,6 +269,8 @@ class LogFiles:
         return news
 
     def _tidy(self) -> None:
+        for container_id in list(self._postponed):
+            self.appeared(*self._postponed.pop(container_id))
         for container_id, log in list(self._logs.items()):
             try:
                 if log.chain.removed:

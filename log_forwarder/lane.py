@@ -6,15 +6,16 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from compose_agent.dockerd.model import Container
 from compose_agent.errors import ComposeAgentError
 from log_forwarder.couriers import RequestCourier, WindowCourier
 from log_forwarder.couriers.state import Health
 from log_forwarder.deadletters import DeadLetters
-from log_forwarder.event import Batch, Mark, Position
+from log_forwarder.event import Batch, Mark
+from log_forwarder.keeper import SinkBooks
 from log_forwarder.outbox import Outbox
 from log_forwarder.sinks.contract import RequestSink, Sink
 from log_forwarder.sources.chain import Chain
@@ -48,14 +49,12 @@ class Standing:
     behind_bytes: int
     unsettled: int
     oldest_seconds: float
-    losses: Losses = field(default_factory=Losses)
 
 
 class Lane:
     """Reads for one sink in one thread and delivers in another.
 
-    A slow sink stalls its own lane only: each lane has its own positions in the same files. ``kept`` hears
-    of positions by (sink, container).
+    A slow sink stalls its own lane only: each lane has its own positions in the same files.
     """
 
     def __init__(
@@ -64,16 +63,15 @@ class Lane:
         sink: Sink,
         outbox: Outbox,
         *,
-        positions: dict[str, Position],
-        kept: Callable[[tuple[str, str], Position], None],
+        books: SinkBooks,
         letters: DeadLetters,
     ) -> None:
         self.name = name
         self.outbox = outbox
-        self.error = ""
-        self.lost = Losses()  # of containers that are gone
-        self._positions = positions
-        self._kept = kept
+        self.errors: dict[str, str] = {}  # why logs cannot be read, by container
+        self._lost = Losses()  # of containers that are gone
+        self._retries: dict[str, float] = {}
+        self._books = books
         self._followers: dict[str, Follower] = {}
         self._arrivals: deque[Arrival] = deque()
         self._ready: dict[str, None] = {}
@@ -144,7 +142,7 @@ class Lane:
         """Return from where on the lane needs a container's log; no generation means all of it."""
         if follower := self._followers.get(container_id):
             return follower.needs()
-        position = self._positions.get(container_id)
+        position = self._books.of(container_id).position
         return position.mark if position else Mark("", 0)
 
     def forget(self, container_id: str, *, gone: bool) -> None:
@@ -153,16 +151,26 @@ class Lane:
             self._arrivals = deque(each for each in self._arrivals if each.container.id != container_id)
             follower = self._followers.pop(container_id, None)
             if gone:
-                self._positions.pop(container_id, None)
+                self._books.forget(container_id)
+            self.errors.pop(container_id, None)
+            if follower:
+                self._lost = _sum(self._lost, follower.losses)
         if follower:
             follower.close()
-            self.lost = _sum(self.lost, follower.losses)
+
+    def losses(self) -> Losses:
+        """Return what could not be read since the start, of all containers together."""
+        with self._news:
+            total = self._lost
+            for follower in self._followers.values():
+                total = _sum(total, follower.losses)
+            return total
 
     def standings(self) -> list[Standing]:
         """Return how far the lane is with each container."""
         now = time.monotonic()
         return [
-            Standing(each.container, each.behind(), each.unsettled(), each.oldest_age(now), each.losses)
+            Standing(each.container, each.behind(), each.unsettled(), each.oldest_age(now))
             for each in list(self._followers.values())
         ]
 
@@ -186,22 +194,20 @@ class Lane:
             )
             ready, self._ready = list(self._ready), {}
             arrivals, self._arrivals = list(self._arrivals), deque()
+            now = time.monotonic()
+            for container_id in [each for each, at in self._retries.items() if at <= now]:
+                del self._retries[container_id]
+                ready.append(container_id)
         return [*ready, *(arrival.container.id for arrival in arrivals if self._begin(arrival))]
 
     def _begin(self, arrival: Arrival) -> bool:
         container = arrival.container
-
-        def kept(position: Position) -> None:
-            self._positions[container.id] = position
-            self._kept((self.name, container.id), position)
-
         try:
             self._followers[container.id] = Follower(
                 container,
                 arrival.chain,
                 arrival.format,
-                self._positions.get(container.id),
-                kept,
+                self._books.of(container.id),
                 from_now=arrival.from_now,
             )
         except (OSError, ComposeAgentError) as error:
@@ -214,7 +220,7 @@ class Lane:
         """Take one batch, so that all containers have their turn."""
         follower = self._followers.get(container_id)
         batch = follower.read() if follower else None
-        self.error = ""
+        self.errors.pop(container_id, None)
         if batch is not None and self._put(batch):
             self.notice((container_id,))
 
@@ -225,11 +231,10 @@ class Lane:
         return True
 
     def _failed(self, container_id: str, error: Exception) -> None:
-        if not self.error:
+        if container_id not in self.errors:
             logger.error("logs cannot be read", extra={"container": container_id[:12], "error": str(error)})
-        self.error = str(error)
-        self._stop_reading.wait(_RETRY_SECONDS)
-        self.notice((container_id,))
+        self.errors[container_id] = str(error)
+        self._retries[container_id] = time.monotonic() + _RETRY_SECONDS
 
 
 def _sum(one: Losses, other: Losses) -> Losses:

@@ -133,15 +133,14 @@ def _containers(lanes: Sequence[Lane]) -> Iterator[Metric]:
     gaps = _counter("gaps", "Times that Docker removed lines before they were read.")
     gap_bytes = _counter("gap_bytes", "Bytes of logs known to be removed before they were read.")
     for lane in lanes:
-        lost = [lane.lost]
         for each in lane.standings():
             labels = (lane.name, *_labels(each.container))
             behind.add_metric(labels, each.behind_bytes)
             age.add_metric(labels, each.oldest_seconds)
-            lost.append(each.losses)
-        corrupt.add_metric((lane.name,), sum(each.corrupt for each in lost))
-        gaps.add_metric((lane.name,), sum(each.gaps for each in lost))
-        gap_bytes.add_metric((lane.name,), sum(each.gap_bytes for each in lost))
+        lost = lane.losses()
+        corrupt.add_metric((lane.name,), lost.corrupt)
+        gaps.add_metric((lane.name,), lost.gaps)
+        gap_bytes.add_metric((lane.name,), lost.gap_bytes)
     yield from (behind, age, corrupt, gaps, gap_bytes)
 
 

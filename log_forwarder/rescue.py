@@ -18,7 +18,7 @@ from log_forwarder.spool import Spool
 logger = logging.getLogger(__name__)
 
 # Rotations come seconds apart even under heavy load; a file is in danger from one to the next.
-ROUND_SECONDS = 0.2
+ROUND_SECONDS = 0.4
 # A removed container's last lines are usually confirmed within a second; only later are they copied.
 GRACE_SECONDS = 1.0
 # What removed files may hold of the disk when they cannot be copied, until the oldest is given up.

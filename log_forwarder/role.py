@@ -22,7 +22,7 @@ from compose_agent.web.webfile import WebConfigFile
 from log_forwarder.app import make_app
 from log_forwarder.deadletters import DeadLetters
 from log_forwarder.files import LogFiles
-from log_forwarder.keeper import Keeper
+from log_forwarder.keeper import Keeper, SinkBooks
 from log_forwarder.lane import Lane
 from log_forwarder.latency import Latency
 from log_forwarder.metrics import ForwarderMetrics
@@ -110,7 +110,7 @@ class ForwarderRole:
             *self._files.errors(),
         ]
         for lane, _ in self._lanes.values():
-            found.append(lane.error)
+            found += sorted(set(lane.errors.values()))
             found.append(self._stall_of(lane))
         return tuple(each for each in found if each)
 
@@ -158,10 +158,8 @@ class ForwarderRole:
     def _make_lane(self, word: SinkWord, sink: Sink) -> tuple[Lane, Latency]:
         latency = Latency()
         outbox = Outbox(self._settings.queue_size, lossy=not word.required, observe=latency.observe)
-        positions = self._keeper.positions(word.name)
-        lane = Lane(
-            word.name, sink, outbox, positions=positions, kept=self._keeper.keep, letters=self._letters
-        )
+        books = SinkBooks(word.name, self._keeper)
+        lane = Lane(word.name, sink, outbox, books=books, letters=self._letters)
         return lane, latency
 
     def _stop_lanes(self, lanes: Sequence[Lane], drain_seconds: float) -> None:

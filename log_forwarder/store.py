@@ -1,7 +1,7 @@
 """What the forwarder must not forget, in one SQLite file.
 
-Positions are written after what they promise is stored elsewhere, so that an old one means lines twice and
-never lines lost; the write-ahead log of SQLite holds them through a kill without an fsync each time.
+Every transaction is on disk when it returns, so that it holds through a kill and through a power failure.
+They are few: positions are written together, a few times a second, and the rest with each new file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from compose_agent.errors import ComposeAgentError, InstanceRunning
-from log_forwarder.event import Position
+from log_forwarder.event import Mark, Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,10 @@ _SCHEMA = """
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE positions (
     sink TEXT NOT NULL, container TEXT NOT NULL, position BLOB NOT NULL, at REAL NOT NULL,
+    PRIMARY KEY (sink, container)
+) WITHOUT ROWID;
+CREATE TABLE reserved (
+    sink TEXT NOT NULL, container TEXT NOT NULL, mark BLOB NOT NULL,
     PRIMARY KEY (sink, container)
 ) WITHOUT ROWID;
 CREATE TABLE generations (
@@ -96,6 +100,20 @@ class Store:
         with _explained(self.folder):
             return {container: msgspec.msgpack.decode(packed, type=Position) for container, packed in rows}
 
+    def reserved(self, sink: str) -> dict[str, Mark]:
+        """Return, by container id, before which place lines may have been sent to a sink."""
+        rows = self._rows("SELECT container, mark FROM reserved WHERE sink = ?", (sink,))
+        with _explained(self.folder):
+            return {container: msgspec.msgpack.decode(packed, type=Mark) for container, packed in rows}
+
+    def reserve(self, sink: str, container: str, mark: Mark) -> None:
+        """Remember that lines before ``mark`` may be sent from now on."""
+        with self._writing() as database:
+            database.execute(
+                "INSERT OR REPLACE INTO reserved VALUES (?, ?, ?)",
+                (sink, container, msgspec.msgpack.encode(mark)),
+            )
+
     def keep(self, positions: Mapping[tuple[str, str], Position]) -> None:
         """Write positions by (sink, container)."""
         now = time.time()
@@ -108,11 +126,17 @@ class Store:
                 ],
             )
 
+    def unmoved(self, seconds: float) -> set[str]:
+        """Return the containers of which no position was written for so long."""
+        query = "SELECT container FROM positions GROUP BY container HAVING max(at) < ?"
+        return {container for (container,) in self._rows(query, (time.time() - seconds,))}
+
     def forget(self, container: str, generations: Iterable[str] | None = None) -> None:
         """Forget a container that is gone, or only some of its generations."""
         with self._writing() as database:
             if generations is None:
                 database.execute("DELETE FROM positions WHERE container = ?", (container,))
+                database.execute("DELETE FROM reserved WHERE container = ?", (container,))
                 database.execute("DELETE FROM generations WHERE container = ?", (container,))
             else:
                 database.executemany(
@@ -179,7 +203,7 @@ class Store:
     def _about(self, key: str) -> str:
         return str(self._rows("SELECT value FROM about WHERE key = ?", (key,))[0][0])
 
-    def _rows(self, query: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
+    def _rows(self, query: str, values: tuple[str | float, ...]) -> list[tuple[Any, ...]]:
         with self._guard, _explained(self.folder):
             return self._database.execute(query, values).fetchall()
 
@@ -286,7 +310,7 @@ def _opened(path: Path) -> sqlite3.Connection:
         with _usable(path.parent):
             path.chmod(0o600)
         database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
+        database.execute("PRAGMA synchronous = FULL")
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA_VERSION:
             raise StateError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -20,12 +21,14 @@ T = TypeVar("T")
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])", re.ASCII)
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?b?)", re.ASCII | re.IGNORECASE)
-# As the Docker CLI: k, m and g alone are powers of 1024, with B they are powers of 1000.
+# k, m, g and t alone or with iB are powers of 1024, with B they are powers of 1000.
 _SIZE_UNITS = {"": 1, "b": 1} | {
     f"{letter}{form}": (1000 if form == "b" else 1024) ** power
     for power, letter in enumerate("kmgt", start=1)
     for form in ("", "b", "i", "ib")
 }
+# What files and databases count in 64 bits with a sign.
+LARGEST_SIZE_BYTES = 2**63 - 1
 # Ten years: beyond any use, and far below what the clocks of the operating system take.
 LONGEST_DURATION_SECONDS = 3650 * 86400.0
 # What needs no escaping in a URL, and means nothing to the router.
@@ -88,7 +91,10 @@ def parse_size(text: str) -> int:
     match = _SIZE.fullmatch(text)
     if not match:
         raise ValueError(text)
-    return int(float(match[1]) * _SIZE_UNITS[match[2].lower()])
+    size = int(Decimal(match[1]) * _SIZE_UNITS[match[2].lower()])
+    if size > LARGEST_SIZE_BYTES:
+        raise Detail(f"expected at most 8 EiB, not '{text}'")
+    return size
 
 
 def _positive_duration(text: str) -> float:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from compose_agent.dockerd.endpoint import Endpoint
+from compose_agent.dockerd.logstream import LogStream
 from compose_agent.dockerd.stream import EventStream
 from compose_agent.errors import (
     EngineError,
@@ -123,6 +124,17 @@ class EngineClient:
         params = {"filters": '{"type":["container"]}'} | ({"since": since} if since else {})
         with self._call("events"):
             return EventStream(self._checked(self._get(self._versioned("/events"), params)))
+
+    def logs(self, container_id: str, *, tty: bool, since: str) -> LogStream:
+        """Open the stream of what a container has written since a moment (``seconds.nanoseconds``) and writes.
+
+        It ends when the container stops. EngineNotFound or EngineRefused (409) of one that is being removed,
+        EngineRefused (501) with a log driver that keeps nothing to read.
+        """
+        path = self._versioned(f"/containers/{quote(container_id, safe='')}/logs")
+        params = {"follow": "1", "stdout": "1", "stderr": "1", "timestamps": "1", "since": since}
+        with self._call("container_logs"):
+            return LogStream(self._checked(self._get(path, params)), tty=tty)
 
     def close(self) -> None:
         """Close every connection for good; calls under way and later ones raise EngineUnreachable."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,10 @@ from log_forwarder.sources.chain import Chain
 from log_forwarder.sources.generation import BLOCK_BYTES, Damaged, Generation, Reader
 from log_forwarder.sources.jsonfile import Decoded
 from log_forwarder.sources.pieces import Joiner
+
+# So much is marked as sent ahead of the sending: the more, the more is looked up after a kill; the less, the
+# more often it is written down.
+RESERVE_BYTES = 2 * 1024 * 1024
 
 
 class Format(Protocol):
@@ -38,12 +42,28 @@ class Losses:
     gaps: int = 0
 
 
+class Books(Protocol):
+    """What is remembered of one container for one sink.
+
+    ``position`` is the last one that was kept, None for a container that is new to the sink. Before
+    ``reserved`` lines may have been sent in an earlier life, None if none was.
+    """
+
+    position: Position | None
+    reserved: Mark | None
+
+    def keep(self, position: Position) -> None:
+        """Hear of a position before which everything is settled."""
+
+    def reserve(self, mark: Mark) -> None:
+        """Remember durably that lines before ``mark`` may be sent from now on; raises StateError."""
+
+
 class Follower:
     """Turns a chain of files into batches.
 
-    ``position`` is the last one that was kept, None for a container that is new to the sink; with
-    ``from_now`` such a one begins at its end. One thread reads, another settles. ``kept(position)`` hears of
-    each position before which everything is settled.
+    With ``from_now`` a container that is new to the sink begins at its end. One thread reads, another
+    settles.
     """
 
     def __init__(
@@ -51,8 +71,7 @@ class Follower:
         container: Container,
         chain: Chain,
         format_: Format,
-        position: Position | None,
-        kept: Callable[[Position], None],
+        books: Books,
         *,
         from_now: bool = False,
     ) -> None:
@@ -62,21 +81,21 @@ class Follower:
         self.offset = 0
         self.generation: Generation | None = None
         self._format = format_
-        self._kept = kept
+        self._books = books
+        self._reserved = books.reserved
+        self._suspect_until = books.reserved
         self._joiner = Joiner()
         self._reader: Reader | None = None
         self._open: deque[Batch] = deque()
         self._settled: set[int] = set()
         self._lock = threading.Lock()
         self._missed = chain.missed
-        # What is in the files already may have been sent by a run before this one.
-        self._old = {id(each): sys.maxsize if each.compressed else each.size for each in chain.generations}
         self._keeps = Mark("", 0)
         self._replayed: Position | None = None
         self._moved = False
         self._closed = False
         self._damaged: Generation | None = None
-        self._position = position
+        self._position = books.position
         self._from_now = from_now
         self._began = False
         self._begin()
@@ -153,13 +172,17 @@ class Follower:
     def _keep(self, position: Position) -> None:
         marks = [position.mark, *(mark for _, mark in position.held)]
         self._keeps = min(marks, key=self._place)
-        self._kept(position)
+        self._books.keep(position)
 
     # -- where to begin
 
     def _begin(self) -> None:
         """Find the place to read from, as soon as there is a file."""
         if not self.chain.generations:
+            if self._from_now and self._position is None:
+                # Whatever comes, comes from now on.
+                self._position = Position(Mark("", 0))
+                self._keep(self._position)
             return
         if self._position is not None:
             self._resume(self._position)
@@ -294,11 +317,25 @@ class Follower:
         decoded = self._format.decode(block, self.offset)
         self._moved = decoded.size > 0
         self.losses.corrupt += decoded.corrupt
-        again = self.offset < self._old.get(id(generation), 0)
+        again = self._may_be_sent(name)
         self.offset += decoded.size
+        self._make_known(name)
         records, starts = self._unread(decoded, name)
         lines = self._joiner.join(records, starts, name, f"{self.container.short_id}.{name}.")
         return self._batch(lines, decoded.size, name, again=again) if lines else None
+
+    def _may_be_sent(self, name: str) -> bool:
+        """Tell whether the lines from here on may have been sent in an earlier life."""
+        if self._suspect_until and self._at_or_after(name, self.offset, self._suspect_until):
+            self._suspect_until = None
+        return self._suspect_until is not None
+
+    def _make_known(self, name: str) -> None:
+        """Write down that lines up to here may be sent, in large steps, before they are."""
+        if self._reserved is None or self._place(self._reserved) < (self._order(name), self.offset):
+            mark = Mark(name, self.offset + RESERVE_BYTES)
+            self._books.reserve(mark)
+            self._reserved = mark
 
     def _unread(self, decoded: Decoded, name: str) -> tuple[Sequence[Event], Sequence[int]]:
         """Leave out what was shipped before: all but the lines that were not complete then."""

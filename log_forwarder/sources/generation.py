@@ -47,6 +47,7 @@ class Generation:
         "fingerprint",
         "inherited",
         "inode",
+        "key",
         "lost",
         "name",
         "renewed",
@@ -69,6 +70,7 @@ class Generation:
         self.fingerprint = b""
         self.final = compressed or self.copied
         self.lost = False
+        self.key = object()
         self.inherited = compressed
         self.renewed = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,21 @@ from log_forwarder.event import Event, Mark
 PIECE_BYTES = 16 * 1024
 # A line that grows beyond this is shipped in several events; sinks refuse what is much larger.
 MAX_LINE_CHARACTERS = 8 * 1024 * 1024
+# Stands for the newline behind a text with bytes in it that are no UTF-8. No such byte is decoded to it.
+RAW_END = "\udc0a"
+_RAW = re.compile("[\udc80-\udcff]")
+
+
+def text_of(piece: bytes, *, ends: bool) -> str:
+    """Return the text of a piece as a :class:`Joiner` takes it; ``ends`` if it ends its line.
+
+    Of a piece that ends within a character, and of one that is no UTF-8 at all, the odd bytes are kept as
+    surrogates until its line is whole.
+    """
+    try:
+        return piece.decode() + "\n" if ends else piece.decode()
+    except UnicodeDecodeError:
+        return piece.decode("utf-8", "surrogateescape") + (RAW_END if ends else "")
 
 
 @dataclass(slots=True)
@@ -24,7 +40,7 @@ class _Open:
     size: int
 
     def line(self) -> Event:
-        self.first.log = "".join(self.pieces).removesuffix("\n")
+        self.first.log = _mended("".join(self.pieces).removesuffix("\n").removesuffix(RAW_END))
         return self.first
 
 
@@ -43,8 +59,8 @@ class Joiner:
     ) -> list[Event]:
         """Return the lines that ``records`` complete, with ids.
 
-        A record's ``log`` ends with a newline if it ends its line; ``starts`` has the records' offsets in
-        ``generation``; ``prefix`` and the offset make an event's id.
+        A record's ``log`` ends with a newline (see :func:`text_of`) if it ends its line; ``starts`` has the
+        records' offsets in ``generation``; ``prefix`` and the offset make an event's id.
         """
         lines: list[Event] = []
         waiting = self._open
@@ -84,4 +100,14 @@ class Joiner:
 
 def _ends(piece: str) -> bool:
     """Tell whether nothing of the same line follows a piece."""
-    return piece.endswith("\n") or len(piece.encode("utf-8", "surrogatepass")) < PIECE_BYTES
+    return piece.endswith(("\n", RAW_END)) or len(piece.encode("utf-8", "surrogateescape")) < PIECE_BYTES
+
+
+def _mended(text: str) -> str:
+    """Return a line whose pieces may have been cut within characters.
+
+    Each byte that is no UTF-8 becomes U+FFFD, as in what the json-file driver writes.
+    """
+    if text.isascii() or not _RAW.search(text):
+        return text
+    return _RAW.sub("\ufffd", text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape"))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 import time
 from pathlib import Path
 
@@ -35,6 +36,14 @@ def test_what_takes_long_delays_what_follows() -> None:
         done.append(time.monotonic() - started)
 
     moments: list[Moment] = [(0.0, slow), (0.1, lambda: done.append(time.monotonic() - started))]
-    act(moments)
+    act(moments, threading.Event())
     assert done[0] >= 0.3
     assert done[1] >= done[0] + 0.1
+
+
+def test_an_abort_leaves_the_rest_undone() -> None:
+    done: list[float] = []
+    abort = threading.Event()
+    moments: list[Moment] = [(0.0, abort.set), (60.0, lambda: done.append(0.0))]
+    act(moments, abort)
+    assert not done

@@ -174,14 +174,10 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         kinds.size.read(text)
 
 
-@pytest.mark.xfail(strict=True, reason="kinds.py:91: more digits than a float has end in an OverflowError")
 def test_a_size_beyond_all_bounds_is_refused() -> None:
     with pytest.raises(ValueError, match="expected "):
         kinds.size.read("9" * 400)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="kinds.py:91: a whole number goes through a float and comes out as another"
-)
 def test_a_large_size_is_exact() -> None:
     assert kinds.size.read("9007199254740993") == 9007199254740993

@@ -12,7 +12,7 @@ from tests.log_forwarder.making import ID, packed
 
 
 class DockerLog:
-    """One container's log in ``folder``; ``lines`` has (stream, text) of each line, in the order of their ends.
+    """One container's log in ``folder``; ``lines`` has stream and text of each, in the order of their ends.
 
     Compression is in two steps, as in dockerd: ``compress`` writes the .gz, ``finish`` removes the original.
     """
@@ -58,7 +58,7 @@ class DockerLog:
             file.write(data)
 
     def rotate(self, *, finish: bool = True) -> None:
-        """Rotate as moby's loggerutils does, once the last compression is done; ``finish`` does this one too."""
+        """Rotate as moby's loggerutils does, once the last compression is done; ``finish`` does this one."""
         self.compress()
         self.finish()
         if self.max_file == 1:

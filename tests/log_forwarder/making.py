@@ -99,12 +99,16 @@ class RequestMemory:
         self.closed = True
 
 
+def _everything(sent: list[Parcel]) -> Iterable[str]:
+    return [parcel.id for parcel in sent]
+
+
 class WindowMemory:
     """A window sink; its peer confirms what ``answer`` picks from the parcels of this connection."""
 
     def __init__(
         self,
-        answer: Callable[[list[Parcel]], Iterable[str]] = lambda sent: [parcel.id for parcel in sent],
+        answer: Callable[[list[Parcel]], Iterable[str]] = _everything,
         window: int = 4,
         most_bytes: int = 100,
         answer_seconds: float = 30.0,

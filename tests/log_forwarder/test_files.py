@@ -11,7 +11,7 @@ from compose_agent.dockerd.model import Container
 from log_forwarder import files as files_module
 from log_forwarder.deadletters import DeadLetters
 from log_forwarder.files import LogFiles
-from log_forwarder.keeper import Keeper
+from log_forwarder.keeper import Keeper, SinkBooks
 from log_forwarder.lane import Lane
 from log_forwarder.outbox import Outbox
 from log_forwarder.sinks.contract import Answer, Entry, SinkUnavailable
@@ -45,8 +45,7 @@ class Forwarder:
             name,
             sink,
             Outbox(1_000_000),
-            positions=self.keeper.positions(name),
-            kept=self.keeper.keep,
+            books=SinkBooks(name, self.keeper),
             letters=DeadLetters(self.folder),
         )
         lane.start()
@@ -144,7 +143,7 @@ def test_rotations_that_are_followed_are_no_gaps(tmp_path: Path, make: Callable[
         forwarder.files.file_created(ONE, log.path.name)
     log.line("last")
     until(lambda: len(sink.stored) == 6)
-    assert [each.losses.gaps for each in forwarder.lanes["es"].standings()] == [0]
+    assert forwarder.lanes["es"].losses().gaps == 0
 
 
 def test_a_removed_container_is_read_to_its_end_and_forgotten(
@@ -178,10 +177,6 @@ def test_the_position_of_a_removed_container_is_forgotten(
     until(lambda: not forwarder.store.positions("es"))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="files.py: _drop does not tell the keeper, which then writes a position nobody removes",
-)
 def test_a_position_that_waits_to_be_written_goes_with_its_container(
     tmp_path: Path, make: Callable[..., Forwarder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -303,10 +298,6 @@ def test_unwanted_containers_are_not_read_until_they_are_wanted(
     assert texts(sink) == ["a"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="lane.py:142, keeper: a container that is wanted again begins anew instead of at its position",
-)
 def test_a_container_that_is_wanted_again_goes_on_at_its_position(
     tmp_path: Path, make: Callable[..., Forwarder]
 ) -> None:
@@ -341,10 +332,6 @@ def test_logs_of_other_drivers_are_left_alone(tmp_path: Path, make: Callable[...
     assert forwarder.files.count() == 0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="chain.py (created): an error beside a missing file comes out raw in the watch's thread",
-)
 def test_a_log_that_cannot_be_opened_is_told_and_taken_up_when_it_can(
     tmp_path: Path, make: Callable[..., Forwarder]
 ) -> None:
@@ -389,9 +376,6 @@ def test_a_container_may_vanish_or_change_before_it_is_known(make: Callable[...,
     assert forwarder.files.count() == 0
 
 
-@pytest.mark.xfail(
-    strict=True, reason="files.py (_drop): a container that two threads let go of at once ends one of them"
-)
 def test_a_container_that_two_threads_let_go_of_is_let_go_once(
     tmp_path: Path, make: Callable[..., Forwarder]
 ) -> None:

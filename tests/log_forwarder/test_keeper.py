@@ -100,7 +100,7 @@ def test_a_container_that_is_gone_is_not_written(store: Store) -> None:
     keeper.keep(("es", "a"), at(1))
     keeper.keep(("es", "b"), at(1))
     keeper.keep(("kafka", "a"), at(1))
-    keeper.drop("a")
+    keeper.forget("a")
     keeper.flush()
     assert store.positions("es") == {"b": at(1)}
     assert store.positions("kafka") == {}
@@ -120,3 +120,20 @@ def test_positions_that_are_being_written_are_known(tmp_path: Path) -> None:
     keeper.flush()
     store.close()
     assert seen == [{"a": at(1)}]
+
+
+def test_positions_that_are_written_while_they_are_asked_for_are_known(tmp_path: Path) -> None:
+    class Interrupted(Store):
+        def positions(self, sink: str) -> dict[str, Position]:
+            found = super().positions(sink)
+            writer = threading.Thread(target=keeper.flush)
+            writer.start()
+            writer.join(0.5)  # it may have to wait for the answer
+            return found
+
+    store = Interrupted(tmp_path)
+    keeper = Keeper(store)
+    keeper.keep(("es", "a"), at(1))
+    assert keeper.positions("es") == {"a": at(1)}
+    until(lambda: super(Interrupted, store).positions("es"))
+    store.close()

@@ -11,12 +11,14 @@ import pytest
 from log_forwarder import lane as lane_module
 from log_forwarder.deadletters import DeadLetters
 from log_forwarder.event import Mark, Position
+from log_forwarder.keeper import Keeper, SinkBooks
 from log_forwarder.lane import Arrival, Lane
 from log_forwarder.outbox import Outbox
 from log_forwarder.sinks.contract import Answer, Entry, Sink, SinkUnavailable
 from log_forwarder.sources.chain import Chain
 from log_forwarder.sources.follower import Format
 from log_forwarder.sources.jsonfile import Decoded, JsonFile
+from log_forwarder.store import Store
 from tests.log_forwarder.dockerlog import DockerLog
 from tests.log_forwarder.making import Names, RequestMemory, WindowMemory, container, until
 
@@ -35,18 +37,23 @@ class Run:
         positions: dict[str, Position] | None = None,
     ) -> None:
         self.folder = folder
-        self.kept: dict[tuple[str, str], Position] = {}
+        self.keeper = Keeper(Store(folder / f"state-{len([*folder.iterdir()])}"))
+        for container_id, position in (positions or {}).items():
+            self.keeper.keep(("es", container_id), position)
         self.outbox = Outbox(limit)
         self.lane = Lane(
             "es",
             sink,
             self.outbox,
-            positions=positions or {},
-            kept=self.kept.__setitem__,
+            books=SinkBooks("es", self.keeper),
             letters=DeadLetters(folder),
         )
         self.logs: dict[str, DockerLog] = {}
         self.chains: dict[str, Chain] = {}
+
+    @property
+    def kept(self) -> dict[tuple[str, str], Position]:
+        return {("es", container_id): each for container_id, each in self.keeper.positions("es").items()}
 
     def add(self, id: str, format_: Format | None = None, *, from_now: bool = False) -> DockerLog:
         log = self.logs[id] = DockerLog(self.folder / id, id=id)
@@ -170,9 +177,9 @@ def test_a_container_that_is_let_go_leaves_its_losses(tmp_path: Path) -> None:
         log.line("a")
         run.tell(ONE)
         until(lambda: sink.stored)
-        run.lane.forget(ONE)
+        run.lane.forget(ONE, gone=True)
         assert run.lane.follower(ONE) is None
-        assert run.lane.lost.corrupt == 1
+        assert run.lane.losses().corrupt == 1
         assert run.lane.needs(ONE) == Mark("", 0)
 
 
@@ -189,7 +196,7 @@ def test_one_log_that_cannot_be_read_is_told_and_the_others_go_on(
     with running(Run(tmp_path, sink)) as run:
         run.add(ONE, Unreadable()).line("a")
         run.tell(ONE)
-        until(lambda: "Input/output error" in run.lane.error)
+        until(lambda: "Input/output error" in "".join(run.lane.errors.values()))
         run.add(TWO).line("b")
         run.tell(TWO)
         until(lambda: sink.stored)
@@ -231,7 +238,7 @@ def test_a_container_that_changes_before_it_is_followed_is_described_anew(tmp_pa
 def test_a_container_that_is_gone_before_it_is_followed_is_not_followed(tmp_path: Path) -> None:
     run = Run(tmp_path, RequestMemory())
     run.add(ONE)
-    run.lane.forget(ONE)
+    run.lane.forget(ONE, gone=True)
     run.add(TWO)
     with running(run):
         until(lambda: run.lane.follower(TWO))
@@ -245,7 +252,7 @@ def test_letting_go_of_a_container_that_is_being_read_does_not_end_the_lane(tmp_
 
     class Slow(JsonFile):
         def decode(self, block: bytes, offset: int) -> Decoded:
-            run.lane.forget(ONE)  # what another thread does at this moment
+            run.lane.forget(ONE, gone=True)  # what another thread does at this moment
             return Decoded([], [], len(block))
 
     log = run.add(ONE, Slow())

@@ -129,6 +129,15 @@ def test_closing_wakes_whoever_waits(waits: str) -> None:
     assert not thread.is_alive()
 
 
+def settle_some(outbox: Outbox, dice: random.Random) -> None:
+    """Settle what can be taken, in any order, with any number of dead letters."""
+    taken = outbox.take(300, 0.01)
+    dice.shuffle(taken)
+    for batch in taken:
+        dead = dice.randrange(len(batch.events) + 1)
+        outbox.settle(batch, sent=len(batch.events) - dead, dead_lettered=dead)
+
+
 @pytest.mark.parametrize("lossy", [False, True])
 def test_every_line_is_accounted_for_at_every_moment(lossy: bool) -> None:
     outbox = Outbox(500, lossy=lossy)
@@ -145,14 +154,8 @@ def test_every_line_is_accounted_for_at_every_moment(lossy: bool) -> None:
 
     def send() -> None:
         dice = random.Random(1)  # noqa: S311 - a schedule
-        settled = 0
         while len(owner.batches) < rounds:
-            taken = outbox.take(300, 0.01)
-            dice.shuffle(taken)
-            for batch in taken:
-                dead = dice.randrange(len(batch.events) + 1)
-                outbox.settle(batch, sent=len(batch.events) - dead, dead_lettered=dead)
-            settled += len(taken)
+            settle_some(outbox, dice)
 
     def look() -> None:
         while not done.is_set():

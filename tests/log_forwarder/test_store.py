@@ -79,7 +79,8 @@ def test_only_this_user_may_read_the_state(store: Store, tmp_path: Path) -> None
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-def test_a_second_instance_is_told_the_pid_of_the_first(store: Store, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("store")
+def test_a_second_instance_is_told_the_pid_of_the_first(tmp_path: Path) -> None:
     with pytest.raises(InstanceRunning, match=rf"runs on .* already \(pid {os.getpid()}\)"):
         Store(tmp_path)
 

@@ -8,13 +8,15 @@ from typing import Self
 
 from compose_agent.config import kinds
 from compose_agent.config.kinds import Kind
-from compose_agent.web.address import Address, UnixAddress
+from compose_agent.web.address import UnixAddress
+from log_forwarder.sinks import tls
 from log_forwarder.sinks.contract import SinkContext
 from log_forwarder.sinks.fluentd.compress import NAMES, compression
 from log_forwarder.sinks.fluentd.encode import Compression
 from log_forwarder.sinks.fluentd.handshake import Credentials
 from log_forwarder.sinks.fluentd.tags import DEFAULT_TAG, TagTemplate
-from log_forwarder.sinks.fluentd.tls import TlsOptions
+from log_forwarder.sinks.servers import Server
+from log_forwarder.sinks.tls import TlsOptions
 from log_forwarder.sinks.word import SinkWord
 
 SCHEMES = ("fluentd", "fluentd+unix")
@@ -23,12 +25,7 @@ OPTIONS = {
     "compress": "Compression of chunks: none (default), gzip, or zstd (Fluentd 1.17 and later, Fluent Bit).",
     "window": "Chunks that are sent ahead of their acknowledgements, 1 to 64; default 8.",
     "ack-timeout": "A chunk that is not acknowledged for so long is sent again; default 1m.",
-    "tls": "Whether to connect with TLS (default false).",
-    "ca": "File with the certificates of trusted authorities; default: those of the system.",
-    "cert": "File with the client's certificate, for a server that asks for one.",
-    "key": "File with the private key of the client's certificate; default: it stands in the same file.",
-    "server-name": "Name that the server's certificate must have; default: the host of the address.",
-    "insecure": "Whether to take any certificate of the server, whoever made it (default false).",
+    **tls.OPTIONS,
     "shared-key-file": "File with the key that the server shares with its clients.",
     "hostname": "Name under which we log in with a shared key; default: this host's name.",
     "user": "User, for a server that asks for one.",
@@ -39,8 +36,6 @@ DEFAULT_WINDOW = 8
 _MOST_WINDOW = 64
 # Fluentd's own sender waits 190 s; a minute is far above what a server in order takes.
 DEFAULT_ACK_SECONDS = 60.0
-
-Server = Address | UnixAddress
 
 
 def _window(text: str) -> int:

@@ -10,16 +10,16 @@ from typing import Any
 from compose_agent.errors import ConfigError
 from log_forwarder.event import Batch
 from log_forwarder.sinks.contract import Parcel, SinkContext, SinkKind, SinkUnavailable
+from log_forwarder.sinks.failover import FailOver
 from log_forwarder.sinks.fluentd import handshake
-from log_forwarder.sinks.fluentd.connection import CONNECT_SECONDS, Link, LinkEnded
+from log_forwarder.sinks.fluentd.connection import Link
 from log_forwarder.sinks.fluentd.encode import Run, parcels
-from log_forwarder.sinks.fluentd.options import OPTIONS, SCHEMES, FluentdOptions, Server
-from log_forwarder.sinks.fluentd.servers import Servers
+from log_forwarder.sinks.fluentd.options import OPTIONS, SCHEMES, FluentdOptions
 from log_forwarder.sinks.fluentd.shapes import Shapes
+from log_forwarder.sinks.servers import Server
+from log_forwarder.sinks.wire import LinkEnded
 from log_forwarder.sinks.word import SinkWord
 
-# While another server works, the first one is given no longer than this to connect, and to log us in.
-RETURN_CONNECT_SECONDS = 1.0
 # With metadata 200-byte lines double in size: parcels of about a megabyte.
 MOST_SOURCE_BYTES = 512 * 1024
 
@@ -33,8 +33,7 @@ class FluentdSink:
         self.answer_seconds = options.ack_seconds
         self._options = options
         self._shapes = Shapes(options.tag, host)
-        self._servers = Servers(options.servers, now)
-        self._link: Link | None = None
+        self._links = FailOver(options.servers, self._opened, now)
         self._unconfirmed: set[str] = set()
 
     def encode(self, batches: Sequence[Batch]) -> list[Parcel]:
@@ -48,17 +47,8 @@ class FluentdSink:
 
     def connect(self) -> None:
         """Connect to the next server that can be had, and log in."""
-        self.close()
-        failures: list[SinkUnavailable] = []
-        for server in self._servers.order():
-            try:
-                self._link = self._opened(server, CONNECT_SECONDS)
-            except SinkUnavailable as failure:
-                failures.append(failure)
-            else:
-                self._servers.chose(server)
-                return
-        raise SinkUnavailable("; ".join(each.message for each in failures), remedy=failures[0].remedy)
+        self._unconfirmed.clear()
+        self._links.connect()
 
     def send(self, parcel: Parcel) -> None:
         """Send a parcel; while nothing is unconfirmed, see to the connection before."""
@@ -75,38 +65,26 @@ class FluentdSink:
 
     def close(self) -> None:
         """Close the connection, if any; what is unconfirmed stays so."""
-        if self._link is not None:
-            self._link.close()
-        self._link = None
+        self._links.close()
         self._unconfirmed.clear()
 
     def _guarded(self, call: Callable[[Link], Any]) -> Any:
         """Do something with the connection; a failure says whether an answer may have been missed."""
-        if self._link is None:
+        if self._links.link is None:
             raise SinkUnavailable("the connection is closed", unseen=bool(self._unconfirmed))
         try:
-            return call(self._link)
+            return call(self._links.link)
         except SinkUnavailable as failure:
             failure.unseen = bool(self._unconfirmed)
             raise
 
     def _freshen(self) -> None:
         """Replace a connection that ended while it was idle; return to the first server if it is back."""
-        if self._servers.may_return():
-            self._go_back()
+        self._links.go_back()
         try:
             self.confirmed(0)
         except LinkEnded:
             self.connect()
-
-    def _go_back(self) -> None:
-        try:
-            link = self._opened(self._servers.first, RETURN_CONNECT_SECONDS)
-        except SinkUnavailable:
-            return
-        self.close()
-        self._link = link
-        self._servers.chose(self._servers.first)
 
     def _opened(self, server: Server, seconds: float) -> Link:
         try:

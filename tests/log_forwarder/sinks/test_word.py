@@ -106,7 +106,7 @@ def test_options_are_read_by_kind() -> None:
     assert found.read("other", kinds.duration, 1.0) == 1.0
 
 
-def test_an_unknown_option_is_refused_with_the_nearest(tmp_path: Path) -> None:
+def test_an_unknown_option_is_refused_with_the_nearest() -> None:
     found = word("fluentd://host?tsl=1&name=x&required=no")
     with pytest.raises(ConfigError, match=r"there is no option 'tsl', did you mean 'tls'"):
         found.refuse_unknown(["tls", "tag"])

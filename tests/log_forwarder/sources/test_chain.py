@@ -134,10 +134,6 @@ def test_several_rotations_between_two_looks_are_found_as_far_as_they_are_there(
     chain.close()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="chain.py (created): files are told apart by inode, and a removed file's inode goes to the next but one",
-)
 def test_rotations_of_which_no_file_is_left_are_counted(tmp_path: Path) -> None:
     log = DockerLog(tmp_path / "c", max_file=2)
     log.line("first")

@@ -79,15 +79,42 @@ def test_a_second_run_goes_on_where_the_first_one_ended(world: World) -> None:
     assert world.texts() == ["a", "b", "c"]
 
 
-def test_what_may_have_been_sent_before_says_so_and_what_is_new_does_not(world: World) -> None:
+def test_what_may_have_been_sent_before_says_so_and_what_is_new_does_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("log_forwarder.sources.follower.RESERVE_BYTES", 0)
     world.log.line("old")
     world.start()
-    old = world.follower.read()
+    assert_marked(world, again=False)
+    world.kill()
+    world.start()
+    assert_marked(world, again=True)
     world.log.line("new")
-    new = world.follower.read()
-    assert old is not None
-    assert new is not None
-    assert (old.again, new.again) == (True, False)
+    assert_marked(world, again=False)
+
+
+def test_what_is_marked_as_sent_stays_so_while_it_is_read_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("log_forwarder.sources.follower.RESERVE_BYTES", 0)
+    monkeypatch.setattr("log_forwarder.sources.follower.BLOCK_BYTES", 300)
+    for number in range(20):
+        world.log.line(f"line {number}")
+    world.start()
+    while world.read():
+        pass
+    marked = world.reserved
+    for _ in range(2):
+        world.kill()
+        world.start()
+        assert_marked(world, again=True)
+        assert world.reserved == marked
+
+
+def assert_marked(world: World, *, again: bool) -> None:
+    batch = world.follower.read()
+    assert batch is not None
+    assert batch.again is again
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -137,13 +164,7 @@ def test_where_now_was_is_kept_at_once(world: World) -> None:
     "exists",
     [
         True,
-        pytest.param(
-            False,
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="follower.py (_begin): nothing is kept without any file, so that a restart skips lines",
-            ),
-        ),
+        False,
     ],
 )
 def test_where_now_was_is_kept_for_a_container_that_has_said_nothing_yet(
@@ -392,7 +413,7 @@ def test_a_reader_that_is_closed_has_nothing_more(world: World) -> None:
     world.log.line("a")
     world.start()
     world.kill()
-    assert world.chain.generations == ()
+    assert world.follower.read() is None
 
 
 _STEPS = st.lists(

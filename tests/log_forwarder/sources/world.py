@@ -1,11 +1,11 @@
-"""A container's log, a follower of it, and a sink that confirms late: what a run of the forwarder is to one log."""
+"""A container's log, a follower of it, and a sink that confirms late: a forwarder as one log sees it."""
 
 from __future__ import annotations
 
 import random
 from pathlib import Path
 
-from log_forwarder.event import Batch, Position
+from log_forwarder.event import Batch, Mark, Position
 from log_forwarder.sources.chain import Chain
 from log_forwarder.sources.follower import Follower
 from log_forwarder.sources.jsonfile import JsonFile
@@ -21,6 +21,7 @@ class World:
         self.log = DockerLog(folder / "c", max_file=max_file, compressed=compressed)
         self.store = Store(folder / "state")
         self.kept: Position | None = None
+        self.reserved: Mark | None = None
         self.runs: list[list[tuple[str, str, str]]] = []  # (id, stream, text) of each run, as delivered
         self.done: set[str] = set()  # ids before the kept position
         self.waiting: list[Batch] = []
@@ -34,7 +35,11 @@ class World:
         self.waiting = []
         self.runs.append([])
         self.follower = Follower(
-            container(), self.chain, JsonFile(), self.kept, self._keep, from_now=from_now
+            container(),
+            self.chain,
+            JsonFile(),
+            _Books(self),
+            from_now=from_now,
         )
 
     def kill(self) -> None:
@@ -83,5 +88,17 @@ class World:
         """Return what came in all runs."""
         return [text for run in self.runs for _, _, text in run]
 
-    def _keep(self, position: Position) -> None:
-        self.kept = position
+
+class _Books:
+    """What is remembered of the log through a kill."""
+
+    def __init__(self, world: World) -> None:
+        self.position = world.kept
+        self.reserved = world.reserved
+        self._world = world
+
+    def keep(self, position: Position) -> None:
+        self._world.kept = position
+
+    def reserve(self, mark: Mark) -> None:
+        self._world.reserved = mark

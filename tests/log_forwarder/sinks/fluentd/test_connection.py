@@ -14,12 +14,12 @@ import pytest
 from lab.loopback import free_port
 from log_forwarder import sinks
 from log_forwarder.fake.forward import ForwardServer
+from log_forwarder.sinks import wire
 from log_forwarder.sinks.contract import SinkContext, SinkUnavailable
-from log_forwarder.sinks.fluentd import connection
 from log_forwarder.sinks.fluentd.connection import Link
 from log_forwarder.sinks.fluentd.options import FluentdOptions
-from log_forwarder.sinks.fluentd.servers import RETURN_SECONDS
 from log_forwarder.sinks.fluentd.sink import FluentdSink
+from log_forwarder.sinks.servers import RETURN_SECONDS
 from tests.log_forwarder.sinks.fluentd.samples import HOST, batch, event, sink
 from tests.log_forwarder.sinks.fluentd.servers import deliver, wait_until
 
@@ -69,7 +69,7 @@ def test_what_is_no_forward_server_is_found_out(data: bytes, reason: str) -> Non
 
 def test_an_answer_in_pieces_is_one_answer() -> None:
     ours, peer = socket.socketpair()
-    link = Link(sink("fluentd://x")._options.servers[0], ours)
+    link = Link(wire.Wire(sink("fluentd://x")._options.servers[0], ours))
     with peer:
         answer = msgpack.packb({"ack": "abc"})
         for byte in answer[:-1]:
@@ -82,7 +82,7 @@ def test_an_answer_in_pieces_is_one_answer() -> None:
 
 def test_a_server_that_reads_nothing_is_given_up_within_the_deadline() -> None:
     ours, peer = socket.socketpair()
-    link = Link(sink("fluentd://logs:1")._options.servers[0], ours)
+    link = Link(wire.Wire(sink("fluentd://logs:1")._options.servers[0], ours))
     with peer, pytest.raises(SinkUnavailable, match=r"logs:1 took no data for too long \(0\.1 s\)"):
         link.send(bytes(10_000_000), 0.1)
     link.close()
@@ -91,14 +91,14 @@ def test_a_server_that_reads_nothing_is_given_up_within_the_deadline() -> None:
 def test_a_server_that_says_no_helo_is_given_up_within_the_deadline(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("log_forwarder.sinks.fluentd.sink.CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("log_forwarder.sinks.failover.CONNECT_SECONDS", 0.2)
     (tmp_path / "key").write_text("key")
     with saying(b"") as port, pytest.raises(SinkUnavailable, match="sent no HELO, which a shared key needs"):
         sink(f"fluentd://127.0.0.1:{port}?shared-key-file={tmp_path}/key").connect()
 
 
 def test_a_tls_handshake_that_hangs_is_given_up_within_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("log_forwarder.sinks.fluentd.sink.CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("log_forwarder.sinks.failover.CONNECT_SECONDS", 0.2)
     with saying(b"") as port, pytest.raises(SinkUnavailable, match="does not answer: check the address"):
         sink(f"fluentd://127.0.0.1:{port}?tls=1&insecure=1").connect()
 
@@ -225,4 +225,4 @@ def test_no_return_while_anything_is_unacknowledged() -> None:
 
 
 def test_every_deadline_has_a_name() -> None:
-    assert connection.ADDRESS_SECONDS < connection.CONNECT_SECONDS < connection.SEND_SECONDS
+    assert wire.ADDRESS_SECONDS < wire.CONNECT_SECONDS < wire.SEND_SECONDS

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from log_forwarder.sinks.fluentd.options import Server
+from compose_agent.web.address import Address, UnixAddress
+
+Server = Address | UnixAddress
 
 # So often the first server is tried while another one is in use: a server that restarts is back by then.
 RETURN_SECONDS = 60.0

@@ -1,4 +1,4 @@
-"""TLS towards a forward server."""
+"""TLS towards servers that speak a protocol of their own, switched on with ``tls=1``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ from typing import Self
 from compose_agent.config import kinds
 from log_forwarder.sinks.word import SinkWord
 
+OPTIONS = {
+    "tls": "Whether to connect with TLS (default false).",
+    "ca": "File with the certificates of trusted authorities; default: those of the system.",
+    "cert": "File with the client's certificate, for a server that asks for one.",
+    "key": "File with the private key of the client's certificate; default: it stands in the same file.",
+    "server-name": "Name that the server's certificate must have; default: the host of the address.",
+    "insecure": "Whether to take any certificate of the server, whoever made it (default false).",
+}
 _ONLY_WITH_TLS = ("ca", "cert", "key", "server-name", "insecure")
 
 
@@ -77,7 +85,7 @@ class TlsOptions:
             raise self.word.problem(
                 f"ca: {self.ca} cannot be used ({_reason(error)}), expected PEM certificates"
             ) from error
-        # Whatever stands in the file is trusted, and certificates of Fluentd's guides, which lack extensions,
+        # Whatever stands in the file is trusted, and certificates of many guides, which lack extensions,
         # are taken by every Python and not only by those before 3.13.
         context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
         context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT

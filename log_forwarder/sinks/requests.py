@@ -1,0 +1,38 @@
+"""What sinks of one HTTP request for each batch share: compression, and headers from a file."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping
+
+from log_forwarder.sinks.word import SinkWord
+
+# Level 1: lines of a container are so alike that more effort gains a tenth.
+_LEVEL = 1
+_GZIP = 16 + zlib.MAX_WBITS
+# RFC 9110, 5.6.2: what the name of a header may have; its value is any text without control characters.
+_HEADER = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(?P<value>[^\x00-\x08\x0a-\x1f\x7f]*)")
+# These are the client's own.
+_RESERVED = ("content-length", "content-type", "content-encoding", "host", "transfer-encoding", "connection")
+
+
+def gzipped(body: bytes) -> bytes:
+    """Return a body in gzip, packed quickly."""
+    return zlib.compress(body, _LEVEL, _GZIP)
+
+
+def headers_of(word: SinkWord, option: str) -> Mapping[str, str]:
+    """Return the headers in the file that an option names, one ``Name: value`` a line; raises ConfigError."""
+    headers: dict[str, str] = {}
+    for line in (word.secret(option) or "").splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        match = _HEADER.fullmatch(line.strip())
+        # The value may be a secret, so the line is not shown.
+        if match is None or not match["value"].isascii():
+            raise word.problem(f"{option}: expected lines such as X-Scope-OrgID: shop")
+        if match["name"].lower() in _RESERVED:
+            raise word.problem(f"{option}: the header {match['name']} is set by the agent")
+        headers[match["name"]] = match["value"]
+    return headers
