@@ -17,6 +17,9 @@ DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 CLI = (DOCS / "cli.md").read_text(encoding="utf-8")
 CONFIGURATION = (DOCS / "configuration.md").read_text(encoding="utf-8")
 
+# Commands that run one role, and the prefix that its options may go without.
+ROLE_SECTIONS = {"export": "exporter.", "forward": "logs."}
+
 
 def command_named(name: str) -> click.Command:
     found = cli.commands.get_command(click.Context(cli.commands), name)
@@ -42,11 +45,10 @@ def test_no_command_is_documented_that_is_not_there() -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_flag_is_documented(name: str) -> None:
     for flag in flags_of(name):
-        long = re.sub(r"^--(no-)?", r"--\1exporter.", flag)
+        section = ROLE_SECTIONS.get(name, "")
+        long = re.sub(r"^--(no-)?", rf"--\1{section}", flag)
         in_cli = re.search(rf"`{re.escape(flag)}[ `].* \|.*`{name}`", CLI)
-        assert (
-            in_cli or f"`{flag}`" in CONFIGURATION or (name == "export" and f"`{long}`" in CONFIGURATION)
-        ), flag
+        assert in_cli or f"`{flag}`" in CONFIGURATION or f"`{long}`" in CONFIGURATION, flag
 
 
 def test_every_environment_variable_is_documented() -> None:
