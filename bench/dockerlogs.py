@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -102,6 +103,7 @@ class Writer:
         self, root: Path, rotation: Rotation, parts: Sequence[float], *, long_every: int = 0, seed: int = 0
     ) -> None:
         self._parts = parts
+        self.stopped = False
         self.sources = [
             Source(root, identity(number, seed), rotation, long_every) for number in range(len(parts))
         ]
@@ -109,11 +111,15 @@ class Writer:
     def run(self, lines: int, rate: float) -> None:
         """Write ``lines`` lines at ``rate`` lines a second, however long that takes."""
         started = time.monotonic()
-        while self.total() < lines:
+        while self.total() < lines and not self.stopped:
             due = min(lines, (time.monotonic() - started) * rate)
             self._catch_up(due)
             time.sleep(_STEP_SECONDS)
         self.close()
+
+    def stop(self, *_: object) -> None:
+        """Write no more; also the handler of SIGTERM."""
+        self.stopped = True
 
     def backlog(self, lines: int) -> None:
         """Write ``lines`` lines as fast as possible."""
@@ -164,6 +170,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     rotation = Rotation(asked.max_size, asked.max_file, asked.compress)
     parts = shares(asked.containers, even=asked.even)
     writer = Writer(asked.root, rotation, parts, long_every=asked.long_every, seed=asked.seed)
+    signal.signal(signal.SIGTERM, writer.stop)
     started = time.monotonic()
     if asked.backlog:
         writer.backlog(asked.lines)

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,7 +28,11 @@ from lab.scratch import Scratch
 # A recorder that is to die with its next chunk may get none for as long as the forwarder pauses.
 _NEXT_CHUNK_SECONDS = 15.0
 _CONNECT_SECONDS = 2.0
-_PAGE = 10_000
+# Long lines are among them, and the server has little memory.
+_PAGE = 2_000
+_BUSY_PAUSE_SECONDS = 2.0
+_BUSY_TRIES = 30
+_HEAP = "1g"
 _STREAM = "logs-docker-default"
 
 
@@ -164,7 +169,7 @@ class OpenSearchStore:
     ordered = False
 
     def __init__(self, cleanup: ExitStack) -> None:
-        self._server = cleanup.enter_context(OpenSearch())
+        self._server = cleanup.enter_context(OpenSearch(heap=_HEAP))
         self._server.make_streams()
         self._gate = cleanup.enter_context(Gate(self._server.port))
         self._how = ""
@@ -208,11 +213,22 @@ class OpenSearchStore:
             "sort": ["_doc"],
             "_source": ["message", "container.id", "log.iostream"],
         }
-        page = self._server.call("POST", f"/{_STREAM}/_search?scroll=2m", query)
+        page = self._patiently(f"/{_STREAM}/_search?scroll=2m", query)
         while hits := page["hits"]["hits"]:
             yield from map(_document, hits)
             body = {"scroll": "2m", "scroll_id": page["_scroll_id"]}
-            page = self._server.call("POST", "/_search/scroll", body)
+            page = self._patiently("/_search/scroll", body)
+
+    def _patiently(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Ask once more when the server has no memory to answer with."""
+        for _ in range(_BUSY_TRIES):
+            try:
+                return self._server.call("POST", path, body)
+            except LabError as error:
+                if "(429)" not in error.message:
+                    raise
+                time.sleep(_BUSY_PAUSE_SECONDS)
+        raise LabError("OpenSearch stays without memory")
 
     def remark(self) -> str:
         """Return how many backing indices the events are in."""
