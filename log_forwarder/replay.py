@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -53,7 +54,7 @@ class Letter(msgspec.Struct):
 def replay(state_dir: Path, words: Sequence[SinkWord]) -> Outcome:
     """Send the letters of ``words`` again; those of other sinks stay. Raises ComposeAgentError."""
     sinks = {word.name: word for word in words}
-    with _alone(state_dir):
+    with alone(state_dir):
         path = _taken(state_dir)
         if path is None:
             return Outcome()
@@ -139,25 +140,20 @@ def _batch(letters: Sequence[Letter], owner: _Counting) -> Batch:
     return Batch(container, events, 0, Position(Mark("", 0)), owner, again=True)
 
 
-class _alone:  # noqa: N801 - used like a function
-    """Holds a lock, so that two replays do not send the same letters."""
-
-    def __init__(self, state_dir: Path) -> None:
-        self._path = state_dir / "replay.lock"
-        self._descriptor = -1
-
-    def __enter__(self) -> None:
-        try:
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(self._descriptor)
-            raise ComposeAgentError("dead letters are being sent already", remedy="wait for it") from error
-        except OSError as error:
-            raise ComposeAgentError(f"the state in {self._path.parent} cannot be used ({error})") from error
-
-    def __exit__(self, *_exc: object) -> None:
-        os.close(self._descriptor)
+@contextmanager
+def alone(state_dir: Path) -> Iterator[None]:
+    """Hold a lock, so that two replays do not send the same letters; ComposeAgentError if one runs."""
+    try:
+        descriptor = os.open(state_dir / "replay.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ComposeAgentError(f"the state in {state_dir} cannot be used ({error.strerror})") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise ComposeAgentError("dead letters are being sent already", remedy="wait for it") from error
+    finally:
+        os.close(descriptor)
 
 
 def _taken(state_dir: Path) -> Path | None:
