@@ -21,6 +21,7 @@ RUN --mount=type=secret,id=ca,target=/run/ca.crt \
 COPY pyproject.toml README.md LICENSE ./
 COPY compose_agent compose_agent
 COPY exporter exporter
+COPY log_forwarder log_forwarder
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/wheel . && \
     /opt/build/bin/pip --python /opt/compose-agent install --no-deps --no-index /tmp/wheel/*.whl
 
@@ -40,10 +41,11 @@ RUN install -d -m 0700 -o 65532 -g 65532 /var/lib/compose-agent
 ENV PATH=/opt/compose-agent/bin:${PATH} \
     PYTHONUNBUFFERED=1 \
     COMPOSE_AGENT_STATE_DIR=/var/lib/compose-agent \
-    COMPOSE_AGENT_EXPORTER_WEB_LISTEN_ADDRESS=:9417
+    COMPOSE_AGENT_EXPORTER_WEB_LISTEN_ADDRESS=:9417 \
+    COMPOSE_AGENT_LOGS_WEB_LISTEN_ADDRESS=:9418
 # By number, so that runAsNonRoot can be checked and no passwd entry is needed.
 USER 65532:65532
 WORKDIR /var/lib/compose-agent
-EXPOSE 9417
+EXPOSE 9417 9418
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 CMD ["compose-agent", "health"]
 ENTRYPOINT ["compose-agent"]

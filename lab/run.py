@@ -68,10 +68,25 @@ def _run(arguments: argparse.Namespace, agent_options: list[str]) -> int:
     if arguments.demo:
         client = _client(endpoint)
         demo.up(client)
+        agent_options = [*_demo_options(client), *agent_options]
         client.close()
     if arguments.once:
         return _once(agent_options)
     return os.execv(sys.executable, [*_AGENT, "run", *agent_options])  # noqa: S606 - becomes the agent
+
+
+def _demo_options(client: docker.DockerClient) -> list[str]:
+    """Return the options that ship the sample project's logs into a file, where this user may read logs."""
+    root = Path(client.info()["DockerRootDir"])
+    if not os.access(root / "containers", os.R_OK | os.X_OK):
+        return []
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    return [
+        f"--logs.sink=file://{_FOLDER}/logs.ndjson?max-size=10MB",
+        f"--logs.docker-root={root}",
+        "--logs.containers=demo-*",
+        "--logs.from=beginning",
+    ]
 
 
 def _down() -> int:

@@ -11,9 +11,10 @@ from compose_agent.web.webfile import WebConfigFile
 from log_forwarder.settings import ForwarderSettings
 from log_forwarder.sinks import make_sink
 from log_forwarder.sinks.contract import SinkContext
+from log_forwarder.transforms import TransformSettings, problems_of
 
 
-def check(settings: ForwarderSettings) -> None:
+def check(settings: ForwarderSettings, transforms: TransformSettings) -> None:
     """Raise ConfigError for whatever a start would not take; opens no connection."""
     problems: list[Problem] = []
     for word in settings.sinks:
@@ -28,6 +29,7 @@ def check(settings: ForwarderSettings) -> None:
         for name, count in names.items()
         if count > 1
     ]
+    problems += [Problem("logs", problem) for problem in problems_of(transforms)]
     if problems:
         raise ConfigError(problems)
     if settings.web_config_file:

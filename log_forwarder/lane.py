@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from compose_agent.dockerd.model import Container
@@ -20,6 +20,7 @@ from log_forwarder.outbox import Outbox
 from log_forwarder.sinks.contract import RequestSink, Sink
 from log_forwarder.sources.chain import Chain
 from log_forwarder.sources.follower import Follower, Format, Losses
+from log_forwarder.transforms.pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Lane:
         outbox: Outbox,
         *,
         books: SinkBooks,
+        pipelines: Callable[[Container, Outbox], Pipeline | None] = lambda _container, _outbox: None,
         letters: DeadLetters,
     ) -> None:
         self.name = name
@@ -72,6 +74,8 @@ class Lane:
         self._lost = Losses()  # of containers that are gone
         self._retries: dict[str, float] = {}
         self._books = books
+        self._pipelines = pipelines
+        self._holding: set[str] = set()  # containers of which transforms hold lines back
         self._followers: dict[str, Follower] = {}
         self._arrivals: deque[Arrival] = deque()
         self._ready: dict[str, None] = {}
@@ -194,6 +198,7 @@ class Lane:
             )
             ready, self._ready = list(self._ready), {}
             arrivals, self._arrivals = list(self._arrivals), deque()
+            ready += [each for each in self._holding if each not in ready]
             now = time.monotonic()
             for container_id in [each for each, at in self._retries.items() if at <= now]:
                 del self._retries[container_id]
@@ -208,6 +213,7 @@ class Lane:
                 arrival.chain,
                 arrival.format,
                 self._books.of(container.id),
+                pipeline=self._pipelines(container, self.outbox),
                 from_now=arrival.from_now,
             )
         except (OSError, ComposeAgentError) as error:
@@ -221,6 +227,10 @@ class Lane:
         follower = self._followers.get(container_id)
         batch = follower.read() if follower else None
         self.errors.pop(container_id, None)
+        if follower and follower.holds():
+            self._holding.add(container_id)
+        else:
+            self._holding.discard(container_id)
         if batch is not None and self._put(batch):
             self.notice((container_id,))
 

@@ -93,6 +93,12 @@ def _tallied(tallies: Sequence[tuple[str, Tally]]) -> Iterator[Metric]:
     dead = _counter("dead_lettered_events", "Lines that a sink will never take.")
     held = _family("held_events", "Lines read and not yet confirmed.")
     dropped = _counter("dropped_events", "Lines left out, by reason.", "reason")
+    redacted = _counter("redactions", "Places in lines that were made unreadable, by rule.", "rule")
+    failed = _counter(
+        "transform_failures",
+        "Lines that a transform could do nothing with, shipped as they are.",
+        "transform",
+    )
     for sink, tally in tallies:
         read.add_metric((sink,), tally.read)
         sent.add_metric((sink,), tally.sent)
@@ -100,7 +106,11 @@ def _tallied(tallies: Sequence[tuple[str, Tally]]) -> Iterator[Metric]:
         held.add_metric((sink,), tally.held)
         for reason, count in tally.dropped.items():
             dropped.add_metric((sink, reason), count)
-    yield from (read, sent, dead, held, dropped)
+        for rule, count in tally.redacted.items():
+            redacted.add_metric((sink, rule), count)
+        for transform, count in tally.failed.items():
+            failed.add_metric((sink, transform), count)
+    yield from (read, sent, dead, held, dropped, redacted, failed)
 
 
 def _delivery(lanes: Sequence[Lane]) -> Iterator[Metric]:

@@ -12,13 +12,18 @@ from log_forwarder.event import Batch
 
 @dataclass(slots=True)
 class Tally:
-    """Events of one sink since the start: always ``read == sent + sum(dropped) + dead_lettered + held``."""
+    """Events of one sink since the start: always ``read == sent + sum(dropped) + dead_lettered + held``.
+
+    ``redacted`` counts by rule, ``failed`` by transform.
+    """
 
     read: int = 0
     sent: int = 0
     dead_lettered: int = 0
     held: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    redacted: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
 
 
 class Outbox:
@@ -88,6 +93,16 @@ class Outbox:
             self._tally.read += events
             self._tally.dropped[reason] += events
 
+    def note_redacted(self, count: int, rule: str) -> None:
+        """Count redactions by rule."""
+        with self._changed:
+            self._tally.redacted[rule] += count
+
+    def note_failed(self, events: int, transform: str) -> None:
+        """Count lines that a transform could do nothing with, and that go on as they were written."""
+        with self._changed:
+            self._tally.failed[transform] += events
+
     def close(self) -> None:
         """Wake whoever waits: nothing more is put, and what waits is taken to the end."""
         with self._changed:
@@ -98,7 +113,15 @@ class Outbox:
         """Return a consistent copy of the counts."""
         with self._changed:
             now = self._tally
-            return Tally(now.read, now.sent, now.dead_lettered, now.held, Counter(now.dropped))
+            return Tally(
+                now.read,
+                now.sent,
+                now.dead_lettered,
+                now.held,
+                Counter(now.dropped),
+                Counter(now.redacted),
+                Counter(now.failed),
+            )
 
     def held_bytes(self) -> int:
         """Return the bytes of source that are taken or waiting, and not settled."""

@@ -34,6 +34,7 @@ from log_forwarder.sinks.contract import Sink, SinkContext
 from log_forwarder.sinks.word import SinkWord
 from log_forwarder.spool import Spool
 from log_forwarder.store import Store
+from log_forwarder.transforms import Counters, Pipeline, TransformSettings, make_pipeline
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class ForwarderRole:
     def __init__(self, config: Config, state: ConfigState) -> None:
         self._state = state
         self._settings = config.of(ForwarderSettings)
+        self._transforms = config.of(TransformSettings)
         self._state_dir = config.of(GeneralSettings).state_dir()
         self._store = Store(self._state_dir)
         self._letters = DeadLetters(self._state_dir)
@@ -78,10 +80,11 @@ class ForwarderRole:
     def apply(self, config: Config) -> None:
         """Take new settings whole: make what is new, change the listeners, then swap."""
         settings = config.of(ForwarderSettings)
-        sinks = self._make_sinks(settings.sinks)
+        anew = config.of(TransformSettings) != self._transforms
+        sinks = self._make_sinks(settings.sinks, anew=anew)
         selection = self._select(settings)
         self._listeners.change(settings.listen_addresses)
-        self._settings = settings
+        self._settings, self._transforms = settings, config.of(TransformSettings)
         self._selection = selection
         self._files.reconsider()
         self._set_lanes(settings.sinks, sinks)
@@ -134,19 +137,19 @@ class ForwarderRole:
         why = lane.health.error or "no confirmation"
         return f"sink {lane.name} has taken nothing for {silent:.0f} s: {why}"
 
-    def _make_sinks(self, words: Iterable[SinkWord]) -> dict[str, Sink]:
-        """Return the sinks that there is no lane for yet, by word; raises ConfigError."""
+    def _make_sinks(self, words: Iterable[SinkWord], *, anew: bool = False) -> dict[str, Sink]:
+        """Return the sinks that there is no lane for yet, or all ``anew``, by word; raises ConfigError."""
         host = socket.gethostname()
         return {
             word.text: make_sink(word, SinkContext(word.name, host, self._state_dir))
             for word in words
-            if word.text not in self._lanes
+            if anew or word.text not in self._lanes
         }
 
     def _set_lanes(self, words: Sequence[SinkWord], sinks: Mapping[str, Sink]) -> None:
         """Have a lane for each word: stop those that are gone, keep what stays, start what is new."""
-        wanted = {word.text for word in words}
-        gone = [lane for text, (lane, _) in self._lanes.items() if text not in wanted]
+        kept = {word.text for word in words} - set(sinks)
+        gone = [lane for text, (lane, _) in self._lanes.items() if text not in kept]
         self._stop_lanes(gone, min(self._settings.drain_timeout, _RELOAD_DRAIN_SECONDS))
         # Only now: a lane that takes the place of another goes on where that one ended.
         fresh = {word.text: self._make_lane(word, sinks[word.text]) for word in words if word.text in sinks}
@@ -159,8 +162,15 @@ class ForwarderRole:
         latency = Latency()
         outbox = Outbox(self._settings.queue_size, lossy=not word.required, observe=latency.observe)
         books = SinkBooks(word.name, self._keeper)
-        lane = Lane(word.name, sink, outbox, books=books, letters=self._letters)
+        lane = Lane(word.name, sink, outbox, books=books, pipelines=self._pipeline, letters=self._letters)
         return lane, latency
+
+    def _pipeline(self, container: Container, outbox: Outbox) -> Pipeline:
+        counters = Counters(outbox.drop, outbox.note_redacted, outbox.note_failed)
+        pipeline, problems = make_pipeline(self._transforms, container, counters)
+        for problem in problems:
+            logger.warning("a label is not used", extra={"problem": problem})
+        return pipeline
 
     def _stop_lanes(self, lanes: Sequence[Lane], drain_seconds: float) -> None:
         deadline = time.monotonic() + drain_seconds

@@ -17,6 +17,7 @@ from compose_agent.errors import ConfigError, Problem
 from compose_agent.role import ConfigState, Role, RoleSpec
 from exporter.settings import ExporterSettings
 from log_forwarder.settings import ForwarderSettings
+from log_forwarder.transforms.settings import TransformSettings
 
 DEFAULT_FILE = Path("/etc/compose-agent/compose-agent.yml")
 
@@ -43,7 +44,7 @@ def _forwarder(config: Config, state: ConfigState) -> Role:
 def _check_forwarder(config: Config) -> None:
     from log_forwarder.check import check  # noqa: PLC0415 - loads every sink's libraries
 
-    check(config.of(ForwarderSettings))
+    check(config.of(ForwarderSettings), config.of(TransformSettings))
 
 
 EXPORTER = RoleSpec("exporter", ExporterSettings, "Exporter", _exporter, _check_exporter)
@@ -75,7 +76,10 @@ class RunSettings:
 GENERAL = Section("", GeneralSettings, "General")
 RUN = Section("", RunSettings, "Which roles run")
 # Every process reads the whole file, so that a key of a role it does not run is no mistake.
-SCHEMA = Schema([GENERAL, RUN, *(Section(role.name, role.settings, role.title) for role in ROLES)])
+TRANSFORMS = Section("", TransformSettings, "Log transforms")
+SCHEMA = Schema(
+    [GENERAL, RUN, *(Section(role.name, role.settings, role.title) for role in ROLES), TRANSFORMS]
+)
 
 
 def enabled_roles(config: Config) -> list[RoleSpec]:
@@ -96,8 +100,10 @@ def role_named(name: str) -> RoleSpec:
 
 def flags_of(role: RoleSpec) -> Iterator[click.Option]:
     """Yield the flags of a command that runs one role: the shared ones, and the role's without prefix."""
-    section = Section(role.name, role.settings, role.title)
-    yield from flags(Schema([GENERAL, section]), role.name)
+    sections = [GENERAL, Section(role.name, role.settings, role.title)]
+    if role is FORWARDER:
+        sections.append(TRANSFORMS)
+    yield from flags(Schema(sections), role.name)
 
 
 def config_source(given: Layer) -> ConfigSource:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from log_forwarder.sources.chain import Chain
 from log_forwarder.sources.generation import BLOCK_BYTES, Damaged, Generation, Reader
 from log_forwarder.sources.jsonfile import Decoded
 from log_forwarder.sources.pieces import Joiner
+from log_forwarder.transforms.pipeline import Pipeline
 
 # So much is marked as sent ahead of the sending: the more, the more is looked up after a kill; the less, the
 # more often it is written down.
@@ -73,6 +75,7 @@ class Follower:
         format_: Format,
         books: Books,
         *,
+        pipeline: Pipeline | None = None,
         from_now: bool = False,
     ) -> None:
         self.container = container
@@ -85,6 +88,7 @@ class Follower:
         self._reserved = books.reserved
         self._suspect_until = books.reserved
         self._joiner = Joiner()
+        self._pipeline = None if pipeline is None or pipeline.empty else pipeline
         self._reader: Reader | None = None
         self._open: deque[Batch] = deque()
         self._settled: set[int] = set()
@@ -116,8 +120,12 @@ class Follower:
             if block and self._progressed(generation, block, final=final):
                 continue
             if not final or not self._advance(generation):
-                return self._rest() if final or self.chain.removed else None
+                return self._rest(generation) if self.chain.removed else self._due(generation)
         return None
+
+    def holds(self) -> bool:
+        """Tell whether transforms hold lines back, which come out when nothing follows for a while."""
+        return self._pipeline is not None and bool(self._pipeline.held())
 
     def settled(self, batch: Batch) -> None:
         """Take note of a settled batch, and keep the position before which all are."""
@@ -160,9 +168,7 @@ class Follower:
         at_end = self.generation is None or (
             bool(self.chain.generations) and self.generation is self.chain.generations[-1]
         )
-        return (
-            self.chain.removed and at_end and not self._open and not self._joiner.held() and not self.behind()
-        )
+        return self.chain.removed and at_end and not self._open and not self._held() and not self.behind()
 
     def close(self) -> None:
         """Let go of the reader: nothing more is read."""
@@ -322,7 +328,17 @@ class Follower:
         self._make_known(name)
         records, starts = self._unread(decoded, name)
         lines = self._joiner.join(records, starts, name, f"{self.container.short_id}.{name}.")
-        return self._batch(lines, decoded.size, name, again=again) if lines else None
+        return self._batch(self._transformed(lines), decoded.size, name, again=again) if lines else None
+
+    def _transformed(self, lines: list[Event]) -> list[Event]:
+        return self._pipeline.apply(lines) if self._pipeline else lines
+
+    def _held(self) -> tuple[tuple[str, Mark], ...]:
+        """Return where lines begin that are not complete, or held back by a transform, for each stream."""
+        if self._pipeline is None:
+            return self._joiner.held()
+        # What a transform holds came before what is not complete yet.
+        return tuple((dict(self._joiner.held()) | dict(self._pipeline.held())).items())
 
     def _may_be_sent(self, name: str) -> bool:
         """Tell whether the lines from here on may have been sent in an earlier life."""
@@ -361,17 +377,26 @@ class Follower:
         return self._order(mark.generation), mark.offset
 
     def _batch(self, lines: list[Event], size: int, name: str, *, again: bool) -> Batch:
-        end = Position(Mark(name, self.offset), self._joiner.held())
+        end = Position(Mark(name, self.offset), self._held())
         batch = Batch(self.container, lines, size, end, self, again)
         with self._lock:
             self._open.append(batch)
         return batch
 
-    def _rest(self) -> Batch | None:
+    def _rest(self, generation: Generation) -> Batch | None:
         """Return the lines that will never be completed, once the container is gone."""
-        if not self.chain.removed or not self.generation or not (lines := self._joiner.flush()):
+        if not self._held():
             return None
-        return self._batch(lines, 0, self.generation.name, again=False)
+        lines = self._transformed(self._joiner.flush())
+        if self._pipeline:
+            lines += self._pipeline.due(time.monotonic(), everything=True)
+        return self._batch(lines, 0, generation.name, again=self._may_be_sent(generation.name))
+
+    def _due(self, generation: Generation) -> Batch | None:
+        """Return the lines that transforms have held long enough."""
+        if self._pipeline is None or not (lines := self._pipeline.due(time.monotonic())):
+            return None
+        return self._batch(lines, 0, generation.name, again=self._may_be_sent(generation.name))
 
 
 def same(one: Generation, other: Generation) -> bool:

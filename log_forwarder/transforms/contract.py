@@ -32,7 +32,7 @@ class Counters:
 class Transform(Protocol):
     """Changes events of one container; one object for each container, called in one thread."""
 
-    def __call__(self, events: list[Event]) -> list[Event]:
+    def __call__(self, events: list[Event], /) -> list[Event]:
         """Return the events to go on with: changed in place, fewer, or merged, in order for each stream."""
 
 

@@ -63,27 +63,24 @@ _SYSLOG_KEYS = ("PRIORITY", "priority", "syslog_severity")
 # RFC 5424, table 2.
 _SYSLOG = ("fatal", "fatal", "fatal", "error", "warn", "info", "info", "debug")
 
+_SYSLOG_OF = {str(number): level for number, level in enumerate(_SYSLOG)}
+
 # How far into a line its level is looked for.
 _BEGINNING = 160
-# ``level=info``, also inside JSON; then words that stand alone, in capitals, in brackets or before a colon.
-_NAMED = re.compile(r"(?:level|severity|lvl|levelname)\\?[\"']?\s?[=:]\s?\\?[\"']?(\w{1,13})", re.IGNORECASE)
+# ``level=info``, also inside JSON.
+_NAMED = re.compile(r"(?:level|severity|lvl)(?:name)?\\?[\"']?\s?[=:]\s?\\?[\"']?(\w{1,13})", re.IGNORECASE)
+_NAMED_HINTS = ("evel", "everity", "lvl", "EVEL", "EVERITY", "LVL")
+# Words in capitals; a word of prose, of a path or of a name is none. Two are Postgres', with a colon.
+_LOUD = re.compile(r"[A-Z](?<![\w/.-].)[A-Z]{2,12}+[1-5]?(?![\w/.=-])")
+_PROSE = frozenset(("LOG", "CONFIG", "DEFAULT", "FINE", "FINER", "STATEMENT", "ALERT", "FAIL"))
+_WITH_COLON = frozenset(("LOG", "STATEMENT"))
+# Words in brackets, before a colon, or behind a program's name.
 _ALL = "|".join(sorted((word for word in _LEVEL_OF if len(word) > 2), key=len, reverse=True))
-_UPPER = "|".join(
-    sorted(
-        (
-            word.upper()
-            for word in _LEVEL_OF
-            if len(word) > 2
-            and word not in ("log", "config", "default", "fine", "finer", "statement", "alert", "fail")
-        ),
-        key=len,
-        reverse=True,
-    )
+_BRACKETED = re.compile(rf"[\[<(|](?:\w{{1,20}}:)?\s?({_ALL})\s?[\]>)|]", re.IGNORECASE)
+_LEADING = re.compile(
+    rf"(?:(?:npm|yarn) )?({_ALL}):|npm (ERR)!|(trace|debug|info|warn|warning|error|fatal)\s", re.IGNORECASE
 )
-_LOUD = re.compile(rf"(?<![\w/.-])({_UPPER})(?![\w/.=-])|\b(LOG|STATEMENT):")
-_MARKED = re.compile(
-    rf"[\[<(|](?:\w{{1,20}}:)?\s?({_ALL})\s?[\]>)|]|^({_ALL}):|\b(?:npm|yarn) ({_ALL})\b", re.IGNORECASE
-)
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # klog and glog ``I0102 03:04:05``, Ruby's Logger ``I, [2026-``; syslog ``<34>``; uncaught exceptions.
 _LETTERED = re.compile(r"([TDIWEFC])(?:[0-9]{4} [0-9]{2}:|, \[[0-9]{4}-)")
 _PRIORITY = re.compile(r"<([0-9]{1,3})>")
@@ -142,8 +139,8 @@ def _of_numbers(fields: Mapping[str, Any]) -> str | None:
         if isinstance(number := fields.get(key), int) and 1 <= number <= 24:
             return LEVELS[(number - 1) // 4]
     for key in _SYSLOG_KEYS:
-        if (value := fields.get(key)) is not None and str(value) in "01234567":
-            return _SYSLOG[int(value)]
+        if isinstance(value := fields.get(key), (str, int)) and (level := _SYSLOG_OF.get(str(value))):
+            return level
     # Python's logging: DEBUG is 10 there, CRITICAL 50.
     if isinstance(number := fields.get("levelno"), int) and 10 <= number <= 50:
         return LEVELS[number // 10]
@@ -162,18 +159,36 @@ def _nested(fields: Mapping[str, Any]) -> str | None:
 def level_of_text(line: str) -> str | None:
     """Return the level that the beginning of a line says, None if it says none."""
     text = line[:_BEGINNING]
+    if "\x1b" in text:
+        text = _COLOUR.sub("", text)
     if match := _LETTERED.match(text):
         return _LETTERS[match[1]]
-    if (match := _NAMED.search(text)) and (found := level_of_value(match[1])):
+    if _is_named(text) and (match := _NAMED.search(text)) and (found := level_of_value(match[1])):
         return found
-    for search in (_LOUD.search, _MARKED.search):
-        if match := search(text):
-            return _LEVEL_OF[match[match.lastindex or 1].lower()]
+    if level := _of_capitals(text):
+        return level
     for crash, level in _CRASHES:
         if text.startswith(crash):
             return level
-    if match := _PRIORITY.match(text):
-        return _SYSLOG[int(match[1]) & 7]
+    if match := _BRACKETED.search(text) or _LEADING.match(text):
+        return _LEVEL_OF[match[match.lastindex or 1].lower()]
+    match = _PRIORITY.match(text)
+    return _SYSLOG[int(match[1]) & 7] if match else None
+
+
+def _is_named(text: str) -> bool:
+    for hint in _NAMED_HINTS:  # noqa: SIM110 - a generator costs more than the search
+        if hint in text:
+            return True
+    return False
+
+
+def _of_capitals(text: str) -> str | None:
+    for match in _LOUD.finditer(text):
+        word = match[0]
+        is_word = word not in _PROSE or (word in _WITH_COLON and text.startswith(":", match.end()))
+        if is_word and (level := _LEVEL_OF.get(word.lower())):
+            return level
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -9,7 +10,7 @@ from compose_agent.config import Option, kinds
 from log_forwarder.event import Event
 from log_forwarder.transforms.contract import Counters, Stage, Transform, TransformKind, Values
 from log_forwarder.transforms.patterns import MOST_CHARACTERS, Pattern, regex_lines
-from log_forwarder.transforms.secrets import RULES, Rule, mark
+from log_forwarder.transforms.secrets import RULES, Rule, mark, substituted
 
 OWN_RULE = "pattern"
 
@@ -54,9 +55,13 @@ def own_rule(patterns: Sequence[Pattern]) -> Rule:
 def _replaced(patterns: Sequence[Pattern], text: str) -> tuple[str, int]:
     count = 0
     for pattern in patterns:
-        text, found = pattern.subn(lambda match: mark(OWN_RULE) if match[0] else "", text)
+        text, found = substituted(pattern, _marked, text)
         count += found
     return text, count
+
+
+def _marked(match: re.Match[str]) -> str | None:
+    return mark(OWN_RULE) if match[0] else None
 
 
 def _parts(line: str) -> list[str]:

@@ -11,7 +11,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from log_forwarder.transforms.patterns import Pattern, matches
+from log_forwarder.transforms.patterns import Pattern
+
+# What tells a line of a trace stands near its beginning; some patterns look at it once for each character.
+_BEGINNING = 2048
 
 Moves = tuple[tuple[Pattern, str], ...]
 Beginnings = tuple[tuple[tuple[str, ...], Pattern, str], ...]
@@ -33,14 +36,14 @@ class Machine:
     def begin(self, text: str) -> str | None:
         """Return the state after a line that begins a trace, None for any other line."""
         for hints, pattern, to in self.beginnings:
-            if (not hints or _has_one(text, hints)) and matches(pattern, text):
+            if (not hints or _has_one(text, hints)) and pattern.search(text, 0, _BEGINNING):
                 return to
         return None
 
     def follow(self, state: str, text: str) -> str | None:
         """Return the state after one more line, None if it is not part of the trace."""
         for pattern, to in self.moves[state]:
-            if matches(pattern, text):
+            if pattern.search(text, 0, _BEGINNING):
                 return to
         return None
 
@@ -70,7 +73,7 @@ _PYTHON = Machine(
         (_TRACEBACK, r"Traceback \(most recent call last\):\s*$", "frames"),
     ),
     moves={
-        "group": _moves((r"^\s+[|+]", "group")),
+        "group": _moves((r"^\s+(?:\||\+-)", "group")),
         "frames": _moves((r"^\s+\S", "frames"), (r"^[A-Za-z_][\w.<>]*(?::\s|:?$)", "raised")),
         "raised": _moves((_BLANK, "gap")),
         "gap": _moves(
