@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -28,7 +27,7 @@ from types import TracebackType
 from typing import Self
 
 from lab import LabError, packages
-from lab.loopback import free_port, start_on_free_port
+from lab.loopback import free_port, listens, start_on_free_port
 from lab.process import Process
 from lab.scratch import Scratch
 
@@ -102,7 +101,7 @@ class Kafka:
             scratch,
             [*_java(folder), "kafka.Kafka", str(config)],
             name="kafka",
-            answers=lambda: _listens(address),
+            answers=lambda: listens(address),
         )
 
 
@@ -131,15 +130,6 @@ def _java(folder: Path) -> list[str]:
     # One compiler and the serial collector: it starts sooner, and leaves a core to the others.
     java = ["java", f"-Xms{HEAP}", f"-Xmx{HEAP}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
     return [*java, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{folder}/lib/*"]
-
-
-def _listens(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _jars() -> Path:

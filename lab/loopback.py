@@ -37,6 +37,16 @@ def answers(url: str) -> bool:
         return False
 
 
+def listens(address: str) -> bool:
+    """Tell whether somebody takes connections at ``host:port``."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=_READY_TIMEOUT_S).close()
+    except OSError:
+        return False
+    return True
+
+
 def start_on_free_port(make: Callable[[str], Process]) -> tuple[Process, str]:
     """Start what ``make`` returns for an address, and return it with its URL.
 

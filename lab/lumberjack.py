@@ -30,7 +30,7 @@ from typing import Any, Self
 
 from lab import LabError, packages
 from lab.forward_node import TlsFiles
-from lab.loopback import start_on_free_port
+from lab.loopback import listens, start_on_free_port
 from lab.process import Process
 from lab.scratch import Scratch
 
@@ -165,10 +165,7 @@ class Lumberjack:
         command = [str(program), f"-address={address}", f"-events={self._events}", *self._times]
         if self._tls:
             command += [f"-cert={self._tls.cert}", f"-key={self._tls.key}", f"-ca={self._tls.ca or ''}"]
-        process = Process(
-            scratch, command, name="lumberjack", answers=lambda: process.logs().endswith("READY")
-        )
-        return process
+        return Process(scratch, command, name="lumberjack", answers=lambda: listens(address))
 
 
 def build() -> Path:

@@ -126,7 +126,7 @@ class EngineClient:
             return EventStream(self._checked(self._get(self._versioned("/events"), params)))
 
     def logs(self, container_id: str, *, tty: bool, since: str) -> LogStream:
-        """Open the stream of what a container has written since a moment (``seconds.nanoseconds``) and writes.
+        """Open the stream of what a container has written since (``seconds.nanoseconds``) and will write.
 
         It ends when the container stops. EngineNotFound or EngineRefused (409) of one that is being removed,
         EngineRefused (501) with a log driver that keeps nothing to read.

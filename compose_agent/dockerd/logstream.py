@@ -1,9 +1,9 @@
 """The Engine's stream of a container's log, cut into the pieces that its log driver wrote.
 
 ``GET /containers/ID/logs`` with ``timestamps=1`` puts the time of its line before each piece. Without a
-terminal each piece is a frame: the stream in a byte (1 output, 2 errors, 3 what the Engine itself has to say),
-three zeros, the length in four bytes, the highest first. With a terminal there are the pieces alone. Engine
-20.10 leaves out the newline behind the last piece of a line that the driver ``local`` cut.
+terminal each piece is a frame: the stream in a byte (1 output, 2 errors, 3 what the Engine has to say
+itself), three zeros, the length in four bytes, the highest first. With a terminal there are the pieces alone.
+Engine 20.10 leaves out the newline behind the last piece of a line that the driver ``local`` cut.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ PIECE_BYTES = 16 * 1024
 # A piece with 64 KiB of attributes, several times over. What claims to be longer is no frame.
 MAX_FRAME_BYTES = 4 << 20
 _HEADER_BYTES = 8
-_STREAMS = {1: "stdout", 2: "stderr", 3: "engine"}
+# The stream of what the Engine has to say of its own.
+ENGINE = "engine"
+_STREAMS = {1: "stdout", 2: "stderr", 3: ENGINE}
 # RFC 3339 with nine digits, whatever they are: as long as that it can be cut off.
 _STAMP = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{9}Z ")
 _STAMP_BYTES = 31
@@ -34,7 +36,7 @@ _STAMP_BYTES = 31
 class Piece(NamedTuple):
     """What was written at once: stream, time of its line, and bytes with the newline that ends the line.
 
-    What the Engine says of its own, such as that it cannot read further, is of the stream ``engine``.
+    What the Engine says of its own, such as that it cannot read further, is of the stream :data:`ENGINE`.
     """
 
     stream: str
@@ -166,6 +168,6 @@ class Terminal:
 
 
 def _stamped(stream: str, data: bytes) -> Piece:
-    if not _STAMP.match(data):
-        return Piece("engine", "", data)
+    if stream == ENGINE or not _STAMP.match(data):
+        return Piece(ENGINE, "", data)
     return Piece(stream, data[: _STAMP_BYTES - 1].decode("ascii"), data[_STAMP_BYTES:])

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from log_forwarder.couriers.state import IDLE_SECONDS, Health, Pauses
 from log_forwarder.deadletters import DeadLetters
@@ -42,7 +43,7 @@ class RequestCourier:
         self._sink.close()
 
     def _deliver(self, batches: Sequence[Batch]) -> None:
-        entries = [entry for batch in batches for entry in self._sink.encode(batch)]
+        entries = [entry for batch in batches for entry in self._encoded(batch)]
         # What may be stored already travels apart, so that only it is looked up.
         for again in (True, False):
             part = [entry for entry in entries if entry.batch.again is again]
@@ -52,6 +53,22 @@ class RequestCourier:
             for batch in batches:
                 dead = self._dead.pop(id(batch), 0)
                 self._outbox.settle(batch, sent=len(batch.events) - dead, dead_lettered=dead)
+
+    def _encoded(self, batch: Batch) -> list[Entry]:
+        """Encode a batch; where that fails, line by line, and bury those that cannot be."""
+        try:
+            return self._sink.encode(batch)
+        except Exception:  # a sink may be another package's code, and delivery must go on
+            logger.exception("fault in a sink", extra={"sink": self._name})
+        return [entry for index in range(len(batch.events)) if (entry := self._encoded_alone(batch, index))]
+
+    def _encoded_alone(self, batch: Batch, index: int) -> Entry | None:
+        try:
+            (entry,) = self._sink.encode(replace(batch, events=[batch.events[index]]))
+        except Exception as error:  # noqa: BLE001 - as above
+            self._bury(Entry(batch, index, b""), f"it cannot be encoded: {error!r}")
+            return None
+        return Entry(batch, index, entry.data)
 
     def _store(self, entries: Sequence[Entry], *, again: bool) -> None:
         """Send until every entry is stored or dead-lettered."""

@@ -10,6 +10,7 @@ import msgspec
 from compose_agent.dockerd.model import Container
 from log_forwarder.event import Batch, Event, metadata
 from log_forwarder.sinks.contract import Entry
+from log_forwarder.sinks.elasticsearch.fields import to_json
 
 _encode = msgspec.json.Encoder().encode
 # The text of a line cannot contain this mark: within a JSON string each quote has a backslash before it.
@@ -58,7 +59,10 @@ def event_id(line: bytes) -> bytes | None:
 
 
 def _line(event: Event, tail: bytes) -> bytes:
-    head = _encode(_Head(event.time, event.log, event.stream, event.id))
+    try:
+        head = _encode(_Head(event.time, event.log, event.stream, event.id))
+    except UnicodeEncodeError:  # half a surrogate pair
+        head = to_json({"time": event.time, "log": event.log, "source": event.stream, "event_id": event.id})
     if event.attrs is None and event.fields is None:
         return head[:-1] + tail
     more = {"attrs": event.attrs, "fields": event.fields}
@@ -67,4 +71,4 @@ def _line(event: Event, tail: bytes) -> bytes:
 
 def _rest(members: Mapping[str, Any]) -> bytes:
     """Return the end of an object and of its line, to be put behind other members."""
-    return (b"," + _encode(members)[1:] if members else b"}") + b"\n"
+    return (b"," + to_json(members)[1:] if members else b"}") + b"\n"

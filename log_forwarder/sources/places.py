@@ -7,7 +7,7 @@ ordinal 1. Stream, time and ordinal are a line's identity, the same whenever it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +17,7 @@ from log_forwarder.sources.pieces import Joiner, text_of
 
 GENERATION = "api"
 STREAMS = ("stdout", "stderr")
+_NAME_LENGTH = len(GENERATION) + 2
 _SECOND_NS = 1_000_000_000
 
 
@@ -33,7 +34,7 @@ def position_of(since: int, places: Mapping[str, Place]) -> Position:
 
     The place of a stream stands where otherwise an open line does, its count in the generation's name.
     """
-    held = ((stream, Mark(f"{GENERATION}:{each.done}", each.nanos)) for stream, each in places.items())
+    held = ((stream, Mark(_name(stream, each.done), each.nanos)) for stream, each in places.items())
     return Position(Mark(GENERATION, since), tuple(held))
 
 
@@ -45,7 +46,12 @@ def places_of(position: Position | None) -> dict[str, Place]:
 
 
 def _place(mark: Mark) -> Place:
-    return Place(mark.offset, int(mark.generation.partition(":")[2]))
+    return Place(mark.offset, int(mark.generation[_NAME_LENGTH:]))
+
+
+def _name(stream: str, ordinal: int) -> str:
+    """Return what stands for a generation in ids and marks: ``api-o0`` for stdout, ``api-e0`` for stderr."""
+    return f"{GENERATION}-{stream[3]}{ordinal}"
 
 
 class Nanos:
@@ -92,9 +98,8 @@ class Lines:
         data = piece.data
         ends = data.endswith(b"\n")
         event = Event(text_of(data[:-1] if ends else data, ends=ends), piece.stream, piece.time)
-        ordinal = self._ordinal(piece.stream, nanos)
-        prefix = f"{self._short_id}.{GENERATION}-{piece.stream[3]}{ordinal}."
-        lines = self._joiner.join([event], [nanos], f"{GENERATION}:{ordinal}", prefix)
+        name = _name(piece.stream, self._ordinal(piece.stream, nanos))
+        lines = self._joiner.join([event], [nanos], name, f"{self._short_id}.{name}.")
         if self._before:
             lines = [line for line in lines if self._is_new(line)]
         if piece.stream not in self._before:
@@ -109,9 +114,10 @@ class Lines:
         """Tell whether there is a line without its end."""
         return bool(self._joiner.held())
 
-    def position(self) -> Position:
-        """Return the position behind everything that was returned."""
-        held = dict(self._joiner.held())
+    def position(self, held_back: Iterable[tuple[str, Mark]] = ()) -> Position:
+        """Return the position behind everything that was returned, and before what is held back."""
+        # What is held back came before what is not complete yet.
+        held = dict(self._joiner.held()) | dict(held_back)
         for stream, latest in self._latest.items():
             if stream not in self._before:
                 open_ = held.get(stream)
@@ -134,7 +140,7 @@ class Lines:
         if place is None:
             return True
         _, which, at = line.id.split(".")
-        nanos, ordinal = int(at, 16), int(which[len(GENERATION) + 2 :])
+        nanos, ordinal = int(at, 16), int(which[_NAME_LENGTH:])
         new = (nanos, ordinal) >= (place.nanos, place.done)
         if new or (nanos, ordinal) == (place.nanos, place.done - 1):
             del self._before[line.stream]

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from compose_agent.dockerd.logstream import PIECE_BYTES, LogStream, Piece
-from compose_agent.errors import EngineError, EngineNotFound, EngineRefused
+from compose_agent.dockerd.logstream import ENGINE, PIECE_BYTES, LogStream, Piece
+from compose_agent.errors import EngineError, EngineRefused
 from log_forwarder.sources.places import Nanos
 
 logger = logging.getLogger(__name__)
@@ -22,13 +21,14 @@ BUFFER_BYTES = 256 * 1024
 LAG_SECONDS = 1.0
 RECONNECT_FIRST_SECONDS = 0.25
 RECONNECT_LAST_SECONDS = 10.0
-# A log that cannot be read will hardly be readable before the container is started anew.
-REFUSED_SECONDS = 300.0
+# A container that rests, and one whose log cannot be read, say so when they are started anew; this is for
+# the start that nobody has heard of.
+REST_SECONDS = 300.0
 # A line's time is taken before its turn to be written, so that times of two streams are mixed in a log. A
 # turn takes long when the log is rotated and the file before it is still being compressed.
 OVERLAP_NS = 10 * 10**9
-STOP_SECONDS = 2.0
-_BEING_REMOVED = 409
+# The container is removed (404), or about to be (409).
+GONE = (404, 409)
 
 Dated = tuple[Piece, int]
 
@@ -99,8 +99,8 @@ class Received:
 class Pump:
     """Reads in a thread of its own; ``take`` what has come, ``wake`` is called when something has.
 
-    ``open_stream(since)`` opens the log from a moment on. The container must be said to run, to rest or to be
-    gone; ``over`` says that nothing more comes, ``error`` why nothing comes.
+    ``open_stream(since)`` opens the log from a moment on. ``over`` says that nothing more comes, ``error``
+    why nothing comes now. A container that rests is asked again when it is said to run.
     """
 
     def __init__(
@@ -109,32 +109,37 @@ class Pump:
         self.over = False
         self.error = ""
         self.corrupt = 0
-        self.missed = 0
         self._name = name
         self._open_stream = open_stream
         self._received = Received(since)
         self._wake = wake
-        self._buffer: deque[tuple[list[Dated], int]] = deque()
+        self._buffer: list[Dated] = []
         self._bytes = 0
         self._room = threading.Condition()
         self._runs = True
-        self._gone = False
         self._closed = False
+        self._broken = False  # the stream before did not end by itself
+        self._cut_off = 0
         self._news = threading.Event()
         self._stream: LogStream | None = None
         self._thread = threading.Thread(target=self._run, name=f"log of {name}", daemon=True)
+
+    @property
+    def missed(self) -> int:
+        """How often lines were gone before they were read, as far as that can be known."""
+        return self._received.missed + self._cut_off
 
     def start(self) -> None:
         """Begin to read."""
         self._thread.start()
 
     def take(self) -> tuple[list[Dated], int] | None:
-        """Return the next pieces and their size in bytes, None if there are none."""
+        """Return the pieces that wait and their size in bytes, None if there are none."""
         with self._room:
             if not self._buffer:
                 return None
-            taken = self._buffer.popleft()
-            self._bytes -= taken[1]
+            taken = self._buffer, self._bytes
+            self._buffer, self._bytes = [], 0
             self._room.notify_all()
             return taken
 
@@ -142,17 +147,12 @@ class Pump:
         """Return how many bytes wait to be taken."""
         return self._bytes
 
-    def set_running(self, *, runs: bool) -> None:
-        """Take note of what the container does."""
+    def look(self, *, runs: bool) -> None:
+        """Ask again: the container was started or has ended, ``runs`` says which, or it was removed."""
         self._runs = runs
         self._news.set()
 
-    def set_gone(self) -> None:
-        """Take note that the container was removed: what the stream still brings is the end."""
-        self._gone = True
-        self._news.set()
-
-    def again(self) -> None:
+    def reconnect(self) -> None:
         """Open the stream anew: the connection may be dead without having ended."""
         self._news.set()
         if stream := self._stream:
@@ -161,28 +161,80 @@ class Pump:
     def close(self) -> None:
         """End; nothing more is read."""
         self._closed = True
-        self.again()
+        self.reconnect()
         with self._room:
             self._room.notify_all()
-        if self._thread.ident is not None:
-            self._thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
         pause = 0.0
         while not self._closed and not self.over:
             self._news.clear()
-            ran, begun = self._runs, time.monotonic()
+            runs, begun = self._runs, time.monotonic()
             try:
-                held = self._read() or time.monotonic() - begun > RECONNECT_LAST_SECONDS
-                wait = None if not ran else 0.0
+                something = self._read()
+                rests = not runs
             except EngineError as error:
-                held, wait = False, self._failed(error)
+                something, rests = False, self._failed(error)
             except Exception:  # the thread's outermost loop: without it the log stands still for ever
                 logger.exception("fault in reading a log", extra={"container": self._name})
-                held, wait = False, 0.0
-            pause = 0.0 if held else min(max(pause * 2, RECONNECT_FIRST_SECONDS), RECONNECT_LAST_SECONDS)
-            if self._gone:
-                self._end()
-            elif not self._closed and not self.over:
-                self._news.wait(pause if wait == 0.0 else wait)
+                something, rests = False, False
+            held = something or time.monotonic() - begun > RECONNECT_LAST_SECONDS
+            pause = min(max(pause * 2, RECONNECT_FIRST_SECONDS), RECONNECT_LAST_SECONDS)
+            pause = RECONNECT_FIRST_SECONDS if held else pause
+            if not self._closed and not self.over:
+                self._news.wait(REST_SECONDS if rests else pause)
         self._wake()
+
+    def _read(self) -> bool:
+        """Read one stream until it ends or nobody takes what it brings; tell whether it brought anything."""
+        something = False
+        since = self._received.begin()
+        with self._open_stream(f"{since // 10**9}.{since % 10**9:09d}") as stream:
+            self._stream, self._broken, self.error = stream, True, ""
+            if self._closed:
+                return False
+            for pieces in stream:
+                something |= self._put(pieces)
+                if not self._has_room(LAG_SECONDS):
+                    break
+            else:
+                self._broken = False
+        while not self._has_room(LAG_SECONDS):
+            pass
+        return something
+
+    def _put(self, pieces: Sequence[Piece]) -> bool:
+        ours = [each for each in pieces if each.stream != ENGINE]
+        if len(ours) < len(pieces):
+            self.corrupt += len(pieces) - len(ours)
+            words = [each.data.decode("utf-8", "replace").strip() for each in pieces if each.stream == ENGINE]
+            self._say("; ".join(words))
+        if not (fresh := self._received.fresh(ours)):
+            return False
+        size = sum(len(piece.data) for piece, _ in fresh)
+        with self._room:
+            first = not self._buffer
+            self._buffer += fresh
+            self._bytes += size
+        if first:
+            self._wake()
+        return True
+
+    def _has_room(self, wait: float) -> bool:
+        with self._room:
+            return self._room.wait_for(lambda: self._closed or self._bytes < BUFFER_BYTES, wait)
+
+    def _failed(self, error: EngineError) -> bool:
+        """Take note of an error, and tell whether another attempt is of no use for now."""
+        if isinstance(error, EngineRefused) and error.status in GONE:
+            self.over = True
+            self._cut_off += self._broken
+            return True
+        if not self._closed:
+            self._say(str(error))
+        return isinstance(error, EngineRefused)
+
+    def _say(self, words: str) -> None:
+        if not self.error:
+            logger.warning("a log cannot be read", extra={"container": self._name, "error": words})
+        self.error = words

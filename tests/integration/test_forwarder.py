@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -121,6 +123,63 @@ def test_a_container_that_opted_out_is_not_shipped(
     finally:
         for name in ("quiet", "loud"):
             docker_client.containers.get(name).remove(force=True)
+
+
+def test_each_hint_changes_only_its_own_container(
+    shipping: Shipping, docker_client: docker.DockerClient, busybox: str
+) -> None:
+    line = '{"level":"warn","user":"ann@example.org"}'
+    hints = {
+        "plain": {},
+        "parsed": {"compose-agent.logs.parser": "json"},
+        "redacted": {"compose-agent.logs.redact": "email"},
+        "merged": {"compose-agent.logs.multiline": r"^\{"},
+    }
+    for name, labels in hints.items():
+        run(docker_client, busybox, name, ["sh", "-c", f"echo '{line}'; echo '  more'"], labels=labels)
+
+    def each_has_its_own() -> None:
+        found = {name: [each for each in shipping.events() if _name(each) == name] for name in hints}
+        assert [each["log"] for each in found["plain"]] == [line, "  more"]
+        assert "user" not in found["plain"][0]
+        assert [each["log"] for each in found["parsed"]] == [line, "  more"]
+        assert found["parsed"][0]["user"] == "ann@example.org"
+        assert "ann@" not in found["redacted"][0]["log"]
+        assert "user" not in found["redacted"][0]
+        assert [each["log"] for each in found["merged"]] == [f"{line}\n  more"]
+
+    try:
+        eventually(each_has_its_own, seconds=20)
+    finally:
+        for name in hints:
+            docker_client.containers.get(name).remove(force=True)
+
+
+def test_a_change_of_the_configuration_is_seen_within_two_seconds(
+    engine: PrivateEngine, docker_client: docker.DockerClient, busybox: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "compose-agent.yml"
+    file.write_text("log.level: info\n")
+    shipping = Shipping(engine, tmp_path, [f"--config.file={file}"])
+    talk = "while true; do echo 'ERROR it burns'; sleep 0.1; done"
+    with shipping.agent:
+        shipping.agent.wait_ready()
+        run(docker_client, busybox, "burning", ["sh", "-c", talk])
+        try:
+            eventually(lambda: _assert(bool(shipping.lines("burning"))), seconds=20)
+            file.write_text("logs.level: auto\n")
+            changed = datetime.now(UTC)
+            eventually(lambda: _assert(any("level" in each for each in shipping.events())), seconds=20)
+            first = next(each for each in shipping.events() if "level" in each)
+        finally:
+            docker_client.containers.get("burning").remove(force=True)
+        seen = list(shipping.events())
+    assert datetime.fromisoformat(first["time"]) - changed < timedelta(seconds=2)
+    assert len({each["event_id"] for each in seen}) == len(seen)
+
+
+def _name(event: dict[str, Any]) -> str:
+    return str(event["container_name"]).removeprefix("/")
 
 
 def _assert(holds: bool) -> None:

@@ -38,7 +38,11 @@ def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_has_the_product_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"compose_agent", "exporter", "log_forwarder"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {
+        "compose_agent",
+        "exporter",
+        "log_forwarder",
+    }
     assert any(name.endswith(".html") for name in names), "the page's templates"
     assert any(name.endswith(".css") for name in names), "the page's style"
 

@@ -162,10 +162,19 @@ class FakeEngine:
         with self.core.changed:
             self.core.store.container(reference).usage = usage
 
-    def write(self, reference: str, text: str, stream: Literal["stdout", "stderr"] = "stdout") -> None:
-        """Let a container write ``text`` to its log."""
+    def write(
+        self,
+        reference: str,
+        text: str | bytes,
+        stream: Literal["stdout", "stderr"] = "stdout",
+        *,
+        time_ns: int | None = None,
+    ) -> None:
+        """Let a container write ``text`` to its log, now or as if it had been at ``time_ns``."""
+        data = text.encode() if isinstance(text, str) else text
         with self.core.changed:
-            line = LogLine(self.core.clock.time_ns(), 1 if stream == "stdout" else 2, text.encode())
+            when = self.core.clock.time_ns() if time_ns is None else time_ns
+            line = LogLine(when, 1 if stream == "stdout" else 2, data)
             self.core.store.container(reference).logs.append(line)
 
     def remove(self, reference: str) -> None:

@@ -84,6 +84,8 @@ def logs(call: Call) -> Response:
         raise ApiError(400, "Bad parameters: you must choose at least one stream")
     with call.core.changed:
         container = call.core.store.container(call.reference)
+    if container.host_config["LogConfig"]["Type"] == "none":
+        raise ApiError(501, "configured logging driver does not support reading")
     kind = "raw" if container.config["Tty"] else "multiplexed"
     content_type = f"application/vnd.docker.{kind}-stream" if call.core.dialect.modern else ""
     return Response(200, content_type=content_type, stream=_log_frames(call.core, call.request, container))

@@ -43,6 +43,8 @@ _MOST_QUEUED = 2_000_000
 # Beside the value a message has a key, headers and numbers.
 _OVERHEAD_BYTES = 512
 _FIRST_BATCH_BYTES = 1_000_000
+# Each smaller size costs a new producer, and is remembered.
+_SMALLER = 4
 Refuse = Callable[[Container, Event, str], None]
 
 
@@ -51,7 +53,8 @@ class _Codes:
 
     def __init__(self, errors: Any) -> None:
         self.too_large = errors.MSG_SIZE_TOO_LARGE
-        self.permanent = (errors.MSG_SIZE_TOO_LARGE, errors.INVALID_RECORD)
+        # About this message, while its neighbours in the batch are told of with another code.
+        self.unfit = (errors.INVALID_RECORD,)
         # The library's public names for errors of its own begin like this.
         self.all_down = errors._ALL_BROKERS_DOWN  # noqa: SLF001
         self.given_up = (errors._PURGE_QUEUE, errors._PURGE_INFLIGHT)  # noqa: SLF001
@@ -199,7 +202,11 @@ class KafkaSink:
                     raise SinkUnavailable("the producer's queue is full", unseen=True) from None
                 self._producer.poll(_LOOK_SECONDS)
             except self._library.KafkaException as error:
-                reported(error.args[0], None)
+                if error.args[0].code() == self._codes.too_large:  # for us, whatever batch it is in
+                    self._refuse(message.batch.container, message.event, error.args[0].str())
+                    reported(None, None)
+                else:
+                    reported(error.args[0], None)
                 return
             else:
                 return
@@ -224,21 +231,29 @@ class KafkaSink:
     def _is_settled(self, error: Any, message: Message) -> bool:
         """Refuse a message for good, or have the producer replaced for what may be mended."""
         code = error.code()
-        if code in self._codes.given_up:
-            return False
-        if code == self._codes.too_large and len(message.value) + _OVERHEAD_BYTES < self._batch_bytes:
-            # Brokers measure batches: the message may have been in too large company.
-            self._batch_bytes = max(self._batch_bytes // 2, len(message.value) + _OVERHEAD_BYTES)
-            self._failure = SinkUnavailable("brokers take smaller batches only")
-            return False
-        if code in self._codes.permanent:
+        if code in self._codes.unfit:
             self._refuse(message.batch.container, message.event, error.str())
             return True
+        # Every message of a batch that was refused is reported: the first one has said what is to be done.
+        if self._failure or code in self._codes.given_up:
+            return False
+        if code == self._codes.too_large:
+            return self._is_settled_by_size(error, message)
         self._failure = SinkUnavailable(
             f"messages to the topic {message.topic} fail ({error.str()})",
             remedy="create the topic or allow it to be created, and let the user write to it",
             unseen=True,
         )
+        return False
+
+    def _is_settled_by_size(self, error: Any, message: Message) -> bool:
+        """Have smaller batches made: brokers measure them, and the message may have been in large company."""
+        size = len(message.value) + _OVERHEAD_BYTES
+        if size >= self._batch_bytes:
+            self._refuse(message.batch.container, message.event, error.str())
+            return True
+        self._batch_bytes = max(self._batch_bytes // _SMALLER, size)
+        self._failure = SinkUnavailable("brokers take smaller batches only")
         return False
 
 

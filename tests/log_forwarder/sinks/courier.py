@@ -1,0 +1,47 @@
+"""A sink with its courier, as a lane runs them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from log_forwarder.couriers import RequestCourier, WindowCourier
+from log_forwarder.deadletters import DeadLetters
+from log_forwarder.event import Batch
+from log_forwarder.outbox import Outbox, Tally
+from log_forwarder.sinks.contract import RequestSink, Sink
+
+PATIENCE_SECONDS = 60.0
+_EVERYTHING = 2**40
+
+
+class Delivery:
+    """Delivers in a thread of its own from the start; ``finish`` waits until all is settled."""
+
+    def __init__(self, sink: Sink, folder: Path, batches: Sequence[Batch] = ()) -> None:
+        self.outbox = Outbox(_EVERYTHING)
+        self.abandon, self._stop = threading.Event(), threading.Event()
+        self.courier: RequestCourier | WindowCourier
+        if isinstance(sink, RequestSink):
+            letters = DeadLetters(folder)
+            self.courier = RequestCourier("sink", sink, self.outbox, letters, self.abandon)
+        else:
+            self.courier = WindowCourier("sink", sink, self.outbox, self.abandon)
+        self._thread = threading.Thread(target=self.courier.run, args=(self._stop,), daemon=True)
+        self.put(batches)
+        self._thread.start()
+
+    def put(self, batches: Sequence[Batch]) -> None:
+        for batch in batches:
+            self.outbox.put(batch, 0)
+
+    def finish(self) -> Tally:
+        self.outbox.close()
+        self._stop.set()
+        self._thread.join(PATIENCE_SECONDS)
+        late = self._thread.is_alive()
+        self.abandon.set()
+        self._thread.join(PATIENCE_SECONDS)
+        assert not late, f"not delivered: {self.courier.health.error}"
+        return self.outbox.tally()
