@@ -141,11 +141,11 @@ def test_each_hint_changes_only_its_own_container(
     def each_has_its_own() -> None:
         found = {name: [each for each in shipping.events() if _name(each) == name] for name in hints}
         assert [each["log"] for each in found["plain"]] == [line, "  more"]
-        assert "user" not in found["plain"][0]
+        assert "fields" not in found["plain"][0]
         assert [each["log"] for each in found["parsed"]] == [line, "  more"]
-        assert found["parsed"][0]["user"] == "ann@example.org"
+        assert found["parsed"][0]["fields"]["user"] == "ann@example.org"
         assert "ann@" not in found["redacted"][0]["log"]
-        assert "user" not in found["redacted"][0]
+        assert "fields" not in found["redacted"][0]
         assert [each["log"] for each in found["merged"]] == [f"{line}\n  more"]
 
     try:
@@ -169,8 +169,8 @@ def test_a_change_of_the_configuration_is_seen_within_two_seconds(
             eventually(lambda: _assert(bool(shipping.lines("burning"))), seconds=20)
             file.write_text("logs.level: auto\n")
             changed = datetime.now(UTC)
-            eventually(lambda: _assert(any("level" in each for each in shipping.events())), seconds=20)
-            first = next(each for each in shipping.events() if "level" in each)
+            eventually(lambda: _assert(any("fields" in each for each in shipping.events())), seconds=20)
+            first = next(each for each in shipping.events() if "fields" in each)
         finally:
             docker_client.containers.get("burning").remove(force=True)
         seen = list(shipping.events())
