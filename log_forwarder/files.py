@@ -37,11 +37,17 @@ _FORGET_SECONDS = 7 * 86400.0
 FORMATS: dict[str, Format] = {"json-file": JsonFile(), "local": Local()}
 
 
+def has_files(container: Container) -> bool:
+    """Tell whether a container's log driver leaves files that are read in place."""
+    return (container.log_driver or "json-file") in FORMATS
+
+
 @dataclass(eq=False, slots=True)
 class _Log:
     """One container's log, with what the watch needs to know of it."""
 
     container: Container
+    folder: Path
     chain: Chain
     names: GenerationNames
     format: Format
@@ -74,7 +80,10 @@ class LogFiles:
         spool: Spool,
         reason_against: Callable[[Container], str | None],
         begin: Callable[[Container], bool],
+        *,
+        without_files: Callable[[Container], None] = lambda _container: None,
     ) -> None:
+        self._without_files = without_files
         self._left_out: dict[str, tuple[Container, Path]] = {}
         self._postponed: dict[str, tuple[Container, Path]] = {}
         self._store = store
@@ -140,8 +149,9 @@ class LogFiles:
     def _appeared(self, container: Container, folder: Path) -> None:
         if container.id in self._logs:
             return
-        if (container.log_driver or "json-file") not in FORMATS:
+        if not has_files(container):
             self._left_out[container.id] = (container, folder)
+            self._without_files(container)
             return
         log = self._made(container, folder)
         self._look(log)
@@ -155,6 +165,12 @@ class LogFiles:
         elif log := self._logs.get(container.id):
             if self._reason_against(container):
                 self._leave_out(container, log)
+                return
+            if has_files(container) and FORMATS[container.log_driver or "json-file"] is not log.format:
+                # Only now it is known which of them it is.
+                folder = log.folder
+                self._drop(container.id, forget=False)
+                self.appeared(container, folder)
                 return
             log.container = container
             for lane in self._lanes:
@@ -193,7 +209,7 @@ class LogFiles:
         return len(self._logs)
 
     def _leave_out(self, container: Container, log: _Log) -> None:
-        self._left_out[container.id] = (container, log.chain.path.parent)
+        self._left_out[container.id] = (container, log.folder)
         self._drop(container.id, forget=False)
 
     def _take(self, log: _Log) -> None:
@@ -229,7 +245,7 @@ class LogFiles:
         name = format_.file_name.format(id=container.id)
         names = self._store.names(container.id)
         chain = Chain(folder / name, format_, names)
-        return _Log(container, chain, names, format_, name, from_now=self._from_now(container))
+        return _Log(container, folder, chain, names, format_, name, from_now=self._from_now(container))
 
     def _arrival(self, log: _Log) -> Arrival:
         return Arrival(log.container, log.chain, log.format, log.from_now)

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from compose_agent.dockerd.model import Container
 from compose_agent.errors import ComposeAgentError
@@ -19,7 +20,7 @@ from log_forwarder.keeper import SinkBooks
 from log_forwarder.outbox import Outbox
 from log_forwarder.sinks.contract import RequestSink, Sink
 from log_forwarder.sources.chain import Chain
-from log_forwarder.sources.follower import Follower, Format, Losses
+from log_forwarder.sources.follower import Books, Follower, Format, Losses
 from log_forwarder.transforms.pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,57 @@ _RETRY_SECONDS = 2.0
 _ABANDON_SECONDS = 3.0
 
 
+class Source(Protocol):
+    """Reads one container's log for one lane: a follower of files, or of the Engine's API."""
+
+    container: Container
+
+    @property
+    def losses(self) -> Losses:
+        """What could not be read."""
+
+    def read(self) -> Batch | None:
+        """Return the next batch; None when there is nothing more at the moment."""
+
+    def holds(self) -> bool:
+        """Tell whether transforms hold lines back."""
+
+    def settled(self, batch: Batch) -> None:
+        """Take note of a settled batch."""
+
+    def needs(self) -> Mark:
+        """Return from where on a restart would read."""
+
+    def unsettled(self) -> int:
+        """Return how many batches are on their way."""
+
+    def oldest_age(self, now: float) -> float:
+        """Return for how many seconds the oldest batch has been on its way."""
+
+    def behind(self) -> int:
+        """Return the bytes of source that are known and not read yet."""
+
+    def drained(self) -> bool:
+        """Tell whether a removed container's log is read and settled to its end."""
+
+    def close(self) -> None:
+        """Read nothing more."""
+
+
+class Newcomer(Protocol):
+    """A container that a lane is to follow from now on; a frozen dataclass."""
+
+    @property
+    def container(self) -> Container:
+        """The container."""
+
+    def follow(self, books: Books, pipeline: Pipeline | None) -> Source:
+        """Begin to read where the books say; raises OSError or ComposeAgentError."""
+
+    def changed(self, container: Container) -> Newcomer:
+        """Return the same with what is known of the container now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A container that a lane is to follow from now on."""
@@ -40,6 +92,16 @@ class Arrival:
     chain: Chain
     format: Format
     from_now: bool
+
+    def follow(self, books: Books, pipeline: Pipeline | None) -> Follower:
+        """Return a follower of the files."""
+        return Follower(
+            self.container, self.chain, self.format, books, pipeline=pipeline, from_now=self.from_now
+        )
+
+    def changed(self, container: Container) -> Arrival:
+        """Return the same with what is known of the container now."""
+        return replace(self, container=container)
 
 
 @dataclass(slots=True)
@@ -76,8 +138,8 @@ class Lane:
         self._books = books
         self._pipelines = pipelines
         self._holding: set[str] = set()  # containers of which transforms hold lines back
-        self._followers: dict[str, Follower] = {}
-        self._arrivals: deque[Arrival] = deque()
+        self._followers: dict[str, Source] = {}
+        self._arrivals: deque[Newcomer] = deque()
         self._ready: dict[str, None] = {}
         self._news = threading.Condition()
         self._stop_reading = threading.Event()
@@ -116,7 +178,7 @@ class Lane:
         for follower in self._followers.values():
             follower.close()
 
-    def add(self, arrival: Arrival) -> None:
+    def add(self, arrival: Newcomer) -> None:
         """Follow a container."""
         with self._news:
             self._arrivals.append(arrival)
@@ -126,7 +188,7 @@ class Lane:
         """Take what changed about a container, for the lines that are read from now on."""
         with self._news:
             self._arrivals = deque(
-                replace(each, container=container) if each.container.id == container.id else each
+                each.changed(container) if each.container.id == container.id else each
                 for each in self._arrivals
             )
             if follower := self._followers.get(container.id):
@@ -138,7 +200,7 @@ class Lane:
             self._ready.update(dict.fromkeys(container_ids))
             self._news.notify()
 
-    def follower(self, container_id: str) -> Follower | None:
+    def follower(self, container_id: str) -> Source | None:
         """Return the follower of a container, if the lane has begun with it."""
         return self._followers.get(container_id)
 
@@ -205,16 +267,11 @@ class Lane:
                 ready.append(container_id)
         return [*ready, *(arrival.container.id for arrival in arrivals if self._begin(arrival))]
 
-    def _begin(self, arrival: Arrival) -> bool:
+    def _begin(self, arrival: Newcomer) -> bool:
         container = arrival.container
         try:
-            self._followers[container.id] = Follower(
-                container,
-                arrival.chain,
-                arrival.format,
-                self._books.of(container.id),
-                pipeline=self._pipelines(container, self.outbox),
-                from_now=arrival.from_now,
+            self._followers[container.id] = arrival.follow(
+                self._books.of(container.id), self._pipelines(container, self.outbox)
             )
         except (OSError, ComposeAgentError) as error:
             self._arrivals.append(arrival)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +14,11 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from compose_agent import __version__
 from compose_agent.config import Config
 from compose_agent.config.general import GeneralSettings
+from compose_agent.dockerd.client import EngineClient
+from compose_agent.dockerd.endpoint import find_endpoint
+from compose_agent.dockerd.folders.contract import FoldersUnreadable
 from compose_agent.dockerd.folders.watch import FolderWatch
+from compose_agent.dockerd.inventory import Inventory
 from compose_agent.dockerd.model import Container
 from compose_agent.role import ConfigState
 from compose_agent.web.health import Readiness
@@ -21,7 +26,8 @@ from compose_agent.web.listeners import Listeners
 from compose_agent.web.webfile import WebConfigFile
 from log_forwarder.app import make_app
 from log_forwarder.deadletters import DeadLetters
-from log_forwarder.files import LogFiles
+from log_forwarder.engine import EngineLogs, docker_root
+from log_forwarder.files import LogFiles, has_files
 from log_forwarder.keeper import Keeper, SinkBooks
 from log_forwarder.lane import Lane
 from log_forwarder.latency import Latency
@@ -56,8 +62,22 @@ class ForwarderRole:
         self._keeper = Keeper(self._store)
         self._spool = Spool(self._store, self._settings.spool_size)
         self._selection = self._select(self._settings)
-        self._files = LogFiles(self._store, self._keeper, self._spool, self._reason_against, self._begins_now)
-        self._watch = FolderWatch(self._settings.docker_root or DEFAULT_DOCKER_ROOT, self._files)
+        self._files = LogFiles(
+            self._store,
+            self._keeper,
+            self._spool,
+            self._reason_against,
+            self._begins_now,
+            without_files=self._needs_engine,
+        )
+        self._folders_unreadable = ""
+        client = None
+        if self._settings.engine:
+            client = EngineClient(find_endpoint(config.of(GeneralSettings).docker_host, os.environ))
+        self._client = client
+        self._engine = self._engine_logs(client) if client else None
+        root = docker_root(self._settings.docker_root, client, DEFAULT_DOCKER_ROOT)
+        self._watch = FolderWatch(root, self._files)
         self._lanes: dict[str, tuple[Lane, Latency]] = {}
         self._metrics = ForwarderMetrics(state, self)
         app = make_app(self._metrics, self._positions, self._probe)
@@ -69,11 +89,10 @@ class ForwarderRole:
         self._listeners.bind(self._settings.listen_addresses)
         try:
             self._set_lanes(self._settings.sinks, self._make_sinks(self._settings.sinks))
-            self._watch.start()
+            self._watch_folders()
         except BaseException:
             self._listeners.stop()
             raise
-        self._files.start()
         self._keeper.start()
         self._listeners.start()
 
@@ -87,15 +106,22 @@ class ForwarderRole:
         self._settings, self._transforms = settings, config.of(TransformSettings)
         self._selection = selection
         self._files.reconsider()
+        if self._engine:
+            self._engine.reconsider()
         self._set_lanes(settings.sinks, sinks)
 
     def stop(self) -> None:
         """Deliver what is read, within bounds, and write down how far it went."""
-        self._watch.stop()
-        self._files.stop()
+        if self._engine:
+            self._engine.stop()
+        if not self._folders_unreadable:
+            self._watch.stop()
+            self._files.stop()
         self._stop_lanes([lane for lane, _ in self._lanes.values()], self._settings.drain_timeout)
         self._keeper.stop()
         self._files.close()
+        if self._client:
+            self._client.close()
         self._listeners.stop()
         self._store.close()
 
@@ -106,7 +132,7 @@ class ForwarderRole:
     def reasons(self) -> tuple[str, ...]:
         """Return why lines do not arrive."""
         found = [
-            self._watch.error,
+            self._engine.error() if self._engine and self._folders_unreadable else self._watch.error,
             self._store.error,
             self._letters.error,
             self._spool.error,
@@ -127,7 +153,7 @@ class ForwarderRole:
 
     def followed(self) -> int:
         """Return how many logs are followed."""
-        return self._files.count()
+        return self._files.count() + (self._engine.count() if self._engine else 0)
 
     def _stall_of(self, lane: Lane) -> str:
         oldest = max((each.oldest_seconds for each in lane.standings()), default=0.0)
@@ -156,7 +182,10 @@ class ForwarderRole:
         self._lanes = {word.text: fresh.get(word.text) or self._lanes[word.text] for word in words}
         for lane, _ in fresh.values():
             lane.start()
-        self._files.set_lanes([lane for lane, _ in self._lanes.values()])
+        lanes = [lane for lane, _ in self._lanes.values()]
+        self._files.set_lanes(lanes)
+        if self._engine:
+            self._engine.set_lanes(lanes)
 
     def _make_lane(self, word: SinkWord, sink: Sink) -> tuple[Lane, Latency]:
         latency = Latency()
@@ -176,6 +205,36 @@ class ForwarderRole:
         deadline = time.monotonic() + drain_seconds
         for lane in lanes:
             lane.stop(max(0.0, deadline - time.monotonic()))
+
+    def _engine_logs(self, client: EngineClient) -> EngineLogs:
+        return EngineLogs(
+            Inventory(client),
+            client,
+            self._keeper,
+            needs_api=lambda container: bool(self._folders_unreadable) or not has_files(container),
+            reason_against=self._reason_against,
+            begins_now=self._begins_now,
+        )
+
+    def _needs_engine(self, container: Container) -> None:
+        """Hear of a container whose log is in no file."""
+        if self._engine:
+            self._engine.begin()
+        else:
+            logger.warning("not shipped: its log is in no file", extra={"container": container.name})
+
+    def _watch_folders(self) -> None:
+        """Read Docker's folders, or all logs by the Engine's API where they cannot be read."""
+        try:
+            self._watch.start()
+        except FoldersUnreadable as error:
+            if not self._engine:
+                raise
+            self._folders_unreadable = str(error)
+            logger.warning("all logs are read by the Engine's API", extra={"reason": str(error)})
+            self._engine.begin()
+        else:
+            self._files.start()
 
     def _select(self, settings: ForwarderSettings) -> Selection:
         chosen = SelectionSettings(settings.containers, settings.exclude, settings.projects)

@@ -31,6 +31,9 @@ class Format(Protocol):
     def first_record(self, block: bytes) -> bytes | None:
         """Return the first record in the first block of a file, None if it is not whole yet."""
 
+    def end(self, block: bytes) -> int:
+        """Return where the last whole record in the last block of a file ends, 0 if there is none."""
+
     def decode(self, block: bytes, offset: int) -> Decoded:
         """Return the whole records at the beginning of a block."""
 
@@ -252,7 +255,7 @@ class Follower:
             self._keep(Position(Mark(name, _end_of(before[0]) if name else 0)))
             return
         block = self._reader.read(max(0, generation.size - BLOCK_BYTES), BLOCK_BYTES)
-        self.offset = max(0, generation.size - BLOCK_BYTES) + block.rfind(b"\n") + 1
+        self.offset = max(0, generation.size - BLOCK_BYTES) + self._format.end(block)
         self._keep(Position(Mark(generation.name, self.offset)))
 
     # -- going on

@@ -41,6 +41,10 @@ class JsonFile:
         end = block.find(b"\n")
         return block[:end] if end >= 0 else None
 
+    def end(self, block: bytes) -> int:
+        """Return where the last whole record in the last block of a file ends, 0 if there is none."""
+        return block.rfind(b"\n") + 1
+
     def decode(self, block: bytes, offset: int) -> Decoded:
         """Return the whole records at the beginning of ``block``, which stands at ``offset`` in its file."""
         lines = block.split(b"\n")
