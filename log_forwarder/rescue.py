@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 ROUND_SECONDS = 0.4
 # A removed container's last lines are usually confirmed within a second; only later are they copied.
 GRACE_SECONDS = 1.0
+# A healthy reader has a rotated file confirmed within a second or two.
+PATIENCE_SECONDS = 3.0
 # What removed files may hold of the disk when they cannot be copied, until the oldest is given up.
 HELD_BYTES = 64 * 1024 * 1024
 
@@ -54,8 +56,12 @@ def max_files(container: Container) -> int:
         return default
 
 
-def dangers(chain: Chain, files: int, needed: Mark) -> Iterator[Danger]:
-    """Yield the files that are removed, or will be at the next rotation, and are needed, oldest first."""
+def dangers(chain: Chain, files: int, needed: Mark, now: float) -> Iterator[Danger]:
+    """Yield the files that are needed and removed, or about to be, oldest first.
+
+    About to be: the next rotation removes it, or a reader is behind, so that a kill now and some rotations
+    before the next start would.
+    """
     generations = chain.generations
     at = next((at for at, each in enumerate(generations) if each.name == needed.generation), 0)
     for index, each in enumerate(generations[at:], start=at):
@@ -64,7 +70,10 @@ def dangers(chain: Chain, files: int, needed: Mark) -> Iterator[Danger]:
         if each.copied or each.lost:
             continue
         removed = each.links() == 0
-        endangered = (removed or (last_of_docker and each.final)) and (each.compressed or start < each.end())
+        behind = each.final and now - each.final_at > PATIENCE_SECONDS
+        endangered = (removed or (last_of_docker and each.final) or behind) and (
+            each.compressed or start < each.end()
+        )
         # No follower may have come so far; the copy is entered under the name.
         if endangered and chain.identify(each):
             yield Danger(each, start, removed)
@@ -90,8 +99,11 @@ class Rescuer:
         self._round(grace=0.0)
 
     def _run(self) -> None:
-        while not self._stop.wait(ROUND_SECONDS):
+        # At once: much may have been rotated since the last run ended.
+        while True:
             self._round(GRACE_SECONDS)
+            if self._stop.wait(ROUND_SECONDS):
+                break
 
     def _round(self, grace: float) -> None:
         held = 0
@@ -107,7 +119,7 @@ class Rescuer:
     def _save(self, log: Followed, needed: Mark, held: int) -> int:
         """Copy what is in danger; return the bytes of removed files that only a descriptor holds."""
         holding = 0
-        for each in dangers(log.chain, max_files(log.container), needed):
+        for each in dangers(log.chain, max_files(log.container), needed, time.monotonic()):
             if self._spool.rescue(log.container, log.chain, each.generation, each.start):
                 continue
             if each.removed and held + holding + each.generation.end() - each.start > HELD_BYTES:

@@ -250,6 +250,13 @@ class GenerationNames:
                     return name
         return self._add(fingerprint, inode)
 
+    def between(self, before: str, after: str) -> list[str]:
+        """Return the names that were given between two others; nothing if one of them is not known."""
+        names = [row[0] for row in self._rows]
+        if before not in names or after not in names:
+            return []
+        return names[names.index(before) + 1 : names.index(after)]
+
     def keep_only(self, names: Iterable[str]) -> None:
         """Forget the generations that are not among ``names``."""
         kept = set(names)

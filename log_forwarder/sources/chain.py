@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from compose_agent.errors import ComposeAgentError
 from log_forwarder.sources.generation import BLOCK_BYTES, Generation
 
 # A folder that is rotated while it is listed is listed again; more often than this nobody rotates.
@@ -41,6 +42,9 @@ class Names(Protocol):
         says that this one may have had another inode once (it is compressed, or was there before us),
         ``renewed`` that it is to have another name than the file had before it was cut.
         """
+
+    def between(self, before: str, after: str) -> Sequence[str]:
+        """Return the names that were given between two others."""
 
 
 class Chain:
@@ -79,9 +83,7 @@ class Chain:
             if not thorough and current is not None and not current.final and not self._created:
                 size = current.end()
                 if size >= current.size:
-                    grown, current.size = size > current.size, size
-                    self.version += grown
-                    return grown
+                    return self._grown(current, size)
             try:
                 status = os.stat(self.path)  # noqa: PTH116 - runs often
             except FileNotFoundError:
@@ -90,11 +92,16 @@ class Chain:
                 return self._list()
             if status.st_size < current.size:
                 return self._cut(current)
-            if status.st_size == current.size:
-                return False
-            current.size = status.st_size
-            self.version += 1
-            return True
+            return self._grown(current, status.st_size)
+
+    def _grown(self, current: Generation, size: int) -> bool:
+        if size == current.size:
+            return False
+        current.size = size
+        self.version += 1
+        if not current.name:
+            self._note(current)
+        return True
 
     def gone(self) -> None:
         """Take note that the container's folder was removed: nothing more comes."""
@@ -102,7 +109,7 @@ class Chain:
             self.removed = True
             self.version += 1
             for each in self.generations:
-                each.final = True
+                each.finish()
             self._note_sizes()
 
     def adopt(self, generation: Generation) -> None:
@@ -123,19 +130,32 @@ class Chain:
         """Return the generation's name, empty as long as its first record is not whole."""
         if not generation.name:
             with self._lock:
-                if not generation.name and (print_ := self._fingerprint(generation)):
-                    generation.name = self._names.name(
-                        print_,
-                        generation.inode,
-                        [
-                            (each.inode, each.name)
-                            for each in self.generations
-                            if each is not generation and self._fingerprint(each) == print_
-                        ],
-                        moved=generation.inherited,
-                        renewed=generation.renewed,
-                    )
+                self._identify(generation)
         return generation.name
+
+    def missing(self, before: str, after: str) -> int:
+        """Return how many generations there were between two, of which nothing is left."""
+        return len(set(self._names.between(before, after)) - {each.name for each in self.generations})
+
+    def _note(self, generation: Generation) -> None:
+        """Give a name as soon as can be: then it is known that it was there, should nobody come to read it."""
+        with contextlib.suppress(ComposeAgentError):  # the state cannot be written now; a reader tries again
+            self._identify(generation)
+
+    def _identify(self, generation: Generation) -> None:
+        if generation.name or not (print_ := self._fingerprint(generation)):
+            return
+        generation.name = self._names.name(
+            print_,
+            generation.inode,
+            [
+                (each.inode, each.name)
+                for each in self.generations
+                if each is not generation and self._fingerprint(each) == print_
+            ],
+            moved=generation.inherited,
+            renewed=generation.renewed,
+        )
 
     def release(self, needed: Generation) -> None:
         """Close what lies before ``needed`` and is removed or rotated."""
@@ -158,7 +178,8 @@ class Chain:
         """
         before = self._fingerprint(current)
         self.cuts += 1
-        current.final = current.lost = True
+        current.finish()
+        current.lost = True
         fresh = Generation.open(self.path)
         fresh.renewed = True
         if before and self._fingerprint(fresh) == before:
@@ -173,7 +194,8 @@ class Chain:
         For a file that is shorter than it once was: what is appended must not have the ids of what is gone.
         """
         with self._lock:
-            generation.final = generation.lost = True
+            generation.finish()
+            generation.lost = True
             fresh = generation.again()
             at = self.generations.index(generation)
             self.generations = (*self.generations[: at + 1], fresh, *self.generations[at + 1 :])
@@ -224,10 +246,12 @@ class Chain:
         for each in fresh:
             each.inherited = each.compressed or not self.generations
         for each in (*self.generations, *fresh[:-1]):
-            each.final = True
+            each.finish()
         self.generations = (*self.generations, *fresh)
         self._note_sizes()
         self.version += 1
+        for each in self.generations:  # in their order, which is that of their names
+            self._note(each)
         return bool(fresh)
 
     def _note_sizes(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 import time
@@ -17,6 +18,8 @@ from log_forwarder.sources.generation import BLOCK_BYTES, Damaged, Generation, R
 from log_forwarder.sources.jsonfile import Decoded
 from log_forwarder.sources.pieces import Joiner
 from log_forwarder.transforms.pipeline import Pipeline
+
+logger = logging.getLogger(__name__)
 
 # So much is marked as sent ahead of the sending: the more, the more is looked up after a kill; the less, the
 # more often it is written down.
@@ -214,9 +217,9 @@ class Follower:
                 self._replayed = position
         elif (generation := self._named(position.mark.generation)) is not None:
             self._enter_at(generation, position.mark.offset)
-            self.losses.gaps += 1
+            self._note_gaps(1)
         elif position.mark.generation and self.chain.generations:
-            self.losses.gaps += 1
+            self._note_gaps(1)
 
         if position.mark.generation:
             self._keeps = earliest
@@ -303,7 +306,19 @@ class Follower:
             self._enter(generations[at])
             self.offset = offset
             return True
-        return at + 1 < len(generations) and self._enter(generations[at + 1])
+        if at + 1 == len(generations):
+            return False
+        following = generations[at + 1]
+        if missing := self.chain.missing(generation.name, self.chain.identify(following)):
+            self._note_gaps(missing)
+        return self._enter(following)
+
+    def _note_gaps(self, count: int) -> None:
+        self.losses.gaps += count
+        logger.error(
+            "lines are lost: Docker removed files before they were read",
+            extra={"container": self.container.name, "files": count},
+        )
 
     def _progressed(self, generation: Generation, block: bytes, *, final: bool) -> bool:
         """Tell whether there is more to read although ``block`` made no batch; leave what is no record."""

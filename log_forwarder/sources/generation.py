@@ -6,6 +6,7 @@ import errno
 import gzip
 import os
 import threading
+import time
 import zlib
 from pathlib import Path
 from typing import IO, Protocol
@@ -32,10 +33,10 @@ class Reader(Protocol):
 class Generation:
     """A file by its open descriptor, which outlives renaming and removal.
 
-    ``final`` says that nothing more is written to it, ``lost`` that what is unread cannot be read any more;
-    ``size`` is what was seen last (of a compressed file: packed); ``start`` is the offset of the
-    descriptor's first byte (a copy may have the end of a file only). ``name`` is empty until its first
-    record is whole.
+    ``final`` says that nothing more is written to it, and ``final_at`` since when (monotonic), ``lost`` that
+    what is unread cannot be read any more; ``size`` is what was seen last (of a compressed file: packed);
+    ``start`` is the offset of the descriptor's first byte (a copy may have the end of a file only). ``name``
+    is empty until its first record is whole.
     """
 
     __slots__ = (
@@ -44,6 +45,7 @@ class Generation:
         "compressed",
         "copied",
         "final",
+        "final_at",
         "fingerprint",
         "inherited",
         "inode",
@@ -68,11 +70,20 @@ class Generation:
         self.name = copy_of
         self.copied = bool(copy_of)
         self.fingerprint = b""
-        self.final = compressed or self.copied
+        self.final = False
+        self.final_at = 0.0
+        if compressed or self.copied:
+            self.finish()
         self.lost = False
         self.key = object()
         self.inherited = compressed
         self.renewed = False
+
+    def finish(self) -> None:
+        """Take note that nothing more is written to it."""
+        if not self.final:
+            self.final = True
+            self.final_at = time.monotonic()
 
     @classmethod
     def open(cls, path: Path) -> Generation:

@@ -68,6 +68,9 @@ class Names:
         self.given.append((fingerprint, inode))
         return f"g{len(self.given)}"
 
+    def between(self, before: str, after: str) -> list[str]:
+        return []
+
 
 class RequestMemory:
     """A request sink that keeps what it takes; ``plan`` is asked first and may raise or answer."""
