@@ -138,8 +138,8 @@ class Chain:
         return len(set(self._names.between(before, after)) - {each.name for each in self.generations})
 
     def _note(self, generation: Generation) -> None:
-        """Give a name as soon as can be: then it is known that it was there, should nobody come to read it."""
-        with contextlib.suppress(ComposeAgentError):  # the state cannot be written now; a reader tries again
+        """Give a name as soon as can be: then it is known that it was there, should nobody read it."""
+        with contextlib.suppress(ComposeAgentError):  # a full disk: a reader tries again
             self._identify(generation)
 
     def _identify(self, generation: Generation) -> None:
