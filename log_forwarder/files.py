@@ -187,7 +187,8 @@ class LogFiles:
         """Read what a removed container has left, from the descriptors that are open."""
         self._left_out.pop(container_id, None)
         self._postponed.pop(container_id, None)
-        if log := self._logs.get(container_id):
+        if (log := self._logs.get(container_id)) and log.folder.parent.is_dir():
+            # Otherwise Docker's root is not mounted for a while, and the containers are as they were.
             log.chain.gone()
             log.removed_at = time.monotonic()
             self._tell([container_id])
@@ -304,7 +305,9 @@ class LogFiles:
     def _release(self, container_id: str, log: _Log) -> None:
         """Close the files before the oldest one that a lane needs."""
         mark = log.needs()
-        needed = next((each for each in log.chain.generations if mark and each.name == mark.generation), None)
+        if mark is None or not mark.generation:
+            return
+        needed = next((each for each in log.chain.generations if each.name == mark.generation), None)
         if needed is not None and needed is not log.chain.generations[0]:
             log.chain.release(needed)
             left = [each.name for each in log.chain.generations]
@@ -328,4 +331,4 @@ class LogFiles:
 
 
 def _index(names: Sequence[str], name: str) -> int:
-    return names.index(name) if name in names else -1
+    return names.index(name) if name and name in names else -1

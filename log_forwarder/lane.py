@@ -135,6 +135,7 @@ class Lane:
         self.errors: dict[str, str] = {}  # why logs cannot be read, by container
         self._lost = Losses()  # of containers that are gone
         self._retries: dict[str, float] = {}
+        self._failed_arrivals: list[tuple[float, Newcomer]] = []
         self._books = books
         self._pipelines = pipelines
         self._holding: set[str] = set()  # containers of which transforms hold lines back
@@ -209,12 +210,15 @@ class Lane:
         if follower := self._followers.get(container_id):
             return follower.needs()
         position = self._books.of(container_id).position
-        return position.mark if position else Mark("", 0)
+        return position.mark if position and not position.held else Mark("", 0)
 
     def forget(self, container_id: str, *, gone: bool) -> None:
         """Let go of a container; of one that is not gone the position is remembered."""
         with self._news:
             self._arrivals = deque(each for each in self._arrivals if each.container.id != container_id)
+            self._failed_arrivals = [
+                (at, each) for at, each in self._failed_arrivals if each.container.id != container_id
+            ]
             follower = self._followers.pop(container_id, None)
             if gone:
                 self._books.forget(container_id)
@@ -262,6 +266,8 @@ class Lane:
             arrivals, self._arrivals = list(self._arrivals), deque()
             ready += [each for each in self._holding if each not in ready]
             now = time.monotonic()
+            arrivals += [each for at, each in self._failed_arrivals if at <= now]
+            self._failed_arrivals = [(at, each) for at, each in self._failed_arrivals if at > now]
             for container_id in [each for each, at in self._retries.items() if at <= now]:
                 del self._retries[container_id]
                 ready.append(container_id)
@@ -270,13 +276,13 @@ class Lane:
     def _begin(self, arrival: Newcomer) -> bool:
         container = arrival.container
         try:
-            self._followers[container.id] = arrival.follow(
-                self._books.of(container.id), self._pipelines(container, self.outbox)
-            )
-        except (OSError, ComposeAgentError) as error:
-            self._arrivals.append(arrival)
+            follower = arrival.follow(self._books.of(container.id), self._pipelines(container, self.outbox))
+        except Exception as error:  # noqa: BLE001 - one log must not end the reading of all others
             self._failed(container.id, error)
+            self._failed_arrivals.append((time.monotonic() + _RETRY_SECONDS, arrival))
             return False
+        with self._news:
+            self._followers[container.id] = follower
         return True
 
     def _read_from(self, container_id: str) -> None:

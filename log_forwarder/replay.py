@@ -27,6 +27,7 @@ from log_forwarder.sinks.word import SinkWord
 
 # While they are sent again they lie here, so that a kill in between loses none.
 BEING_SENT = "dead-letters.being-sent.ndjson"
+_MOVING = "dead-letters.moving.ndjson"
 # A sink that takes nothing for so long is given up; what is left stays in the file.
 PATIENCE_SECONDS = 60.0
 _BATCH_EVENTS = 500
@@ -159,12 +160,15 @@ def alone(state_dir: Path) -> Iterator[None]:
 def _taken(state_dir: Path) -> Path | None:
     """Move the letters aside, behind those that an earlier replay did not come to."""
     letters, aside = state_dir / FILE_NAME, state_dir / BEING_SENT
-    if aside.exists():
-        return aside
-    if not letters.exists():
-        return None
-    letters.rename(aside)
-    return aside
+    if letters.exists() and aside.exists():
+        letters.rename(state_dir / _MOVING)
+    elif letters.exists():
+        letters.rename(aside)
+    if (moving := state_dir / _MOVING).exists():
+        # A kill before the last step leaves letters in both: they are sent twice, and not lost.
+        _write_whole(aside, _whole(aside) + _whole(moving))
+        moving.unlink()
+    return aside if aside.exists() else None
 
 
 def _whole(path: Path) -> bytes:
@@ -190,6 +194,16 @@ def _put_back(path: Path, letters: Iterable[Letter]) -> None:
     if not kept:
         path.unlink()
         return
+    _write_whole(path, kept)
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Replace a file by another content, on disk and for our eyes only."""
     fresh = path.with_suffix(".new")
-    fresh.write_bytes(kept)
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     fresh.replace(path)

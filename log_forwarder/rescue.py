@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from compose_agent.dockerd.model import Container
+from compose_agent.errors import ComposeAgentError
 from log_forwarder.event import Mark
 from log_forwarder.sources.chain import Chain
 from log_forwarder.sources.generation import Generation
@@ -63,9 +65,10 @@ def dangers(chain: Chain, files: int, needed: Mark, now: float) -> Iterator[Dang
     before the next start would.
     """
     generations = chain.generations
-    at = next((at for at, each in enumerate(generations) if each.name == needed.generation), 0)
+    names = [each.name for each in generations]
+    at = names.index(needed.generation) if needed.generation and needed.generation in names else 0
     for index, each in enumerate(generations[at:], start=at):
-        start = needed.offset if index == at and each.name == needed.generation else each.start
+        start = needed.offset if needed.generation and each.name == needed.generation else each.start
         last_of_docker = len(generations) - 1 - index >= files - 1
         if each.copied or each.lost:
             continue
@@ -96,12 +99,16 @@ class Rescuer:
         """End after one more round, so that a stop leaves nothing in danger."""
         self._stop.set()
         self._thread.join()
-        self._round(grace=0.0)
+        with contextlib.suppress(ComposeAgentError):  # said where it was met; a stop goes on
+            self._round(grace=0.0)
 
     def _run(self) -> None:
         # At once: much may have been rotated since the last run ended.
         while True:
-            self._round(GRACE_SECONDS)
+            try:
+                self._round(GRACE_SECONDS)
+            except Exception:  # the next round must come, whatever this one met
+                logger.exception("fault in keeping logs")
             if self._stop.wait(ROUND_SECONDS):
                 break
 

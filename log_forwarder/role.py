@@ -249,7 +249,8 @@ class ForwarderRole:
         """Tell whether a container without a position is read from now on only."""
         if self._settings.begin != "auto":
             return self._settings.begin == "now"
-        return (container.created_at or 0.0) < self._store.born
+        # Of one that is not known well enough nothing must be left out.
+        return container.created_at is not None and container.created_at < self._store.born
 
     def _positions(self) -> list[dict[str, Any]]:
         return [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 import zlib
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from log_forwarder.store import Spooled, StateError, Store
 logger = logging.getLogger(__name__)
 
 FOLDER_NAME = "spool"
+_COPY_NAME = re.compile(r"[0-9a-f]{12}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ class Spool:
         """Remove copies that a kill left before they were entered."""
         known = {self._path(*key) for key in self._entries}
         for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            if path not in known:
+            if path not in known and _COPY_NAME.fullmatch(path.name):
                 path.unlink()
 
     def _failed(self, container: Container, error: Exception) -> None:

@@ -45,19 +45,19 @@ class WindowCourier:
         self._abandon = abandon
         self._pauses = Pauses(name, self.health, abandon)
         self._connected = False
+        self._taken: list[Batch] = []
         self._packed: deque[_Sent] = deque()  # not sent on this connection yet
         self._sent: dict[str, _Sent] = {}  # in the order they were sent
 
     def run(self, stop: threading.Event) -> None:
         """Deliver until there is nothing more to deliver."""
         while not self._abandon.is_set():
-            self._pack()
-            if not self._packed and not self._sent:
-                if stop.is_set():
-                    break
-                continue
             try:
-                self._exchange()
+                self._pack()
+                if self._packed or self._sent:
+                    self._exchange()
+                elif stop.is_set():
+                    break
             except SinkUnavailable as error:
                 self._disconnected(error)
             except Exception as error:  # a sink may be another package's code, and delivery must go on
@@ -69,10 +69,13 @@ class WindowCourier:
         """Fill the window from the outbox; waits only when there is nothing else to do."""
         while len(self._packed) + len(self._sent) < self._sink.window:
             idle = not self._packed and not self._sent
-            batches = self._outbox.take(self._sink.most_bytes, IDLE_SECONDS if idle else 0.0)
+            wait = IDLE_SECONDS if idle else 0.0
+            batches = self._taken or self._outbox.take(self._sink.most_bytes, wait)
             if not batches:
                 return
+            self._taken = batches  # until they are encoded, which a fault in the sink may prevent
             parcels = self._sink.encode(batches)
+            self._taken = []
             load = _Load(batches, len(parcels))
             if not parcels:  # every event of these batches was left out on the way
                 self._settle(load)

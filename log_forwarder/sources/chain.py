@@ -121,7 +121,11 @@ class Chain:
     def replace(self, old: Generation, new: Generation) -> None:
         """Put a copy in the place of a generation; followers find it by its name."""
         with self._lock:
+            if not any(each is old for each in self.generations):
+                new.close()
+                return
             new.key = old.key
+            old.finish()
             self.generations = tuple(new if each is old else each for each in self.generations)
             self.version += 1
         old.close()
@@ -160,7 +164,9 @@ class Chain:
     def release(self, needed: Generation) -> None:
         """Close what lies before ``needed`` and is removed or rotated."""
         with self._lock:
-            while self.generations and self.generations[0] is not needed:
+            if not any(each is needed for each in self.generations):
+                return  # a copy has just taken its place
+            while self.generations[0] is not needed:
                 self.generations[0].close()
                 self.generations = self.generations[1:]
 

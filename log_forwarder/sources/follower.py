@@ -226,7 +226,7 @@ class Follower:
 
     def _named(self, name: str) -> Generation | None:
         for each in self.chain.generations:
-            if each.name == name:
+            if name and each.name == name:
                 return each
         return None
 
@@ -241,7 +241,7 @@ class Follower:
 
     def _order(self, name: str) -> int:
         names = [each.name for each in self.chain.generations]
-        return names.index(name) if name in names else -1
+        return names.index(name) if name and name in names else -1
 
     def _oldest(self) -> Generation | None:
         return self.chain.generations[0] if self.chain.generations else None
@@ -297,6 +297,7 @@ class Follower:
         if generation.lost and generation.size > self.offset:
             self.losses.gaps += 1
             self.losses.gap_bytes += generation.size - self.offset
+            self.offset = generation.size
         generations = self.chain.generations
         at = next((at for at, each in enumerate(generations) if same(each, generation)), None)
         if at is None:
@@ -339,11 +340,12 @@ class Follower:
         if not name:
             return None
         decoded = self._format.decode(block, self.offset)
+        # First, because it may fail, and what was read is then read once more.
+        self._make_known(name, self.offset + decoded.size)
         self._moved = decoded.size > 0
         self.losses.corrupt += decoded.corrupt
         again = self._may_be_sent(name)
         self.offset += decoded.size
-        self._make_known(name)
         records, starts = self._unread(decoded, name)
         lines = self._joiner.join(records, starts, name, f"{self.container.short_id}.{name}.")
         return self._batch(self._transformed(lines), decoded.size, name, again=again) if lines else None
@@ -364,10 +366,10 @@ class Follower:
             self._suspect_until = None
         return self._suspect_until is not None
 
-    def _make_known(self, name: str) -> None:
-        """Write down that lines up to here may be sent, in large steps, before they are."""
-        if self._reserved is None or self._place(self._reserved) < (self._order(name), self.offset):
-            mark = Mark(name, self.offset + RESERVE_BYTES)
+    def _make_known(self, name: str, offset: int) -> None:
+        """Write down that lines up to ``offset`` may be sent, in large steps, before they are."""
+        if self._reserved is None or self._place(self._reserved) < (self._order(name), offset):
+            mark = Mark(name, offset + RESERVE_BYTES)
             self._books.reserve(mark)
             self._reserved = mark
 
@@ -395,7 +397,9 @@ class Follower:
         return self._order(mark.generation), mark.offset
 
     def _batch(self, lines: list[Event], size: int, name: str, *, again: bool) -> Batch:
-        end = Position(Mark(name, self.offset), self._held())
+        # While lines are read once more, everything before the old mark but for theirs is settled already.
+        mark = self._replayed.mark if self._replayed else Mark(name, self.offset)
+        end = Position(mark, self._held())
         batch = Batch(self.container, lines, size, end, self, again)
         with self._lock:
             self._open.append(batch)
