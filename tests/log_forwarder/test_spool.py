@@ -1,0 +1,168 @@
+"""Copies of what Docker removes: they read like the original, outlive a kill, and keep to their bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from log_forwarder.event import Mark, Position
+from log_forwarder.sources.chain import Chain
+from log_forwarder.sources.follower import Follower
+from log_forwarder.sources.jsonfile import JsonFile
+from log_forwarder.spool import Spool
+from log_forwarder.store import Store
+from tests.log_forwarder.dockerlog import DockerLog
+from tests.log_forwarder.making import ID, container
+
+LIMIT = 1_000_000
+
+
+class Books:
+    """What is remembered of a container that is new."""
+
+    position: Position | None = None
+    reserved: Mark | None = None
+
+    def keep(self, position: Position) -> None:
+        self.position = position
+
+    def reserve(self, mark: Mark) -> None:
+        """Remember nothing."""
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "state")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> DockerLog:
+    log = DockerLog(tmp_path / "c", max_file=1)
+    for number in range(10):
+        log.line(f"old {number}")
+    return log
+
+
+def chain_of(log: DockerLog, store: Store) -> Chain:
+    chain = Chain(log.path, JsonFile(), store.names(ID))
+    chain.look()
+    return chain
+
+
+def follow(chain: Chain) -> Follower:
+    return Follower(container(), chain, JsonFile(), Books())
+
+
+def read(follower: Follower) -> list[tuple[str, str]]:
+    found = []
+    while batch := follower.read():
+        found += [(event.id, event.log) for event in batch.events]
+    return found
+
+
+def rotated(log: DockerLog, chain: Chain) -> None:
+    """Have Docker remove the file, because it keeps one only."""
+    chain.identify(chain.generations[0])
+    log.rotate()
+    log.line("new")
+    chain.look()
+
+
+def test_a_copy_is_read_in_place_of_the_original_with_the_same_ids(log: DockerLog, store: Store) -> None:
+    chain = chain_of(log, store)
+    original = read(follow(chain))
+    rotated(log, chain)
+    follower = follow(chain)
+    assert Spool(store, LIMIT).rescue(container(), chain, chain.generations[0], 0)
+    found = read(follower)
+    assert found[:10] == original
+    assert [text for _, text in found[10:]] == ["new"]
+    chain.close()
+
+
+def test_a_follower_goes_on_in_the_copy_of_what_it_was_reading(log: DockerLog, store: Store) -> None:
+    chain = chain_of(log, store)
+    follower = follow(chain)
+    assert len(read(follower)) == 10
+    log.line("unread")
+    rotated(log, chain)
+    assert Spool(store, LIMIT).rescue(container(), chain, chain.generations[0], follower.offset)
+    assert [text for _, text in read(follower)] == ["unread", "new"]
+    chain.close()
+
+
+def test_a_copy_that_is_made_before_the_removal_is_noticed_does_not_stop_the_follower(
+    log: DockerLog, store: Store
+) -> None:
+    chain = chain_of(log, store)
+    follower = follow(chain)
+    assert len(read(follower)) == 10
+    log.line("last")
+    log.rotate()
+    assert Spool(store, LIMIT).rescue(container(), chain, chain.generations[0], 0)
+    log.line("new")
+    chain.look()
+    assert [text for _, text in read(follower)] == ["last", "new"]
+    chain.close()
+
+
+def test_copies_outlive_a_kill(log: DockerLog, store: Store) -> None:
+    chain = chain_of(log, store)
+    original = read(follow(chain))
+    rotated(log, chain)
+    Spool(store, LIMIT).rescue(container(name="web-1"), chain, chain.generations[0], 0)
+    chain.close()
+    (kept,) = Spool(store, LIMIT).load()
+    assert (kept.container.id, kept.container.name) == (ID, "web-1")
+    again = chain_of(log, store)
+    again.adopt(kept.generation)
+    assert read(follow(again))[:10] == original
+    again.close()
+
+
+def test_what_does_not_fit_is_not_copied(log: DockerLog, store: Store) -> None:
+    chain = chain_of(log, store)
+    rotated(log, chain)
+    spool = Spool(store, 100)
+    assert not spool.rescue(container(), chain, chain.generations[0], 0)
+    assert spool.used == 0
+    assert store.spooled() == []
+    chain.close()
+
+
+def test_a_copy_that_every_sink_has_is_removed(log: DockerLog, store: Store) -> None:
+    chain = chain_of(log, store)
+    rotated(log, chain)
+    spool = Spool(store, LIMIT)
+    spool.rescue(container(), chain, chain.generations[0], 0)
+    (name,) = spool.of(ID)
+    spool.remove(ID, name)
+    assert (spool.used, store.spooled(), list(spool.folder.iterdir())) == (0, [], [])
+    chain.close()
+
+
+def test_only_copies_that_a_kill_left_are_removed_at_the_start(store: Store) -> None:
+    spool = Spool(store, LIMIT)
+    spool.folder.mkdir()
+    half = spool.folder / "111111111111-aaaaaaaaaaaa"
+    half.write_bytes(b"half a copy")
+    somebody_s = spool.folder / "lost+found"
+    somebody_s.mkdir()
+    assert spool.load() == []
+    assert list(spool.folder.iterdir()) == [somebody_s]
+
+
+def test_a_spool_that_cannot_be_written_says_so_and_changes_nothing(log: DockerLog, store: Store) -> None:
+    chain = chain_of(log, store)
+    rotated(log, chain)
+    spool = Spool(store, LIMIT)
+    spool.folder.write_text("in the way")
+    before = chain.generations
+    assert not spool.rescue(container(), chain, chain.generations[0], 0)
+    assert "cannot be kept" in spool.error
+    assert chain.generations == before
+    chain.close()
