@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from lab.kafka import Kafka
 from log_forwarder.sinks import make_sink, parse
@@ -33,7 +34,7 @@ def delivery(server: Kafka, topic: str, folder: Path) -> Delivery:
 
 def test_everything_is_consumed_once_in_the_order_of_each_container(server: Kafka, tmp_path: Path) -> None:
     containers = [container(f"{n:064x}") for n in range(6)]
-    # A topic that the first message makes has no leader for a moment, and what was sent meanwhile comes again.
+    # A topic that the first message makes has no leader for a moment; what was sent then comes again.
     admin = AdminClient({"bootstrap.servers": server.address})
     admin.create_topics([NewTopic("everything", 3, 1)])["everything"].result(30)
     running = delivery(server, "everything", tmp_path)
