@@ -24,6 +24,8 @@ from lab.loopback import free_port
 from lab.opensearch import OpenSearch
 from lab.process import Process
 from lab.scratch import Scratch
+from log_forwarder.sinks.elasticsearch.options import Target
+from log_forwarder.sinks.elasticsearch.setup import template
 
 # A recorder that is to die with its next chunk may get none for as long as the forwarder pauses.
 _NEXT_CHUNK_SECONDS = 15.0
@@ -32,7 +34,7 @@ _CONNECT_SECONDS = 2.0
 _PAGE = 2_000
 _BUSY_PAUSE_SECONDS = 2.0
 _BUSY_TRIES = 30
-_HEAP = "1g"
+_HEAP = "2g"
 _STREAM = "logs-docker-default"
 
 
@@ -169,8 +171,10 @@ class OpenSearchStore:
     ordered = False
 
     def __init__(self, cleanup: ExitStack) -> None:
-        self._server = cleanup.enter_context(OpenSearch(heap=_HEAP))
-        self._server.make_streams()
+        self._server = cleanup.enter_context(OpenSearch(heap=_HEAP, lasting=True))
+        # The template that ``compose-agent logs setup`` installs.
+        target = Target(_STREAM, "stream")
+        self._server.call("PUT", f"/_index_template/{_STREAM}", template(target, precise_text=True))
         self._gate = cleanup.enter_context(Gate(self._server.port))
         self._how = ""
         self.word = f"elasticsearch://127.0.0.1:{self._gate.port}/{_STREAM}"
@@ -200,14 +204,15 @@ class OpenSearchStore:
         self._gate.open()
 
     def progress(self) -> int:
-        """Return the number of documents."""
+        """Return the number of documents since its last start."""
         try:
-            return self._server.count(_STREAM)
-        except LabError:
+            return self._server.indexed(_STREAM)
+        except LabError:  # no stream yet
             return 0
 
     def arrivals(self) -> Iterator[Arrival]:
         """Yield the documents of all backing indices."""
+        self._server.call("POST", f"/{_STREAM}/_refresh")
         query = {
             "size": _PAGE,
             "sort": ["_doc"],

@@ -20,7 +20,8 @@ from log_forwarder.keeper import SinkBooks
 from log_forwarder.outbox import Outbox
 from log_forwarder.sinks.contract import RequestSink, Sink
 from log_forwarder.sources.chain import Chain
-from log_forwarder.sources.follower import Books, Follower, Format, Losses
+from log_forwarder.sources.cursor import Losses
+from log_forwarder.sources.follower import Books, Follower, Format
 from log_forwarder.transforms.pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
@@ -135,11 +136,12 @@ class Lane:
         self.errors: dict[str, str] = {}  # why logs cannot be read, by container
         self._lost = Losses()  # of containers that are gone
         self._retries: dict[str, float] = {}
-        self._failed_arrivals: list[tuple[float, Newcomer]] = []
+        self._postponed: list[tuple[float, Newcomer]] = []
         self._books = books
         self._pipelines = pipelines
         self._holding: set[str] = set()  # containers of which transforms hold lines back
         self._followers: dict[str, Source] = {}
+        self._leaving: dict[str, Source] = {}  # let go of while lines were on their way
         self._arrivals: deque[Newcomer] = deque()
         self._ready: dict[str, None] = {}
         self._news = threading.Condition()
@@ -188,10 +190,8 @@ class Lane:
     def update(self, container: Container) -> None:
         """Take what changed about a container, for the lines that are read from now on."""
         with self._news:
-            self._arrivals = deque(
-                each.changed(container) if each.container.id == container.id else each
-                for each in self._arrivals
-            )
+            self._arrivals = deque(_changed(each, container) for each in self._arrivals)
+            self._postponed = [(at, _changed(each, container)) for at, each in self._postponed]
             if follower := self._followers.get(container.id):
                 follower.container = container
 
@@ -216,15 +216,17 @@ class Lane:
         """Let go of a container; of one that is not gone the position is remembered."""
         with self._news:
             self._arrivals = deque(each for each in self._arrivals if each.container.id != container_id)
-            self._failed_arrivals = [
-                (at, each) for at, each in self._failed_arrivals if each.container.id != container_id
+            self._postponed = [
+                (at, each) for at, each in self._postponed if each.container.id != container_id
             ]
             follower = self._followers.pop(container_id, None)
             if gone:
                 self._books.forget(container_id)
             self.errors.pop(container_id, None)
+            self._leaving = {key: each for key, each in self._leaving.items() if each.unsettled()}
             if follower:
                 self._lost = _sum(self._lost, follower.losses)
+                self._leaving[container_id] = follower
         if follower:
             follower.close()
 
@@ -266,8 +268,8 @@ class Lane:
             arrivals, self._arrivals = list(self._arrivals), deque()
             ready += [each for each in self._holding if each not in ready]
             now = time.monotonic()
-            arrivals += [each for at, each in self._failed_arrivals if at <= now]
-            self._failed_arrivals = [(at, each) for at, each in self._failed_arrivals if at > now]
+            arrivals += [each for at, each in self._postponed if at <= now]
+            self._postponed = [(at, each) for at, each in self._postponed if at > now]
             for container_id in [each for each, at in self._retries.items() if at <= now]:
                 del self._retries[container_id]
                 ready.append(container_id)
@@ -275,15 +277,25 @@ class Lane:
 
     def _begin(self, arrival: Newcomer) -> bool:
         container = arrival.container
+        before = self._leaving.get(container.id)
+        if before and before.unsettled():
+            # Only then it is known where to go on; until then the same lines would be read twice.
+            self._postpone(arrival, _WAIT_SECONDS)
+            return False
+        self._leaving.pop(container.id, None)
         try:
             follower = arrival.follow(self._books.of(container.id), self._pipelines(container, self.outbox))
         except Exception as error:  # noqa: BLE001 - one log must not end the reading of all others
             self._failed(container.id, error)
-            self._failed_arrivals.append((time.monotonic() + _RETRY_SECONDS, arrival))
+            self._postpone(arrival, _RETRY_SECONDS)
             return False
         with self._news:
             self._followers[container.id] = follower
         return True
+
+    def _postpone(self, arrival: Newcomer, seconds: float) -> None:
+        with self._news:
+            self._postponed.append((time.monotonic() + seconds, arrival))
 
     def _read_from(self, container_id: str) -> None:
         """Take one batch, so that all containers have their turn."""
@@ -308,6 +320,10 @@ class Lane:
             logger.error("logs cannot be read", extra={"container": container_id[:12], "error": str(error)})
         self.errors[container_id] = str(error)
         self._retries[container_id] = time.monotonic() + _RETRY_SECONDS
+
+
+def _changed(arrival: Newcomer, container: Container) -> Newcomer:
+    return arrival.changed(container) if arrival.container.id == container.id else arrival
 
 
 def _sum(one: Losses, other: Losses) -> Losses:

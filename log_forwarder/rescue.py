@@ -70,7 +70,7 @@ def dangers(chain: Chain, files: int, needed: Mark, now: float) -> Iterator[Dang
     for index, each in enumerate(generations[at:], start=at):
         start = needed.offset if needed.generation and each.name == needed.generation else each.start
         last_of_docker = len(generations) - 1 - index >= files - 1
-        if each.copied or each.lost:
+        if each.copied or each.lost or not each.is_open:
             continue
         removed = each.links() == 0
         behind = each.final and now - each.final_at > PATIENCE_SECONDS

@@ -27,7 +27,8 @@ from compose_agent.web.webfile import WebConfigFile
 from log_forwarder.app import make_app
 from log_forwarder.deadletters import DeadLetters
 from log_forwarder.engine import EngineLogs, docker_root
-from log_forwarder.files import LogFiles, has_files
+from log_forwarder.files import LogFiles
+from log_forwarder.followed import has_files
 from log_forwarder.keeper import Keeper, SinkBooks
 from log_forwarder.lane import Lane
 from log_forwarder.latency import Latency

@@ -11,8 +11,7 @@ import os
 import re
 import threading
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,26 +25,26 @@ from log_forwarder.store import Spooled, StateError, Store
 logger = logging.getLogger(__name__)
 
 FOLDER_NAME = "spool"
-_COPY_NAME = re.compile(r"[0-9a-f]{12}-[0-9a-f]{12}")
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A copy that a run before this one left: what it is of, and the generation to read it from."""
-
-    container: Container
-    generation: Generation
+SHORT_ID = 12
+# The container, the generation, and the offset of the copy's first byte.
+_COPY_NAME = re.compile(r"(.{1,12})-[0-9a-f]{12}-[0-9]+")
 
 
 class Spool:
-    """The folder of copies, at most ``limit`` bytes; thread-safe."""
+    """The folder of copies, at most ``limit`` bytes; thread-safe.
 
-    def __init__(self, store: Store, limit: int) -> None:
+    ``mine`` tells by twelve digits which containers' copies are this spool's; others share the folder.
+    """
+
+    def __init__(
+        self, store: Store, limit: int, mine: Callable[[str], bool] = lambda _container: True
+    ) -> None:
         self.folder = store.folder / FOLDER_NAME
         self.limit = limit
         self.error = ""
         self.rescued_bytes = 0
         self._store = store
+        self._mine = mine
         self._lock = threading.Lock()
         self._entries: dict[tuple[str, str], Spooled] = {}
 
@@ -54,23 +53,38 @@ class Spool:
         """How many bytes the copies take."""
         return sum(each.size for each in list(self._entries.values()))
 
-    def load(self) -> list[Kept]:
-        """Return what earlier runs left, oldest first; remove what is no whole copy. Raises StateError."""
-        kept = []
+    def load(self) -> None:
+        """Take what earlier runs left, and remove what is no whole copy. Raises StateError."""
         for entry in self._store.spooled():
+            if not self._mine(entry.container[:SHORT_ID]):
+                continue
             try:
-                descriptor = os.open(
-                    self._path(entry.container, entry.generation), os.O_RDONLY | os.O_CLOEXEC
-                )
+                descriptor = self._opened(entry)
             except FileNotFoundError:
                 logger.warning("a copy is missing in the spool", extra={"generation": entry.generation})
                 self._store.remove_spooled(entry.container, entry.generation)
                 continue
-            self._check(entry, descriptor)
+            try:
+                self._check(entry, descriptor)
+            finally:
+                os.close(descriptor)
             self._entries[entry.container, entry.generation] = entry
-            kept.append(Kept(_container(entry.description), _generation(entry, descriptor)))
         self._remove_strangers()
-        return kept
+
+    def containers(self) -> list[Container]:
+        """Return the containers of which there are copies, as they were known when the last was made."""
+        last = {entry.container: entry for entry in list(self._entries.values())}
+        return [_container(entry.description) for entry in last.values()]
+
+    def open(self, container: str, generation: str) -> Generation | None:
+        """Return a copy as a generation of its own; None if there is none, or it cannot be opened."""
+        if (entry := self._entries.get((container, generation))) is None:
+            return None
+        try:
+            return _generation(entry, self._opened(entry))
+        except OSError as error:
+            self._failed(container, error)
+            return None
 
     def rescue(self, container: Container, chain: Chain, generation: Generation, start: int) -> bool:
         """Copy a file from ``start`` on and put the copy in its place; False if it does not fit.
@@ -78,42 +92,54 @@ class Spool:
         Nothing is changed when the disk fails; ``error`` then says why.
         """
         first = 0 if generation.compressed else start
-        size = generation.end() - (0 if generation.compressed else start)
-        if size > self.limit or (self.used + size > self.limit):
+        known = self._entries.get((container.id, generation.name))
+        if (known is None or known.start > first) and not self._copied(container, generation, first):
+            return False
+        copy = self.open(container.id, generation.name)
+        if copy is None:
+            return False
+        chain.replace(generation, copy)
+        return True
+
+    def remove(self, container: str, generation: str) -> None:
+        """Remove a copy that every sink has; raises StateError."""
+        with self._lock:
+            entry = self._entries.pop((container, generation), None)
+        if entry is not None:
+            self._store.remove_spooled(container, generation)
+            self._path_of(entry).unlink(missing_ok=True)
+
+    def of(self, container: str) -> list[str]:
+        """Return the generations of a container of which there are copies."""
+        return [generation for each, generation in list(self._entries) if each == container]
+
+    def _copied(self, container: Container, generation: Generation, start: int) -> bool:
+        size = generation.end() - start
+        if self.used + size > self.limit:
             return False
         try:
-            entry = self._copy(container, generation, first)
+            entry = self._copy(container, generation, start)
             self._store.add_spooled(entry)
         except (OSError, StateError) as error:
-            self._failed(container, error)
+            if generation.is_open:  # else its log was let go meanwhile
+                self._failed(container.name, error)
             return False
         self.error = ""
         with self._lock:
+            shorter = self._entries.get((entry.container, entry.generation))
             self._entries[entry.container, entry.generation] = entry
             self.rescued_bytes += entry.size
-        path = self._path(entry.container, entry.generation)
-        chain.replace(generation, _generation(entry, os.open(path, os.O_RDONLY | os.O_CLOEXEC)))
+        if shorter is not None:
+            self._path_of(shorter).unlink(missing_ok=True)
         logger.info(
             "kept what Docker removes and a sink has not",
             extra={"container": container.name, "bytes": entry.size},
         )
         return True
 
-    def remove(self, container: str, generation: str) -> None:
-        """Remove a copy that every sink has; raises StateError."""
-        with self._lock:
-            if self._entries.pop((container, generation), None) is None:
-                return
-        self._store.remove_spooled(container, generation)
-        self._path(container, generation).unlink(missing_ok=True)
-
-    def of(self, container: str) -> list[str]:
-        """Return the generations of a container of which there are copies."""
-        return [generation for each, generation in list(self._entries) if each == container]
-
     def _copy(self, container: Container, generation: Generation, start: int) -> Spooled:
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        path = self._path(container.id, generation.name)
+        path = self._path(container.id, generation.name, start)
         target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             crc = generation.copy(target, start)
@@ -139,19 +165,26 @@ class Spool:
 
     def _remove_strangers(self) -> None:
         """Remove copies that a kill left before they were entered."""
-        known = {self._path(*key) for key in self._entries}
+        known = {self._path_of(entry) for entry in self._entries.values()}
         for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            if path not in known and _COPY_NAME.fullmatch(path.name):
+            name = _COPY_NAME.fullmatch(path.name)
+            if path not in known and name and self._mine(name[1]):
                 path.unlink()
 
-    def _failed(self, container: Container, error: Exception) -> None:
+    def _failed(self, container: str, error: Exception) -> None:
         text = str(error) if isinstance(error, StateError) else f"{self.folder}: {error}"
         if not self.error:
-            logger.error("logs cannot be kept", extra={"container": container.name, "error": text})
+            logger.error("logs cannot be kept", extra={"container": container, "error": text})
         self.error = f"what Docker removes cannot be kept ({text})"
 
-    def _path(self, container: str, generation: str) -> Path:
-        return self.folder / f"{container[:12]}-{generation}"
+    def _opened(self, entry: Spooled) -> int:
+        return os.open(self._path_of(entry), os.O_RDONLY | os.O_CLOEXEC)
+
+    def _path_of(self, entry: Spooled) -> Path:
+        return self._path(entry.container, entry.generation, entry.start)
+
+    def _path(self, container: str, generation: str, start: int) -> Path:
+        return self.folder / f"{container[:SHORT_ID]}-{generation}-{start}"
 
 
 def _generation(entry: Spooled, descriptor: int) -> Generation:

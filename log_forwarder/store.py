@@ -257,6 +257,11 @@ class GenerationNames:
             return []
         return names[names.index(before) + 1 : names.index(after)]
 
+    def in_order(self, names: Iterable[str]) -> list[str]:
+        """Return names in the order in which they were given; those that are not known come first."""
+        places = {row[0]: at for at, row in enumerate(self._rows)}
+        return sorted(names, key=lambda name: places.get(name, -1))
+
     def keep_only(self, names: Iterable[str]) -> None:
         """Forget the generations that are not among ``names``."""
         kept = set(names)

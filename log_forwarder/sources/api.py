@@ -15,7 +15,8 @@ from collections.abc import Callable
 from compose_agent.dockerd.logstream import LogStream
 from compose_agent.dockerd.model import Container
 from log_forwarder.event import Batch, Event, Mark, Position
-from log_forwarder.sources.follower import Books, Losses
+from log_forwarder.sources.cursor import Losses
+from log_forwarder.sources.follower import Books
 from log_forwarder.sources.places import GENERATION, STREAMS, Lines, Place, position_of
 from log_forwarder.sources.pump import Dated, Pump
 from log_forwarder.sources.settling import Settling

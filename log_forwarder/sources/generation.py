@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gzip
 import os
+import stat
 import threading
 import time
 import zlib
@@ -87,8 +88,12 @@ class Generation:
 
     @classmethod
     def open(cls, path: Path) -> Generation:
-        """Open a file of Docker's, read-only; raises OSError."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        """Open a file of Docker's, read-only; raises OSError, also for what is no plain file."""
+        # A link could lead anywhere, and to open a pipe would wait for its writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "it is no plain file", str(path))
         return cls(descriptor, compressed=path.suffix == ".gz")
 
     def reader(self) -> Reader:
@@ -112,6 +117,11 @@ class Generation:
                 return self.size
             return os.fstat(self._descriptor).st_size + (self.start if self.copied else 0)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be read."""
+        return self._descriptor >= 0
+
     def links(self) -> int:
         """Return how many names the file has: 0 when Docker has removed it, or when it is closed."""
         with self._guard:
@@ -125,13 +135,18 @@ class Generation:
         return fresh
 
     def copy(self, target: int, start: int) -> int:
-        """Write the bytes from ``start`` on to a descriptor and return their CRC-32; raises OSError."""
+        """Write the bytes from ``start`` on to a descriptor and return their CRC-32; raises OSError.
+
+        Also when it was closed meanwhile: then the copy may be shorter than the file.
+        """
         crc = 0
         while block := self.pread(BLOCK_BYTES, start):
             crc = zlib.crc32(block, crc)
             start += len(block)
             if os.write(target, block) != len(block):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        if not self.is_open:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         return crc
 
     def close(self) -> None:

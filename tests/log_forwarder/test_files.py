@@ -376,13 +376,89 @@ def test_a_container_may_vanish_or_change_before_it_is_known(make: Callable[...,
     assert forwarder.files.count() == 0
 
 
-def test_a_container_that_two_threads_let_go_of_is_let_go_once(
+def test_a_container_that_is_wanted_again_finds_its_copies(
     tmp_path: Path, make: Callable[..., Forwarder]
 ) -> None:
-    forwarder = make(es=RequestMemory())
-    forwarder.appeared(log_of(tmp_path))
-    forwarder.files._drop(ONE, forget=True)
-    forwarder.files._drop(ONE, forget=False)
+    sink = RequestMemory(down)
+    forwarder = make(es=sink)
+    log = log_of(tmp_path, max_file=1)
+    forwarder.appeared(log)
+    log.line("a")
+    until(lambda: forwarder.lanes["es"].follower(ONE))
+    log.rotate()
+    forwarder.files.file_created(ONE, log.path.name)
+    until(lambda: forwarder.spool.of(ONE))
+    forwarder.unwanted = {ONE}
+    forwarder.files.reconsider()
+    sink._plan = lambda _entries, _again: None
+    forwarder.unwanted = set()
+    forwarder.files.reconsider()
+    log.line("b")
+    until(lambda: len(sink.stored) > 1)
+    assert texts(sink) == ["a", "b"]
+
+
+@pytest.mark.parametrize("removed_first", [False, True])
+def test_copies_of_a_container_that_is_gone_and_unwanted_are_removed(
+    tmp_path: Path, make: Callable[..., Forwarder], removed_first: bool
+) -> None:
+    forwarder = make(es=RequestMemory(down))
+    log = log_of(tmp_path, max_file=1)
+    forwarder.appeared(log)
+    log.line("a")
+    until(lambda: forwarder.lanes["es"].follower(ONE))
+    log.rotate()
+    forwarder.files.file_created(ONE, log.path.name)
+    until(lambda: forwarder.spool.of(ONE))
+    forwarder.unwanted = {ONE}
+    if removed_first:
+        forwarder.removed(log)
+        forwarder.files.reconsider()
+    else:
+        forwarder.files.reconsider()
+        assert forwarder.spool.of(ONE)
+        forwarder.removed(log)
+    assert forwarder.spool.of(ONE) == []
+    assert forwarder.store.positions("es") == {}
+
+
+def test_lines_on_their_way_are_not_read_a_second_time(
+    tmp_path: Path, make: Callable[..., Forwarder]
+) -> None:
+    """A container that is left out and taken in again, while the sink has not confirmed its lines."""
+    sink = RequestMemory(down)
+    forwarder = make(es=sink)
+    log = log_of(tmp_path)
+    forwarder.appeared(log)
+    log.line("a")
+    until(lambda: forwarder.lanes["es"].outbox.tally().held)
+    for unwanted in ({ONE}, set[str]()):
+        forwarder.unwanted = unwanted
+        forwarder.files.reconsider()
+    sink._plan = lambda _entries, _again: None
+    log.line("b")
+    until(lambda: len(sink.stored) > 1)
+    assert texts(sink) == ["a", "b"]
+
+
+def test_a_fault_in_one_round_does_not_end_the_looking(
+    tmp_path: Path, make: Callable[..., Forwarder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = RequestMemory()
+    forwarder = make(es=sink)
+    log = log_of(tmp_path)
+    rounds: list[None] = []
+
+    def tidy() -> None:
+        rounds.append(None)
+        if len(rounds) == 1:
+            raise RuntimeError("planted")
+
+    monkeypatch.setattr(forwarder.files, "_tidy", tidy)
+    forwarder.appeared(log)
+    until(lambda: rounds)
+    log.line("after")
+    until(lambda: sink.stored)
 
 
 def test_a_stop_leaves_no_thread(tmp_path: Path) -> None:

@@ -116,10 +116,14 @@ def test_copies_outlive_a_kill(log: DockerLog, store: Store) -> None:
     rotated(log, chain)
     Spool(store, LIMIT).rescue(container(name="web-1"), chain, chain.generations[0], 0)
     chain.close()
-    (kept,) = Spool(store, LIMIT).load()
-    assert (kept.container.id, kept.container.name) == (ID, "web-1")
+    spool = Spool(store, LIMIT)
+    spool.load()
+    assert [(each.id, each.name) for each in spool.containers()] == [(ID, "web-1")]
     again = chain_of(log, store)
-    again.adopt(kept.generation)
+    (name,) = spool.of(ID)
+    kept = spool.open(ID, name)
+    assert kept
+    again.adopt(kept)
     assert read(follow(again))[:10] == original
     again.close()
 
@@ -148,12 +152,70 @@ def test_a_copy_that_every_sink_has_is_removed(log: DockerLog, store: Store) -> 
 def test_only_copies_that_a_kill_left_are_removed_at_the_start(store: Store) -> None:
     spool = Spool(store, LIMIT)
     spool.folder.mkdir()
-    half = spool.folder / "111111111111-aaaaaaaaaaaa"
+    half = spool.folder / "111111111111-aaaaaaaaaaaa-0"
     half.write_bytes(b"half a copy")
     somebody_s = spool.folder / "lost+found"
     somebody_s.mkdir()
-    assert spool.load() == []
+    spool.load()
+    assert spool.containers() == []
     assert list(spool.folder.iterdir()) == [somebody_s]
+
+
+def test_what_another_process_of_the_same_forwarder_copied_is_left_alone(store: Store) -> None:
+    spool = Spool(store, LIMIT, mine=lambda container: container != "222222222222")
+    spool.folder.mkdir()
+    (spool.folder / "111111111111-aaaaaaaaaaaa-0").touch()
+    other_s = spool.folder / "222222222222-aaaaaaaaaaaa-0"
+    other_s.touch()
+    spool.load()
+    assert list(spool.folder.iterdir()) == [other_s]
+
+
+def test_a_copy_that_an_earlier_run_made_is_not_made_again(log: DockerLog, store: Store) -> None:
+    """Docker still had the file at the start, and removes it later."""
+    log.max_file = 2
+    chain = chain_of(log, store)
+    rotated(log, chain)
+    assert Spool(store, LIMIT).rescue(container(), chain, chain.generations[0], 0)
+    chain.close()
+    again = chain_of(log, store)
+    again.identify(again.generations[0])
+    spool = Spool(store, LIMIT)
+    spool.load()
+    assert spool.rescue(container(), again, again.generations[0], 5)
+    assert spool.rescued_bytes == 0
+    assert again.generations[0].copied
+    assert [text for _, text in read(follow(again))] == [*(f"old {number}" for number in range(10)), "new"]
+    again.close()
+
+
+def test_a_copy_that_begins_too_late_is_replaced(log: DockerLog, store: Store) -> None:
+    """A sink that came later wants the whole file."""
+    log.max_file = 2
+    chain = chain_of(log, store)
+    offset = follow(chain)
+    read(offset)
+    log.line("end")
+    rotated(log, chain)
+    spool = Spool(store, LIMIT)
+    assert spool.rescue(container(), chain, chain.generations[0], offset.offset)
+    chain.close()
+    again = chain_of(log, store)
+    again.identify(again.generations[0])
+    assert spool.rescue(container(), again, again.generations[0], 0)
+    assert len(read(follow(again))) == 12
+    assert len(list(spool.folder.iterdir())) == 1
+    again.close()
+
+
+def test_of_a_log_that_was_let_go_nothing_is_copied(log: DockerLog, store: Store) -> None:
+    chain = chain_of(log, store)
+    rotated(log, chain)
+    generation = chain.generations[0]
+    chain.close()
+    spool = Spool(store, LIMIT)
+    assert not spool.rescue(container(), chain, generation, 0)
+    assert (spool.error, store.spooled()) == ("", [])
 
 
 def test_a_spool_that_cannot_be_written_says_so_and_changes_nothing(log: DockerLog, store: Store) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from compose_agent.errors import ComposeAgentError
 from log_forwarder.sources import follower as follower_module
+from log_forwarder.sources.cursor import Losses
 from log_forwarder.sources.pieces import PIECE_BYTES
 from log_forwarder.store import GenerationNames, StateError
 from tests.log_forwarder.making import packed
@@ -531,4 +532,4 @@ def check(world: World) -> None:
         for id_, _, text in run:
             assert texts.setdefault(id_, text) == text, "one id, one text"
     assert sorted(texts.values()) == sorted(text for _, text in world.log.lines)
-    assert world.follower.losses == follower_module.Losses()
+    assert world.follower.losses == Losses()
