@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,11 @@ class Forwarder:
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
+    def workers(self) -> list[int]:
+        """The process ids of its workers, if it has any."""
+        return _children(self.pid)
+
+    @property
     def pid(self) -> int:
         """The process id, of the last run when it does not run now."""
         assert self._child is not None
@@ -67,9 +73,13 @@ class Forwarder:
             time.sleep(_POLL_SECONDS)
 
     def kill(self) -> None:
-        """End it as ``kill -9`` does, frozen or not."""
+        """End it as ``kill -9`` does, frozen or not; its workers too, as when their container is killed."""
         assert self._child is not None
+        workers = _children(self._child.pid)
         self._child.kill()
+        for worker in workers:
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
         self._child.wait()
 
     def freeze(self) -> None:
@@ -132,6 +142,17 @@ class Forwarder:
     def _signal(self, number: signal.Signals) -> None:
         if self._child is not None and self._child.poll() is None:
             self._child.send_signal(number)
+
+
+def _children(pid: int) -> list[int]:
+    """Return the children of a process; not every kernel lists them in ``/proc/PID/task/PID/children``."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it ended
+            fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(") ")[2].split()
+            if int(fields[1]) == pid:
+                found.append(int(stat.parent.name))
+    return found
 
 
 def usage_of(pid: int) -> Usage:

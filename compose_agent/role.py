@@ -62,3 +62,10 @@ class RoleSpec:
     title: str
     make: Callable[[Config, ConfigState], Role]
     check: Callable[[Config], None]  # raises ConfigError for what only the role itself can judge
+    # Makes one of several processes that share the role's work, for instance "0/4"; raises ValueError.
+    make_share: Callable[[Config, ConfigState, str], Role] | None = None
+
+
+def share_name(role: str, share: str) -> str:
+    """Return what one of several processes of a role is called: ``logs-0`` for the share ``0/4``."""
+    return f"{role}-{share.partition('/')[0]}"

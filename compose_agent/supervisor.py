@@ -12,7 +12,7 @@ from compose_agent.config.general import GeneralSettings
 from compose_agent.config.restart import keep_until_restart
 from compose_agent.errors import ConfigError
 from compose_agent.runner import reconfigure_logs, warn_of_restart
-from compose_agent.units import Unit
+from compose_agent.units import Unit, hand_out
 from compose_agent.web.health import Readiness
 from compose_agent.web.local import local_server
 
@@ -88,7 +88,7 @@ class Supervisor:
             try:
                 config, held = keep_until_restart(self._schema, self._config, self._load())
                 revision = self._config.successor(self._revision, config)
-                self._hand_out(revision, config)
+                hand_out(self._units, revision, config, (self._revision, self._config))
             except ConfigError as error:
                 for unit in self._units:
                     unit.refuse(error)
@@ -97,14 +97,3 @@ class Supervisor:
             reconfigure_logs(self._config, config)
             self._revision, self._config = revision, config
             return self._revision
-
-    def _hand_out(self, revision: int, config: Config) -> None:
-        applied: list[Unit] = []
-        try:
-            for unit in self._units:
-                unit.apply(revision, config)
-                applied.append(unit)
-        except ConfigError:
-            for unit in applied:
-                unit.take_back(self._revision, self._config)
-            raise

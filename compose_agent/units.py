@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from typing import Protocol
 
@@ -84,16 +85,29 @@ class RoleFailed(ComposeAgentError):
 class ProcessUnit:
     """A role in a process of its own: a fresh interpreter, the configuration on its standard input.
 
-    The pipe stays open as long as this process lives; the role stops when it closes.
+    The pipe stays open as long as this process lives; the role stops when it closes. One of several
+    processes of a role has a ``share`` of its work (``1/4``), a ``name`` of its own, and descriptors that it
+    inherits.
     """
 
-    def __init__(self, spec: RoleSpec, revision: int, config: Config) -> None:
-        self.name = spec.name
+    def __init__(
+        self,
+        role: str,
+        revision: int,
+        config: Config,
+        *,
+        name: str = "",
+        share: str = "",
+        inherited: Sequence[int] = (),
+    ) -> None:
+        self.name = name or role
+        self._arguments = [role, *([f"--share={share}"] if share else [])]
+        self._inherited = tuple(inherited)
         self._revision, self._config = revision, config
         run_dir = config.of(GeneralSettings).run_dir()
-        self._socket = socket_path(run_dir, spec.name)
-        self._asked = LocalClient(run_dir, spec.name, _ANSWER_SECONDS)
-        self._told = LocalClient(run_dir, spec.name, RELOAD_SECONDS)
+        self._socket = socket_path(run_dir, self.name)
+        self._asked = LocalClient(run_dir, self.name, _ANSWER_SECONDS)
+        self._told = LocalClient(run_dir, self.name, RELOAD_SECONDS)
         # Between the thread that looks and the one that reloads.
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -112,8 +126,9 @@ class ProcessUnit:
         self._started = time.monotonic()
         self._process = subprocess.Popen(
             # -P: a folder named docker/ in the working directory is no library.
-            [sys.executable, "-P", "-m", "compose_agent", "role", self.name],
+            [sys.executable, "-P", "-m", "compose_agent", "role", *self._arguments],
             stdin=subprocess.PIPE,
+            pass_fds=self._inherited,
             process_group=0,  # a Ctrl-C is for the supervisor, which stops its roles in order
         )
         assert self._process.stdin is not None  # noqa: S101 - asked for above
@@ -245,6 +260,19 @@ class ProcessUnit:
         if self._process and self._process.stdin:
             with suppress(BrokenPipeError):
                 self._process.stdin.close()
+
+
+def hand_out(units: Sequence[Unit], revision: int, config: Config, before: tuple[int, Config]) -> None:
+    """Have all units take a revision, or none: if one refuses, the others go back. Raises ConfigError."""
+    applied: list[Unit] = []
+    try:
+        for unit in units:
+            unit.apply(revision, config)
+            applied.append(unit)
+    except ConfigError:
+        for unit in applied:
+            unit.take_back(*before)
+        raise
 
 
 class ThreadUnit:

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS_TYPE
 
 from compose_agent.web.health import Probe, with_health
 from compose_agent.web.response import Response, RouteTable, routed
-from log_forwarder.metrics import ForwarderMetrics
 
 _TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
+class MetricsText(Protocol):
+    """Returns the metrics in one of the two formats."""
+
+    def __call__(self, *, openmetrics: bool) -> bytes: ...  # noqa: D102
+
+
 def make_app(
-    metrics: ForwarderMetrics, positions: Callable[[], list[dict[str, Any]]], probe: Probe
+    metrics: MetricsText, positions: Callable[[], list[dict[str, Any]]], probe: Probe
 ) -> WSGIApplication:
     """Return the application."""
 
     def metrics_view(environ: WSGIEnvironment) -> Response:
         openmetrics = "application/openmetrics-text" in environ.get("HTTP_ACCEPT", "")
         kind = OPENMETRICS_TYPE if openmetrics else _TEXT_TYPE
-        return Response(200, metrics.text(openmetrics=openmetrics), kind)
+        return Response(200, metrics(openmetrics=openmetrics), kind)
 
     def positions_view(_environ: WSGIEnvironment) -> Response:
         return Response.json(200, positions())

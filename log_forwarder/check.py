@@ -9,7 +9,7 @@ from pathlib import Path
 from compose_agent.errors import ConfigError, Problem
 from compose_agent.web.webfile import WebConfigFile
 from log_forwarder.settings import ForwarderSettings
-from log_forwarder.sinks import make_sink
+from log_forwarder.sinks import kind_of, make_sink
 from log_forwarder.sinks.contract import SinkContext
 from log_forwarder.transforms import TransformSettings, problems_of
 
@@ -23,6 +23,12 @@ def check(settings: ForwarderSettings, transforms: TransformSettings) -> None:
             _ = word.required
         except ConfigError as error:
             problems += error.problems
+    if settings.workers > 1:
+        problems += [
+            Problem(f"sink {word.base}", "cannot be used by several processes: set workers to 1")
+            for word in settings.sinks
+            if not kind_of(word).sharable
+        ]
     names = Counter(word.name for word in settings.sinks)
     problems += [
         Problem("logs.sink", f"two sinks are called {name}: give one another name with ?name=")

@@ -6,9 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from compose_agent.role import ConfigState
-from log_forwarder.lane import Lane
-from log_forwarder.latency import Latency
-from log_forwarder.metrics import ForwarderMetrics
+from log_forwarder.metrics import ForwarderMetrics, Nobody
 from log_forwarder.sinks import registered
 from log_forwarder.sinks.contract import SinkKind
 from log_forwarder.sinks.word import COMMON_OPTIONS
@@ -40,16 +38,6 @@ OpenMetrics. `read_events` is always the sum of `sent_events`, `dropped_events`,
 _LIBRARY_LABELS = ("le",)
 
 
-class _Nothing:
-    """A forwarder without sinks, whose families have no series."""
-
-    def lanes(self) -> Sequence[tuple[Lane, Latency]]:
-        return ()
-
-    def followed(self) -> int:
-        return 0
-
-
 def reference_page() -> str:
     """Return the page, in Markdown."""
     parts = [_HEAD + _options(COMMON_OPTIONS)]
@@ -69,7 +57,7 @@ def _options(options: Mapping[str, str]) -> str:
 
 
 def _metric_rows() -> Iterator[tuple[str, ...]]:
-    metrics = ForwarderMetrics(ConfigState(), _Nothing())
+    metrics = ForwarderMetrics(ConfigState(), Nobody())
     for family in metrics.registry.collect():
         name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
         # A family of the client library has its label names, but no series to show them.

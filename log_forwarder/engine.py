@@ -165,9 +165,12 @@ class EngineLogs:
 
     def _run(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
-            with self._lock:
-                self._look()
-                self._tidy()
+            try:
+                with self._lock:
+                    self._look()
+                    self._tidy()
+            except Exception:  # the next look must come, whatever this one met
+                logger.exception("fault in looking at the Engine")
 
     def _look(self) -> None:
         containers, link = self._inventory.containers(), self._inventory.link()

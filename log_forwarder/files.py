@@ -31,7 +31,8 @@ _FORGET_SECONDS = 7 * 86400.0
 class LogFiles:
     """Knows the log of each container, and tells every lane of it; thread-safe.
 
-    The containers come from a folder watch (it is its listener); ``reason_against`` tells which are not read.
+    The containers come from a folder watch (it is its listener); ``reason_against`` tells which are not read,
+    ``mine`` by id which are another process's.
     """
 
     def __init__(
@@ -43,8 +44,10 @@ class LogFiles:
         begin: Callable[[Container], bool],
         *,
         without_files: Callable[[Container], None] = lambda _container: None,
+        mine: Callable[[str], bool] = lambda _container_id: True,
     ) -> None:
         self._without_files = without_files
+        self._mine = mine
         self._left_out: dict[str, tuple[Container, Path]] = {}
         self._postponed: dict[str, tuple[Container, Path]] = {}
         self._store = store
@@ -67,7 +70,7 @@ class LogFiles:
         """Begin to look for news, once the containers that are there have been reported."""
         with self._lock:
             self._restore_removed()
-            self._keeper.forget_older({*self._logs, *self._left_out}, _FORGET_SECONDS)
+            self._forget_older()
         self._thread.start()
         self._rescuer.start()
 
@@ -95,6 +98,8 @@ class LogFiles:
 
     def appeared(self, container: Container, folder: Path) -> None:
         """Take a container, and open what it has written."""
+        if not self._mine(container.id):
+            return
         with self._lock:
             if reason := self._reason_against(container):
                 logger.debug("not shipped", extra={"container": container.name, "reason": reason})
@@ -205,6 +210,12 @@ class LogFiles:
             log.end()
             self._take(log)
             self._tell([container.id])
+
+    def _forget_older(self) -> None:
+        """Forget containers that went long ago, while nobody watched; raises StateError."""
+        for container_id in self._keeper.unmoved(_FORGET_SECONDS):
+            if self._mine(container_id) and not {container_id} & {*self._logs, *self._left_out}:
+                self._keeper.forget(container_id)
 
     def _made(self, container: Container, folder: Path) -> FollowedLog:
         return FollowedLog.make(container, folder, self._store, from_now=self._from_now(container))

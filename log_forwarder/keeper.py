@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Set as AbstractSet
+import time
 from dataclasses import dataclass
 
 from log_forwarder.event import Mark, Position
@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 INTERVAL_SECONDS = 0.25
 # After a failure, such as a full disk.
 _RETRY_SECONDS = 2.0
+# Sinks look back only so far for what may be stored already: what is not written down must not pile up.
+MOST_UNWRITTEN_SECONDS = 1.5
 
 
 @dataclass(slots=True)
@@ -58,6 +60,10 @@ class SinkBooks:
         """Forget a container that is gone."""
         self._books.pop(container_id, None)
 
+    def late(self) -> bool:
+        """Tell whether positions wait so long to be written that no more lines should be sent."""
+        return self._keeper.unwritten_seconds() > MOST_UNWRITTEN_SECONDS
+
 
 class Keeper:
     """Gathers positions and writes the newest of each."""
@@ -67,6 +73,7 @@ class Keeper:
         self._lock = threading.Lock()
         self._writing = threading.RLock()
         self._fresh: dict[tuple[str, str], Position] = {}
+        self._fresh_since = 0.0
         self._news = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keep positions", daemon=True)
@@ -85,8 +92,15 @@ class Keeper:
     def keep(self, key: tuple[str, str], position: Position) -> None:
         """Take the position of (sink, container)."""
         with self._lock:
+            if not self._fresh:
+                self._fresh_since = time.monotonic()
             self._fresh[key] = position
         self._news.set()
+
+    def unwritten_seconds(self) -> float:
+        """Return for how long the oldest position that is not written has been waiting; 0 without any."""
+        with self._lock:
+            return time.monotonic() - self._fresh_since if self._fresh else 0.0
 
     def reserve(self, key: tuple[str, str], mark: Mark) -> None:
         """Write down before which place lines of (sink, container) may be sent; raises StateError."""
@@ -111,21 +125,21 @@ class Keeper:
                 self._fresh = {key: value for key, value in self._fresh.items() if key[1] != container_id}
             self._store.forget(container_id)
 
-    def forget_older(self, present: AbstractSet[str], seconds: float) -> None:
-        """Forget containers that are not ``present`` and have not moved for so long; raises StateError."""
-        for container_id in self._store.unmoved(seconds) - present:
-            self.forget(container_id)
+    def unmoved(self, seconds: float) -> set[str]:
+        """Return the containers whose positions have not moved for so long; raises StateError."""
+        return self._store.unmoved(seconds)
 
     def flush(self) -> None:
         """Write what is new; raises StateError and keeps it."""
         with self._writing:
             with self._lock:
-                fresh = dict(self._fresh)
+                fresh, taken_at = dict(self._fresh), time.monotonic()
             if fresh:
                 self._store.keep(fresh)
             with self._lock:
                 # What became newer meanwhile stays for the next time.
                 self._fresh = {key: each for key, each in self._fresh.items() if fresh.get(key) is not each}
+                self._fresh_since = taken_at
 
     def _run(self) -> None:
         pause = INTERVAL_SECONDS

@@ -248,6 +248,9 @@ class Lane:
 
     def _read(self) -> None:
         while not self._stop_reading.is_set():
+            if self._books.late():
+                self._stop_reading.wait(_WAIT_SECONDS)
+                continue
             for container_id in self._take_ready():
                 try:
                     self._read_from(container_id)

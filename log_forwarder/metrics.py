@@ -31,6 +31,18 @@ class Watched(Protocol):
         """Return how many containers' logs are followed."""
 
 
+class Nobody:
+    """A forwarder without sinks, whose families have no series."""
+
+    def lanes(self) -> Sequence[tuple[Lane, Latency]]:
+        """Return none."""
+        return ()
+
+    def followed(self) -> int:
+        """Return 0."""
+        return 0
+
+
 class ForwarderMetrics:
     """A registry whose families are made from the lanes as they are at that moment."""
 

@@ -21,6 +21,7 @@ from compose_agent.dockerd.folders.watch import FolderWatch
 from compose_agent.dockerd.inventory import Inventory
 from compose_agent.dockerd.model import Container
 from compose_agent.role import ConfigState
+from compose_agent.web.address import Address
 from compose_agent.web.health import Readiness
 from compose_agent.web.listeners import Listeners
 from compose_agent.web.webfile import WebConfigFile
@@ -36,6 +37,7 @@ from log_forwarder.metrics import ForwarderMetrics
 from log_forwarder.outbox import Outbox
 from log_forwarder.selection import Selection, SelectionSettings, own_container_id
 from log_forwarder.settings import ForwarderSettings
+from log_forwarder.share import Share
 from log_forwarder.sinks import make_sink
 from log_forwarder.sinks.contract import Sink, SinkContext
 from log_forwarder.sinks.word import SinkWord
@@ -48,20 +50,25 @@ logger = logging.getLogger(__name__)
 # Who asked for the reload waits 5 s for its end; a sink that confirms nothing meanwhile may get lines twice.
 _RELOAD_DRAIN_SECONDS = 2.0
 DEFAULT_DOCKER_ROOT = Path("/var/lib/docker")
+_WHOLE = Share()
 
 
 class ForwarderRole:
-    """Folder watch, log files, a lane for each sink, and the listeners of the forwarder."""
+    """Folder watch, log files, a lane for each sink, and the listeners of the forwarder.
 
-    def __init__(self, config: Config, state: ConfigState) -> None:
+    One of several processes has a ``share`` of the containers, and no listeners but the local one.
+    """
+
+    def __init__(self, config: Config, state: ConfigState, share: Share = _WHOLE) -> None:
         self._state = state
+        self._share = share
         self._settings = config.of(ForwarderSettings)
         self._transforms = config.of(TransformSettings)
         self._state_dir = config.of(GeneralSettings).state_dir()
-        self._store = Store(self._state_dir)
+        self._store = Store(self._state_dir, locked=not share.is_whole)
         self._letters = DeadLetters(self._state_dir)
         self._keeper = Keeper(self._store)
-        self._spool = Spool(self._store, self._settings.spool_size)
+        self._spool = Spool(self._store, share.of(self._settings.spool_size), share.has)
         self._selection = self._select(self._settings)
         self._files = LogFiles(
             self._store,
@@ -70,6 +77,7 @@ class ForwarderRole:
             self._reason_against,
             self._begins_now,
             without_files=self._needs_engine,
+            mine=share.has,
         )
         self._folders_unreadable = ""
         client = None
@@ -81,13 +89,13 @@ class ForwarderRole:
         self._watch = FolderWatch(root, self._files)
         self._lanes: dict[str, tuple[Lane, Latency]] = {}
         self._metrics = ForwarderMetrics(state, self)
-        app = make_app(self._metrics, self._positions, self._probe)
+        app = make_app(self._metrics.text, self._positions, self._probe)
         self._app = app
         self._listeners = Listeners(self._serve, self._load_web(self._settings))
 
     def start(self) -> None:
         """Listen, open the logs there are, and begin to ship them."""
-        self._listeners.bind(self._settings.listen_addresses)
+        self._listeners.bind(self._addresses(self._settings))
         try:
             self._set_lanes(self._settings.sinks, self._make_sinks(self._settings.sinks))
             self._watch_folders()
@@ -103,7 +111,7 @@ class ForwarderRole:
         anew = config.of(TransformSettings) != self._transforms
         sinks = self._make_sinks(settings.sinks, anew=anew)
         selection = self._select(settings)
-        self._listeners.change(settings.listen_addresses)
+        self._listeners.change(self._addresses(settings))
         self._settings, self._transforms = settings, config.of(TransformSettings)
         self._selection = selection
         self._files.reconsider()
@@ -212,10 +220,14 @@ class ForwarderRole:
             Inventory(client),
             client,
             self._keeper,
-            needs_api=lambda container: bool(self._folders_unreadable) or not has_files(container),
+            needs_api=self._needs_api,
             reason_against=self._reason_against,
             begins_now=self._begins_now,
         )
+
+    def _needs_api(self, container: Container) -> bool:
+        readable = not self._folders_unreadable and has_files(container)
+        return not readable and self._share.has(container.id)
 
     def _needs_engine(self, container: Container) -> None:
         """Hear of a container whose log is in no file."""
@@ -272,6 +284,9 @@ class ForwarderRole:
 
     def _probe(self) -> Readiness:
         return Readiness("logs", __version__, self._state.revision, self.listeners(), self.reasons())
+
+    def _addresses(self, settings: ForwarderSettings) -> tuple[Address, ...]:
+        return settings.listen_addresses if self._share.is_whole else ()
 
     def _load_web(self, settings: ForwarderSettings) -> WebConfigFile | None:
         return WebConfigFile(settings.web_config_file) if settings.web_config_file else None

@@ -92,6 +92,14 @@ class ForwarderSettings:
         "Compose projects whose lines are shipped; repeatable. Unset: all, and what is outside Compose.",
         multiple=True,
     )
+    workers: int = option(
+        "workers",
+        kinds.count,
+        "1",
+        "How many processes share the containers, for hosts that write more than one core can ship. Each has "
+        "a queue of its own for each sink; the spool is divided among them.",
+        restart=True,
+    )
     queue_size: int = option(
         "queue-size",
         kinds.size,

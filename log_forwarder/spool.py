@@ -18,6 +18,8 @@ from typing import Any
 import msgspec
 
 from compose_agent.dockerd.model import Container
+from log_forwarder.durable import sync_folder
+from log_forwarder.share import ID_DIGITS
 from log_forwarder.sources.chain import Chain
 from log_forwarder.sources.generation import BLOCK_BYTES, Generation
 from log_forwarder.store import Spooled, StateError, Store
@@ -25,7 +27,6 @@ from log_forwarder.store import Spooled, StateError, Store
 logger = logging.getLogger(__name__)
 
 FOLDER_NAME = "spool"
-SHORT_ID = 12
 # The container, the generation, and the offset of the copy's first byte.
 _COPY_NAME = re.compile(r"(.{1,12})-[0-9a-f]{12}-[0-9]+")
 
@@ -56,7 +57,7 @@ class Spool:
     def load(self) -> None:
         """Take what earlier runs left, and remove what is no whole copy. Raises StateError."""
         for entry in self._store.spooled():
-            if not self._mine(entry.container[:SHORT_ID]):
+            if not self._mine(entry.container[:ID_DIGITS]):
                 continue
             try:
                 descriptor = self._opened(entry)
@@ -150,7 +151,7 @@ class Spool:
             raise
         finally:
             os.close(target)
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
         return Spooled(
             container.id, generation.name, start, size, generation.compressed, crc, _description(container)
         )
@@ -184,7 +185,7 @@ class Spool:
         return self._path(entry.container, entry.generation, entry.start)
 
     def _path(self, container: str, generation: str, start: int) -> Path:
-        return self.folder / f"{container[:SHORT_ID]}-{generation}-{start}"
+        return self.folder / f"{container[:ID_DIGITS]}-{generation}-{start}"
 
 
 def _generation(entry: Spooled, descriptor: int) -> Generation:
@@ -196,14 +197,6 @@ def _blocks(descriptor: int) -> Iterator[bytes]:
     while block := os.pread(descriptor, BLOCK_BYTES, offset):
         offset += len(block)
         yield block
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _description(container: Container) -> bytes:

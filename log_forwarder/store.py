@@ -33,6 +33,7 @@ SCHEMA_VERSION = 1
 # A writer of another process (a command line that looks on) holds the lock for milliseconds.
 _BUSY_SECONDS = 5.0
 _NAME_BYTES = 6
+_LOCK_PAUSE_SECONDS = 0.1
 
 _SCHEMA = """
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -79,19 +80,20 @@ class Spooled:
 class Store:
     """The database of one forwarder; thread-safe. StateError when it cannot be used.
 
-    A second forwarder on the same directory gets InstanceRunning with the pid of the first.
+    A second forwarder on the same directory gets InstanceRunning with the pid of the first. One of several
+    processes of a forwarder, which have inherited its ``lock``, opens it with ``locked``.
     """
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, *, locked: bool = False, patience: float = 0.0) -> None:
         self.folder = state_dir
         self.error = ""
         self._guard = threading.Lock()
-        self._instance = _lock(state_dir)
+        self.lock = -1 if locked else _lock(state_dir, patience)
         try:
             self._database = _opened(state_dir / FILE_NAME)
             self.born = float(self._about("born"))
         except BaseException:
-            os.close(self._instance)
+            self._unlock()
             raise
 
     def positions(self, sink: str) -> dict[str, Position]:
@@ -198,7 +200,11 @@ class Store:
         """Close the file and let go of the lock."""
         with self._guard:
             self._database.close()
-            os.close(self._instance)
+            self._unlock()
+
+    def _unlock(self) -> None:
+        if self.lock >= 0:
+            os.close(self.lock)
 
     def _about(self, key: str) -> str:
         return str(self._rows("SELECT value FROM about WHERE key = ?", (key,))[0][0])
@@ -279,12 +285,15 @@ class GenerationNames:
         return name
 
 
-def _lock(folder: Path) -> int:
+def _lock(folder: Path, patience: float) -> int:
+    """Return the locked descriptor; ``patience``: seconds in which the holder may let go."""
     with _usable(folder):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + patience
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        while not _is_locked(descriptor, last=time.monotonic() >= deadline):
+            time.sleep(_LOCK_PAUSE_SECONDS)
     except BlockingIOError as error:
         pid = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
         os.close(descriptor)
@@ -300,6 +309,17 @@ def _lock(folder: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _is_locked(descriptor: int, *, last: bool) -> bool:
+    """Try to lock; the ``last`` try raises BlockingIOError."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if last:
+            raise
+        return False
+    return True
 
 
 @contextmanager

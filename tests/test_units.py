@@ -39,7 +39,7 @@ def config_of(run_dir: Path, **given: str) -> Config:
 def unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProcessUnit]:
     monkeypatch.setattr(units, "RESTART_FIRST_SECONDS", 0.05)
     monkeypatch.setattr(units, "STOP_SECONDS", 2.0)
-    unit = ProcessUnit(EXPORTER, 1, config_of(tmp_path))
+    unit = ProcessUnit(EXPORTER.name, 1, config_of(tmp_path))
     unit.start()
     yield unit
     unit.stop()
@@ -140,7 +140,9 @@ def test_one_that_hangs_does_not_hold_up_a_stop_for_ever(unit: ProcessUnit) -> N
 
 
 def test_what_no_restart_mends_is_raised(tmp_path: Path) -> None:
-    wrong = ProcessUnit(EXPORTER, 1, config_of(tmp_path, **{"exporter.web.listen-address": "203.0.113.1:1"}))
+    wrong = ProcessUnit(
+        EXPORTER.name, 1, config_of(tmp_path, **{"exporter.web.listen-address": "203.0.113.1:1"})
+    )
     wrong.start()
     with pytest.raises(RoleFailed, match=r"the role exporter cannot run \(exit status 3\)"):
         wait_for(wrong, lambda: False)
@@ -156,7 +158,7 @@ def test_a_role_that_others_started_is_not_taken_for_its_own(tmp_path: Path) -> 
         return 7
 
     with local_server(tmp_path, "exporter", lambda: foreign, reload):
-        unit = ProcessUnit(EXPORTER, 1, config_of(tmp_path))
+        unit = ProcessUnit(EXPORTER.name, 1, config_of(tmp_path))
         unit.start()
         reloading = threading.Thread(target=unit.apply, args=(2, config_of(tmp_path)))
         reloading.start()
@@ -169,7 +171,7 @@ def test_a_role_that_others_started_is_not_taken_for_its_own(tmp_path: Path) -> 
 
 
 def test_one_that_never_started_needs_no_stop(tmp_path: Path) -> None:
-    unit = ProcessUnit(EXPORTER, 1, config_of(tmp_path))
+    unit = ProcessUnit(EXPORTER.name, 1, config_of(tmp_path))
     unit.look()
     assert unit.readiness() is None
     unit.stop()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from dataclasses import replace
 
 import click
 
 from compose_agent.commands.roles import ROLES, SCHEMA, role_named
 from compose_agent.commands.signals import Signals
 from compose_agent.config.wire import decode_revision
+from compose_agent.role import RoleSpec, share_name
 from compose_agent.runner import Runner, configure_logs
 
 _STDIN = 0
@@ -19,19 +21,32 @@ _READ_BYTES = 65536
 
 @click.command("role", hidden=True)
 @click.argument("name", type=click.Choice([role.name for role in ROLES]))
-def command(name: str) -> None:
+@click.option("--share", default="", help="Part of the role's work, such as 0/4.")
+def command(name: str, share: str) -> None:
     """Run one role under a supervisor; it stops when standard input closes: the supervisor is gone."""
     signals = Signals()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is its supervisor's to reload
     revision, config = decode_revision(_line_of_input(), SCHEMA)
     configure_logs(config)
-    runner = Runner(role_named(name), SCHEMA, config, revision=revision)
+    runner = Runner(_spec(name, share), SCHEMA, config, revision=revision)
     runner.start()
     threading.Thread(
         target=_stop_at_end_of_input, args=(signals.stop,), name="supervisor-watch", daemon=True
     ).start()
     signals.stop.wait()
     runner.stop()
+
+
+def _spec(name: str, share: str) -> RoleSpec:
+    """Return a role, or the role of one process of several that share its work."""
+    spec = role_named(name)
+    if not share or (make_share := spec.make_share) is None:
+        return spec
+    return replace(
+        spec,
+        name=share_name(name, share),
+        make=lambda config, state: make_share(config, state, share),
+    )
 
 
 # The descriptor itself is read: a thread that waits in sys.stdin's lock would break the interpreter's exit.

@@ -36,9 +36,21 @@ def _check_exporter(config: Config) -> None:
 
 
 def _forwarder(config: Config, state: ConfigState) -> Role:
-    from log_forwarder.role import ForwarderRole  # noqa: PLC0415 - only the process that runs it carries it
+    # Only the process that runs it carries it.
+    if config.of(ForwarderSettings).workers > 1:
+        from log_forwarder.workers import WorkersRole  # noqa: PLC0415
+
+        return WorkersRole(config, state)
+    from log_forwarder.role import ForwarderRole  # noqa: PLC0415
 
     return ForwarderRole(config, state)
+
+
+def _forwarder_share(config: Config, state: ConfigState, share: str) -> Role:
+    from log_forwarder.role import ForwarderRole  # noqa: PLC0415 - only the process that runs it carries it
+    from log_forwarder.share import Share  # noqa: PLC0415
+
+    return ForwarderRole(config, state, Share.parse(share))
 
 
 def _check_forwarder(config: Config) -> None:
@@ -48,7 +60,9 @@ def _check_forwarder(config: Config) -> None:
 
 
 EXPORTER = RoleSpec("exporter", ExporterSettings, "Exporter", _exporter, _check_exporter)
-FORWARDER = RoleSpec("logs", ForwarderSettings, "Log forwarder", _forwarder, _check_forwarder)
+FORWARDER = RoleSpec(
+    "logs", ForwarderSettings, "Log forwarder", _forwarder, _check_forwarder, _forwarder_share
+)
 ROLES = (EXPORTER, FORWARDER)
 
 

@@ -50,7 +50,7 @@ def _roles(config: Config) -> list[RoleSpec]:
 def _units(roles: list[RoleSpec], config: Config) -> list[Unit]:
     if config.of(RunSettings).one_process:
         return [ThreadUnit(role, SCHEMA, 1, config) for role in roles]
-    return [ProcessUnit(role, 1, config) for role in roles]
+    return [ProcessUnit(role.name, 1, config) for role in roles]
 
 
 def _announce(states: list[Readiness]) -> None:

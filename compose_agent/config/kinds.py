@@ -29,6 +29,8 @@ _SIZE_UNITS = {"": 1, "b": 1} | {
 }
 # What files and databases count in 64 bits with a sign.
 LARGEST_SIZE_BYTES = 2**63 - 1
+# Of processes, files and the like; whoever means more means something else.
+LARGEST_COUNT = 1_000_000
 # Ten years: beyond any use, and far below what the clocks of the operating system take.
 LONGEST_DURATION_SECONDS = 3650 * 86400.0
 # What needs no escaping in a URL, and means nothing to the router.
@@ -104,6 +106,12 @@ def _positive_duration(text: str) -> float:
     return seconds
 
 
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or not 0 < int(text) <= LARGEST_COUNT:
+        raise ValueError(text)
+    return int(text)
+
+
 def choice(*words: str) -> Kind[str]:
     """Return a kind that takes exactly one of ``words``."""
     expected = "one of " + ", ".join(words)
@@ -160,4 +168,5 @@ string = Kind("string", "a text", _non_empty)
 path = Kind("path", "a path", _absolute)
 url_path = Kind("URL path", "a URL path such as /metrics", _url_path)
 address = Kind("address", "host:port, :port or [IPv6]:port", _address)
+count = Kind("count", "a whole number above 0", _count)
 size = Kind("size", "a size such as 64MiB, 1GB or 4096", parse_size)

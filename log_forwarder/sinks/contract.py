@@ -136,7 +136,8 @@ class SinkKind:
     """A kind of sink: the schemes of its words, its options by name with a sentence each, and its maker.
 
     ``make`` raises ConfigError for what is wrong with the word, and opens no connection. Options that all
-    kinds have (``name``, ``required``, …) are not listed here.
+    kinds have (``name``, ``required``, …) are not listed here. One that is not ``sharable`` cannot be used by
+    several processes at once.
     """
 
     name: str
@@ -144,3 +145,4 @@ class SinkKind:
     help: str
     options: Mapping[str, str]
     make: Callable[[SinkWord, SinkContext], Sink]
+    sharable: bool = True

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from compose_agent.config import kinds
-from compose_agent.config.kinds import Kind
 from log_forwarder.event import Batch
 from log_forwarder.sinks.contract import Answer, Entry, SinkContext, SinkKind, SinkUnavailable
 from log_forwarder.sinks.ndjson import LineEncoder, event_id
@@ -18,8 +17,8 @@ from log_forwarder.sinks.word import SinkWord
 
 logger = logging.getLogger(__name__)
 
-# How much of what was written last may be unconfirmed: an outbox holds 8 MiB of Docker's records, and a
-# record with its metadata is at most eight times as long here, also when its text is short.
+# How much of what was written last may be unconfirmed: an outbox holds 8 MiB of Docker's records, which a
+# disk takes in a fraction of a second, and reading stops when positions are not written for much longer.
 LOOK_BACK_BYTES = 64 * 1024 * 1024
 DEFAULT_BYTES = 100_000_000
 DEFAULT_FILES = 5
@@ -83,7 +82,7 @@ class FileSink:
 
 def _described(error: OSError, path: Path) -> tuple[str, str | None]:
     if isinstance(error, Busy):
-        return f"another process writes {path}", "give each sink a file of its own"
+        return f"another process holds {path}", "see which one does, with fuser or lsof"
     if error.errno in _FULL:
         return f"the disk of {path} is full", "make room; what waits is written then"
     if error.errno == errno.ENOENT:
@@ -93,22 +92,13 @@ def _described(error: OSError, path: Path) -> tuple[str, str | None]:
     return f"{path} cannot be written ({error.strerror or error})", None
 
 
-def _parse_count(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise ValueError(text)
-    return int(text)
-
-
-_count = Kind("count", "a whole number above 0", _parse_count)
-
-
 def make(word: SinkWord, context: SinkContext) -> FileSink:
     """Return the sink of ``file:///path``; raises ConfigError."""
     if word.hosts or not word.path.strip("/") or "\0" in word.path:
         raise word.problem("expected an absolute path after three slashes, such as file:///var/log/x.ndjson")
     limits = Limits(
         most_bytes=word.read("max-size", kinds.size, DEFAULT_BYTES),
-        most_files=word.read("max-files", _count, DEFAULT_FILES),
+        most_files=word.read("max-files", kinds.count, DEFAULT_FILES),
         compress=word.read("compress", kinds.boolean, default=True),
     )
     if not limits.most_bytes:

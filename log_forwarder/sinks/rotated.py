@@ -1,6 +1,8 @@
 """A file that only whole lines are added to, and that is rotated by its size.
 
-``x`` becomes ``x.1``, what was ``x.1`` becomes ``x.2`` and so on; with compression ``x.1.gz``.
+``x`` becomes ``x.1``, what was ``x.1`` becomes ``x.2`` and so on; with compression ``x.1.gz``. Several
+processes may write the same chain: each holds a lock on the current file while it adds lines or rotates, so
+that a line without an end is always one that a killed process left.
 """
 
 from __future__ import annotations
@@ -8,20 +10,24 @@ from __future__ import annotations
 import fcntl
 import gzip
 import os
-import shutil
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
+
+from log_forwarder.durable import sync_folder
+from log_forwarder.sinks.packing import held, pack
 
 # Logs can hold what not everybody may read; a group can be given them.
 _MODE = 0o640
 # Enough to find the beginning of a line in one or two reads.
 _BLOCK_BYTES = 64 * 1024
-# Twice as fast as the default, and a tenth larger.
-_GZIP_LEVEL = 4
+# Another process adds lines in milliseconds, or packs a file before it rotates, in seconds.
+_LOCK_SECONDS = 10.0
+_LOCK_PAUSE_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,7 @@ class Limits:
 
 
 class Busy(OSError):
-    """Another process writes the file."""
+    """Another process holds the file and does not let go of it."""
 
 
 class RotatedFile:
@@ -42,25 +48,23 @@ class RotatedFile:
 
     def __init__(self, path: Path, limits: Limits) -> None:
         self.path = path
-        self.size = 0
+        self._size = 0
         self._limits = limits
         self._descriptor = -1
         self._packer: threading.Thread | None = None
 
     def open(self) -> None:
-        """Open or create the file unless it is open, and cut a torn line off its end; raises OSError."""
+        """Open or create the file unless it is open; raises OSError."""
         if self._descriptor >= 0 and self._is_ours():
             return
         self.close()
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _MODE)
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _MODE)
         try:
-            _lock(descriptor)
-            self.size = _cut(descriptor)
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
         except OSError:
-            os.close(descriptor)
+            self.close()
             raise
-        self._descriptor = descriptor
+        self._size = -1  # not known: a line without an end may be at its end
         self._pack()
 
     def append(self, data: bytes) -> None:
@@ -68,15 +72,17 @@ class RotatedFile:
 
         When even that fails the file is closed, and what it holds is to be looked up again (``is_open``).
         """
-        if self.size and self.size + len(data) > self._limits.most_bytes:
-            self._rotate()
-        try:
-            _write(self._descriptor, data)
-            os.fdatasync(self._descriptor)
-        except OSError:
-            self._take_back()
-            raise
-        self.size += len(data)
+        with self._locked():
+            if self._size and self._size + len(data) > self._limits.most_bytes:
+                self._rotate()
+        with self._locked():
+            try:
+                _write(self._descriptor, data)
+                os.fdatasync(self._descriptor)
+            except OSError:
+                self._take_back()
+                raise
+            self._size += len(data)
 
     @property
     def is_open(self) -> bool:
@@ -85,16 +91,16 @@ class RotatedFile:
 
     def tail(self, most_bytes: int) -> Iterator[bytes]:
         """Yield the whole lines within the last ``most_bytes`` of the chain, file by file, newest first."""
-        self._wait_for_packer()
-        for opened in self._newest_first():
-            with opened as file:
-                size = file.seek(0, os.SEEK_END)
-                start = max(0, size - most_bytes)
-                file.seek(start)
-                yield from _lines_behind(start, file)
-            most_bytes -= size
-            if most_bytes <= 0:
-                break
+        with self._locked():  # nobody rotates meanwhile
+            for opened in self._newest_first():
+                with opened as file:
+                    size = file.seek(0, os.SEEK_END)
+                    start = max(0, size - most_bytes)
+                    file.seek(start)
+                    yield from _lines_behind(start, file)
+                most_bytes -= size
+                if most_bytes <= 0:
+                    break
 
     def close(self) -> None:
         """Close the file, and wait for what is being packed."""
@@ -112,6 +118,33 @@ class RotatedFile:
             elif packed.exists():
                 yield _unpacked(packed)
 
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the current file, with nothing but whole lines in it; raises OSError."""
+        deadline = time.monotonic() + _LOCK_SECONDS
+        self.open()
+        while not self._is_locked():
+            if time.monotonic() > deadline:
+                raise Busy(0, "another process holds it")
+            time.sleep(_LOCK_PAUSE_SECONDS)
+            self.open()
+        descriptor = self._descriptor
+        try:
+            if os.fstat(descriptor).st_size != self._size:
+                self._size = _cut(descriptor)
+            yield
+        finally:
+            if self._descriptor == descriptor:
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    def _is_locked(self) -> bool:
+        """Lock what is open; False if another process has it, or has just rotated it away."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return self._is_ours()
+
     def _is_ours(self) -> bool:
         """Tell whether the path still leads to what is open: somebody may have moved or removed it."""
         try:
@@ -122,20 +155,25 @@ class RotatedFile:
 
     def _take_back(self) -> None:
         try:
-            os.ftruncate(self._descriptor, self.size)
+            os.ftruncate(self._descriptor, self._size)
         except OSError:
             self.close()
 
     def _rotate(self) -> None:
-        """Begin a new file; raises OSError with the chain in an order from which this can be done again."""
-        self.close()
+        """Begin a new file; raises OSError with the chain in an order from which this can be done again.
+
+        Called with the lock, which goes with the file that is rotated away.
+        """
+        self._wait_for_packer()
         last = self._limits.most_files - 1
-        if last:
+        if not last:
+            self.path.unlink()
+            return
+        with ExitStack() as holding:
+            with suppress(FileNotFoundError):  # there is none, or it is packed
+                holding.enter_context(held(self._numbered(1)))
             self._make_room(last)
             self.path.rename(self._numbered(1))
-        else:
-            self.path.unlink()
-        self.open()
 
     def _make_room(self, last: int) -> None:
         for packed in (False, True):
@@ -148,7 +186,7 @@ class RotatedFile:
         """Pack the file before this one in a thread, also one that a killed process left unpacked."""
         plain = self._numbered(1)
         if self._limits.compress and plain.exists():
-            self._packer = threading.Thread(target=_pack, args=(plain,), name="file-gzip", daemon=True)
+            self._packer = threading.Thread(target=pack, args=(plain,), name="file-gzip", daemon=True)
             self._packer.start()
 
     def _wait_for_packer(self) -> None:
@@ -160,16 +198,11 @@ class RotatedFile:
         return self.path.with_name(f"{self.path.name}.{number}{'.gz' if packed else ''}")
 
 
-def _lock(descriptor: int) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise Busy(error.errno, "another process writes it") from error
-
-
 def _cut(descriptor: int) -> int:
     """Cut what is behind the last newline, and return the size."""
     size = end = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) == b"\n":
+        return size
     while end > 0:
         start = max(0, end - _BLOCK_BYTES)
         newline = os.pread(descriptor, end - start, start).rfind(b"\n")
@@ -197,34 +230,3 @@ def _lines_behind(start: int, file: Iterator[bytes]) -> Iterator[bytes]:
     if start:
         next(file, None)
     yield from file
-
-
-def _pack(plain: Path) -> None:
-    """Write ``plain.gz`` whole or not at all; what cannot be packed now is left for the next time."""
-    partial = plain.with_name(f"{plain.name}.gz.partial")
-    try:
-        _pack_into(partial, plain)
-        partial.rename(plain.with_name(f"{plain.name}.gz"))
-        _sync_folder(plain.parent)
-        plain.unlink()
-    except OSError:
-        with suppress(OSError):  # where the disk is full it would take room for nothing
-            partial.unlink()
-
-
-def _pack_into(partial: Path, plain: Path) -> None:
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _MODE)
-    with open(descriptor, "wb") as raw, plain.open("rb") as source:  # noqa: PTH123 - a descriptor
-        with gzip.GzipFile(plain.name, "wb", _GZIP_LEVEL, raw) as target:
-            shutil.copyfileobj(source, target, _BLOCK_BYTES)
-        raw.flush()
-        os.fsync(raw.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

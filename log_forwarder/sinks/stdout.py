@@ -92,4 +92,5 @@ SINK = SinkKind(
     help="The standard output, one JSON object a line.",
     options={},
     make=make,
+    sharable=False,  # what two processes write into one pipe is mixed within lines
 )

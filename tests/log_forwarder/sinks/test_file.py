@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import fcntl
 import gzip
 import json
 import resource
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from compose_agent.errors import ConfigError
+from log_forwarder.sinks import rotated
 from log_forwarder.sinks.contract import Answer, RequestSink, SinkUnavailable
 from tests.log_forwarder.sinks.lines import numbered, sink
 
@@ -132,14 +136,47 @@ def test_a_file_that_was_moved_away_is_begun_anew(path: Path) -> None:
     assert stored(path) == texts(2, 4)
 
 
-def test_a_second_writer_is_refused(path: Path) -> None:
-    first, second = (sink(f"file://{path}", path.parent) for _ in range(2))
-    put(first, 0, 1)
-    with pytest.raises(SinkUnavailable, match=r"another process writes .*x\.ndjson: give each sink a file"):
-        put(second, 1, 2)
-    first.close()
-    put(second, 1, 2)
-    second.close()
+def test_several_processes_write_one_chain(path: Path) -> None:
+    """Workers of one forwarder: every line once and whole, through rotations and packing."""
+    word = f"file://{path}?max-size=5k&max-files=1000"
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, word, str(path.parent), str(first)])
+        for first in range(0, 4000, 1000)
+    ]
+    for writer in writers:
+        assert writer.wait(60) == 0
+    found = stored(path)
+    assert sorted(found) == sorted(texts(0, 4000))
+    for first in range(0, 4000, 1000):
+        mine = set(texts(first, first + 1000))
+        assert [text for text in found if text in mine] == texts(first, first + 1000)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from tests.log_forwarder.sinks.lines import numbered, sink
+word, folder, first = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+target = sink(word, folder)
+for start in range(first, first + 1000, 10):
+    target.send(target.encode(numbered(start, start + 10)), again=False)
+target.close()
+"""
+
+
+def test_a_file_that_somebody_holds_is_waited_for_and_then_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotated, "_LOCK_SECONDS", 0.1)
+    target = sink(f"file://{path}", path.parent)
+    put(target, 0, 1)
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(SinkUnavailable, match=r"another process holds .*x\.ndjson: see which one does"):
+            put(target, 1, 2)
+    put(target, 1, 2)
+    target.close()
+    assert stored(path) == texts(0, 2)
 
 
 @pytest.fixture
