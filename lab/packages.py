@@ -21,7 +21,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,6 +29,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab import LabError
+from lab.command import run
 
 # Mirrors answer 5xx now and then; three attempts, the later ones with fresh lists, outlast that.
 DOWNLOAD_ATTEMPTS = 3
@@ -85,9 +85,8 @@ def ensure_installed(programs: Mapping[str, str]) -> None:
         missing = _missing(programs)
         if missing:
             progress(f"installing {', '.join(missing)}")
-            environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-            for command in (["apt-get", "update"], _install(missing)):
-                _run(command, environment=environment)
+            _run(["apt-get", "update"])
+            _run(_install(missing))
 
 
 def progress(step: str) -> None:
@@ -186,19 +185,11 @@ def _fingerprint(names: Sequence[str]) -> str:
     return hashlib.sha256(" ".join(names).encode()).hexdigest()[:8]
 
 
-def _run(command: list[str], *, cwd: Path | None = None, environment: dict[str, str] | None = None) -> None:
-    try:
-        done = subprocess.run(
-            command,
-            cwd=cwd,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=APT_TIMEOUT_S,
-            check=False,
-        )
-    except (FileNotFoundError, subprocess.TimeoutExpired) as error:
-        raise LabError(f"{command[0]} could not be run: {error}", remedy="use Debian or Ubuntu") from error
-    if done.returncode != 0:
-        lines = (done.stderr or done.stdout).strip().splitlines()
-        raise LabError(f"{' '.join(command[:1] + command[-2:])} failed: {' '.join(lines[-3:])}")
+def _run(command: list[str], *, cwd: Path | None = None) -> None:
+    run(
+        command,
+        timeout=APT_TIMEOUT_S,
+        remedy="use Debian or Ubuntu",
+        cwd=cwd,
+        environment={"DEBIAN_FRONTEND": "noninteractive"},
+    )
