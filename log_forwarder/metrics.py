@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
-import prometheus_client
-from prometheus_client import CollectorRegistry, Gauge, Info, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.openmetrics import exposition as openmetrics_exposition
 
-from compose_agent import __version__
 from compose_agent.dockerd.model import Container
 from compose_agent.role import ConfigState
+from compose_agent.selfmetrics import add_program, exposition, gauge, new_registry
 from log_forwarder.lane import Lane
 from log_forwarder.latency import Latency
 from log_forwarder.outbox import Tally
@@ -35,36 +31,15 @@ class ForwarderMetrics:
     """A registry whose families are made from the lanes as they are at that moment."""
 
     def __init__(self, state: ConfigState, watched: Watched) -> None:
-        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = CollectorRegistry()
+        self.registry = new_registry()
         self.registry.register(_Lanes(watched))
-        Info("log_forwarder_build", "Version of this forwarder.", registry=self.registry).info(
-            {"version": __version__, "python": platform.python_version()}
-        )
-        self._gauge(
-            "config_revision", "Number of the configuration in force, from 1.", lambda: state.revision
-        )
-        self._gauge(
-            "config_last_reload_successful",
-            "Whether the last change of the configuration was taken (0 or 1).",
-            lambda: state.successful,
-        )
-        self._gauge(
-            "config_last_reload_success_timestamp_seconds",
-            "When a configuration was last taken, Unix time.",
-            lambda: state.last_success,
-        )
-        self._gauge("containers", "Containers whose logs are followed.", watched.followed)
-        ProcessCollector(registry=self.registry)
+        text = "Containers whose logs are followed."
+        gauge(self.registry, "log_forwarder_containers", text, watched.followed)
+        add_program(self.registry, "log_forwarder", "forwarder", state)
 
     def text(self, *, openmetrics: bool) -> bytes:
         """Return the metrics in one of the two formats."""
-        module: Any = openmetrics_exposition if openmetrics else prometheus_client
-        text: bytes = module.generate_latest(self.registry)
-        return text
-
-    def _gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
-        Gauge(f"log_forwarder_{name}", text, registry=self.registry).set_function(value)
+        return exposition(self.registry, openmetrics=openmetrics)
 
 
 class _Lanes:
