@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from compose_agent.role import ConfigState
 from compose_agent.selfmetrics import rows
+from log_forwarder.deadletters import FILE_NAME
 from log_forwarder.lane import Lane
 from log_forwarder.latency import Latency
-from log_forwarder.metrics import ForwarderMetrics
+from log_forwarder.metrics import ForwarderMetrics, SpoolUse
 from log_forwarder.sinks import registered
 from log_forwarder.sinks.contract import SinkKind
 from log_forwarder.sinks.word import COMMON_OPTIONS
@@ -39,6 +41,10 @@ OpenMetrics. `read_events` is always the sum of `sent_events`, `dropped_events`,
 """
 
 
+class _EmptySpool:
+    used = limit = rescued_bytes = 0
+
+
 class _Nothing:
     """A forwarder without sinks, whose families have no series."""
 
@@ -47,6 +53,12 @@ class _Nothing:
 
     def followed(self) -> int:
         return 0
+
+    def spool(self) -> SpoolUse:
+        return _EmptySpool()
+
+    def dead_letters(self) -> Path:
+        return Path(FILE_NAME)
 
 
 def reference_page() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -17,6 +18,17 @@ from log_forwarder.outbox import Tally
 _CONTAINER_LABELS = ("sink", "name", "id", "compose_project", "compose_service")
 
 
+class SpoolUse(Protocol):
+    """How full the spool is; ``rescued_bytes`` counts from the start of the process."""
+
+    @property
+    def used(self) -> int: ...  # noqa: D102
+    @property
+    def limit(self) -> int: ...  # noqa: D102
+    @property
+    def rescued_bytes(self) -> int: ...  # noqa: D102
+
+
 class Watched(Protocol):
     """What the metrics look at when they are asked for."""
 
@@ -26,6 +38,12 @@ class Watched(Protocol):
     def followed(self) -> int:
         """Return how many containers' logs are followed."""
 
+    def spool(self) -> SpoolUse:
+        """Return the copies of what Docker removed."""
+
+    def dead_letters(self) -> Path:
+        """Return the file of dead letters, which need not be there."""
+
 
 class ForwarderMetrics:
     """A registry whose families are made from the lanes as they are at that moment."""
@@ -33,6 +51,7 @@ class ForwarderMetrics:
     def __init__(self, state: ConfigState, watched: Watched) -> None:
         self.registry = new_registry()
         self.registry.register(_Lanes(watched))
+        self.registry.register(_Disk(watched))
         text = "Containers whose logs are followed."
         gauge(self.registry, "log_forwarder_containers", text, watched.followed)
         add_program(self.registry, "log_forwarder", "forwarder", state)
@@ -60,6 +79,44 @@ class _Lanes:
         yield from _delivery([lane for lane, _ in lanes])
         yield from _containers([lane for lane, _ in lanes])
         yield _latencies(lanes)
+
+
+class _Disk:
+    """Makes the families of what lies in the state directory."""
+
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+
+    def describe(self) -> Iterable[Metric]:
+        """Leave the names to the moment of collection."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family."""
+        spool = self._watched.spool()
+        yield GaugeMetricFamily(
+            "log_forwarder_spool_bytes",
+            "Bytes of the copies of files that Docker removed before every sink had them.",
+            spool.used,
+        )
+        yield GaugeMetricFamily(
+            "log_forwarder_spool_limit_bytes", "The most bytes that the copies may take.", spool.limit
+        )
+        yield CounterMetricFamily(
+            "log_forwarder_spool_rescued_bytes", "Bytes copied into the spool.", spool.rescued_bytes
+        )
+        yield GaugeMetricFamily(
+            "log_forwarder_dead_letters_bytes",
+            "Size of the file of dead letters.",
+            _size(self._watched.dead_letters()),
+        )
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _tallied(tallies: Sequence[tuple[str, Tally]]) -> Iterator[Metric]:
