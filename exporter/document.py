@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 
 from compose_agent.role import ConfigState
+from compose_agent.selfmetrics import rows
 from exporter import measure
 from exporter.collectors import built_in, checked
 from exporter.families import CONTAINER_LABELS, Collector, Family, HostCollector
@@ -36,8 +37,6 @@ _OWN = """\
 
 Kept from the start of the process. `process_…` are those of every Prometheus client library.
 """
-# Labels of a histogram that the client library adds.
-_LIBRARY_LABELS = ("le",)
 
 
 def metrics_page() -> str:
@@ -64,18 +63,14 @@ def _row(family: Family) -> tuple[str, str, str, str]:
 
 
 def _own_rows() -> Iterator[tuple[str, str, str, str]]:
-    """Yield a row for each family of the exporter's own registry."""
+    """Return a row for each family of the exporter's own registry."""
     metrics = SelfMetrics(ConfigState())
     metrics.observe_engine("ping", 0.0, "timeout")  # so that families with labels have a series to show them
-    for family in metrics.registry.collect():
-        name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
-        labels = dict.fromkeys(label for sample in family.samples for label in sample.labels)
-        shown = ", ".join(label for label in labels if label not in _LIBRARY_LABELS)
-        yield (f"`{name}`", family.type, shown, family.documentation)
+    return rows(metrics.registry)
 
 
-def _table(rows: Iterable[tuple[str, str, str, str]]) -> str:
-    lines = [("name", "type", "labels", "meaning"), ("---",) * 4, *rows]
+def _table(families: Iterable[tuple[str, str, str, str]]) -> str:
+    lines = [("name", "type", "labels", "meaning"), ("---",) * 4, *families]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from compose_agent.config import Option, kinds, option, option_map
 from compose_agent.web.address import Address
+from compose_agent.web.options import listen_addresses, web_config_file
 
 
 def _collector_switches() -> Iterator[Option]:
@@ -22,21 +23,8 @@ def _collector_switches() -> Iterator[Option]:
 class ExporterSettings:
     """What the exporter reads, from where, and where it serves it."""
 
-    listen_addresses: tuple[Address, ...] = option(
-        "web.listen-address",
-        kinds.address,
-        "127.0.0.1:9417",
-        "Where to serve metrics and the page; repeatable. An empty host means all interfaces.",
-        multiple=True,
-    )
-    web_config_file: Path | None = option(
-        "web.config.file",
-        kinds.path,
-        None,
-        "Web configuration file of the exporter-toolkit: TLS, client certificates, users, headers. What it "
-        "says is read again whenever it changes.",
-        restart=True,
-    )
+    listen_addresses: tuple[Address, ...] = listen_addresses("127.0.0.1:9417", "metrics and the page")
+    web_config_file: Path | None = web_config_file()
     telemetry_path: str = option(
         "web.telemetry-path", kinds.url_path, "/metrics", "The path under which metrics are served."
     )

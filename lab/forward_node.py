@@ -20,8 +20,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
@@ -32,6 +30,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from lab import LabError, packages
+from lab.command import run
 from lab.loopback import start_on_free_port
 from lab.process import Process
 from lab.scratch import Scratch
@@ -185,20 +184,13 @@ def install() -> Path:
 
 def _npm(folder: Path) -> None:
     command = [packages.which("npm") or "npm", "install", "--no-package-lock", "--no-audit", "--no-fund"]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env={**os.environ, "NO_UPDATE_NOTIFIER": "1"},
-            capture_output=True,
-            text=True,
-            timeout=_INSTALL_TIMEOUT_S,
-            check=False,
-        )
-    except (FileNotFoundError, subprocess.TimeoutExpired) as error:
-        raise LabError(f"npm could not be run: {error}", remedy="check Node.js and the network") from error
-    if done.returncode != 0:
-        raise LabError(f"npm install failed: {' '.join(done.stderr.strip().splitlines()[-3:])}")
+    run(
+        command,
+        timeout=_INSTALL_TIMEOUT_S,
+        remedy="check Node.js and the network",
+        cwd=folder,
+        environment={"NO_UPDATE_NOTIFIER": "1"},
+    )
 
 
 def _text(path: Path | None) -> str | None:

@@ -16,9 +16,6 @@ Traps this module knows about:
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -26,38 +23,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lab import LabError, packages
+from lab import maven
+from lab.command import run
 from lab.loopback import free_port, listens, start_on_free_port
 from lab.process import Process
 from lab.scratch import Scratch
 
 VERSION = "4.4.0"
 HEAP = "160m"
-# Jars of 100 MB on a slow line.
-_MAVEN_TIMEOUT_S = 900
 _FORMAT_TIMEOUT_S = 120
 # Any id will do: the node is alone.
 _CLUSTER = "AAAAAAAAAAAAAAAAAAAAAQ"
-
-_POM = f"""<project>
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>lab</groupId>
-  <artifactId>kafka</artifactId>
-  <version>1</version>
-  <dependencies>
-    <dependency>
-      <groupId>org.apache.kafka</groupId>
-      <artifactId>kafka_2.13</artifactId>
-      <version>{VERSION}</version>
-    </dependency>
-    <dependency>
-      <groupId>org.slf4j</groupId>
-      <artifactId>slf4j-simple</artifactId>
-      <version>1.7.36</version>
-    </dependency>
-  </dependencies>
-</project>
-"""
+_ARTIFACTS = (f"org.apache.kafka:kafka_2.13:{VERSION}", "org.slf4j:slf4j-simple:1.7.36")
 
 
 class Kafka:
@@ -73,8 +50,7 @@ class Kafka:
         self._cleanup = ExitStack()
 
     def __enter__(self) -> Self:
-        packages.ensure_installed({"java": "openjdk-17-jdk-headless", "mvn": "maven"})
-        folder = _jars()
+        folder = maven.jars(f"kafka-{VERSION}", *_ARTIFACTS)
         with ExitStack() as cleanup:
             scratch = Scratch()
             cleanup.callback(scratch.close)
@@ -95,14 +71,11 @@ class Kafka:
         config = data / "server.properties"
         lines = {**_configuration(address, f"127.0.0.1:{free_port()}", data / "log"), **self._settings}
         config.write_text("".join(f"{key}={text}\n" for key, text in lines.items()), encoding="utf-8")
-        command = [*_java(folder), "kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", str(config)]
-        _run(command, _FORMAT_TIMEOUT_S, "Kafka's data folder could not be formatted")
-        return Process(
-            scratch,
-            [*_java(folder), "kafka.Kafka", str(config)],
-            name="kafka",
-            answers=lambda: listens(address),
-        )
+        java = [*maven.java(HEAP, folder), "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+        storage = [*java, "kafka.tools.StorageTool", "format", "-t", _CLUSTER, "-c", str(config)]
+        run(storage, timeout=_FORMAT_TIMEOUT_S)
+        server = [*java, "kafka.Kafka", str(config)]
+        return Process(scratch, server, name="kafka", answers=lambda: listens(address))
 
 
 def _configuration(address: str, controller: str, data: Path) -> dict[str, str]:
@@ -124,41 +97,3 @@ def _configuration(address: str, controller: str, data: Path) -> dict[str, str]:
         "group.initial.rebalance.delay.ms": "0",
         "log.cleaner.dedupe.buffer.size": "4194304",
     }
-
-
-def _java(folder: Path) -> list[str]:
-    # One compiler and the serial collector: it starts sooner, and leaves a core to the others.
-    java = ["java", f"-Xms{HEAP}", f"-Xmx{HEAP}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-    return [*java, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{folder}/lib/*"]
-
-
-def _jars() -> Path:
-    """Return the folder with the jars, fetched once."""
-    target = packages.cache_folder() / f"kafka-{VERSION}"
-    if not (target / "lib").is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        packages.progress(f"fetching Kafka {VERSION}")
-        work = Path(tempfile.mkdtemp(dir=target.parent, prefix=".fetching-"))
-        try:
-            (work / "pom.xml").write_text(_POM, encoding="utf-8")
-            command = ["mvn", "-q", "-B", "-f", str(work), "dependency:copy-dependencies"]
-            _run([*command, f"-DoutputDirectory={work}/lib"], _MAVEN_TIMEOUT_S, "Maven could not fetch Kafka")
-            work.rename(target)
-        except OSError:
-            # Somebody else fetched the same at the same moment.
-            if not (target / "lib").is_dir():
-                raise
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-    return target
-
-
-def _run(command: list[str], timeout: float, failure: str) -> None:
-    try:
-        done = subprocess.run(
-            command, env=os.environ, capture_output=True, text=True, timeout=timeout, check=False
-        )
-    except (FileNotFoundError, subprocess.TimeoutExpired) as error:
-        raise LabError(f"{failure}: {error}") from error
-    if done.returncode:
-        raise LabError(f"{failure}: {' '.join((done.stdout + done.stderr).split())[-300:]}")

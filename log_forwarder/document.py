@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from compose_agent.role import ConfigState
-from log_forwarder.metrics import ForwarderMetrics, Nobody
+from compose_agent.selfmetrics import rows
+from log_forwarder.deadletters import FILE_NAME
+from log_forwarder.lane import Lane
+from log_forwarder.latency import Latency
+from log_forwarder.metrics import ForwarderMetrics, SpoolUse
 from log_forwarder.sinks import registered
 from log_forwarder.sinks.contract import SinkKind
 from log_forwarder.sinks.word import COMMON_OPTIONS
@@ -34,15 +39,34 @@ OpenMetrics. `read_events` is always the sum of `sent_events`, `dropped_events`,
 `held_events` of the same sink.
 
 """
-# Labels of a histogram that the client library adds.
-_LIBRARY_LABELS = ("le",)
+
+
+class _EmptySpool:
+    used = limit = rescued_bytes = 0
+
+
+class _Nothing:
+    """A forwarder without sinks, whose families have no series."""
+
+    def lanes(self) -> Sequence[tuple[Lane, Latency]]:
+        return ()
+
+    def followed(self) -> int:
+        return 0
+
+    def spool(self) -> SpoolUse:
+        return _EmptySpool()
+
+    def dead_letters(self) -> Path:
+        return Path(FILE_NAME)
 
 
 def reference_page() -> str:
     """Return the page, in Markdown."""
     parts = [_HEAD + _options(COMMON_OPTIONS)]
     parts += [_kind(kind) for kind in registered()]
-    parts.append(_METRICS + _table(("name", "type", "labels", "meaning"), _metric_rows()))
+    families = rows(ForwarderMetrics(ConfigState(), _Nothing()).registry)
+    parts.append(_METRICS + _table(("name", "type", "labels", "meaning"), families))
     return "\n".join(parts)
 
 
@@ -56,22 +80,8 @@ def _options(options: Mapping[str, str]) -> str:
     return _table(("option", "meaning"), ((f"`{name}`", text) for name, text in options.items()))
 
 
-def _metric_rows() -> Iterator[tuple[str, ...]]:
-    metrics = ForwarderMetrics(ConfigState(), Nobody())
-    for family in metrics.registry.collect():
-        name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
-        # A family of the client library has its label names, but no series to show them.
-        labels = getattr(family, "_labelnames", None) or _shown(family.samples)
-        yield (f"`{name}`", family.type, ", ".join(labels), family.documentation)
-
-
-def _shown(samples: Iterable[object]) -> list[str]:
-    names = (label for sample in samples for label in sample.labels)  # type: ignore[attr-defined]
-    return [name for name in dict.fromkeys(names) if name not in _LIBRARY_LABELS]
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
+def _table(head: Sequence[str], body: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *body]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 

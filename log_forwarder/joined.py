@@ -7,23 +7,20 @@ would look like nonsense in a sum.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-import prometheus_client
-from prometheus_client import CollectorRegistry, Metric
-from prometheus_client.openmetrics import exposition as openmetrics_exposition
+from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
+
+from compose_agent.selfmetrics import exposition, new_registry
 
 LABEL = "worker"
 
 
 def joined_text(texts: Mapping[str, str], *, openmetrics: bool) -> bytes:
     """Return texts in the Prometheus format, by worker, as one; that of the worker ``""`` gets no label."""
-    registry = CollectorRegistry()
+    registry = new_registry()
     registry.register(_Joined(texts))
-    module: Any = openmetrics_exposition if openmetrics else prometheus_client
-    text: bytes = module.generate_latest(registry)
-    return text
+    return exposition(registry, openmetrics=openmetrics)
 
 
 class _Joined:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
 
-import prometheus_client
-from prometheus_client import CollectorRegistry, Gauge, Info, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.openmetrics import exposition as openmetrics_exposition
 
-from compose_agent import __version__
 from compose_agent.dockerd.model import Container
 from compose_agent.role import ConfigState
+from compose_agent.selfmetrics import add_program, exposition, gauge, new_registry
 from log_forwarder.lane import Lane
 from log_forwarder.latency import Latency
 from log_forwarder.outbox import Tally
 
 _CONTAINER_LABELS = ("sink", "name", "id", "compose_project", "compose_service")
+
+
+class SpoolUse(Protocol):
+    """How full the spool is; ``rescued_bytes`` counts from the start of the process."""
+
+    @property
+    def used(self) -> int: ...  # noqa: D102
+    @property
+    def limit(self) -> int: ...  # noqa: D102
+    @property
+    def rescued_bytes(self) -> int: ...  # noqa: D102
 
 
 class Watched(Protocol):
@@ -30,53 +38,27 @@ class Watched(Protocol):
     def followed(self) -> int:
         """Return how many containers' logs are followed."""
 
+    def spool(self) -> SpoolUse:
+        """Return the copies of what Docker removed."""
 
-class Nobody:
-    """A forwarder without sinks, whose families have no series."""
-
-    def lanes(self) -> Sequence[tuple[Lane, Latency]]:
-        """Return none."""
-        return ()
-
-    def followed(self) -> int:
-        """Return 0."""
-        return 0
+    def dead_letters(self) -> Path:
+        """Return the file of dead letters, which need not be there."""
 
 
 class ForwarderMetrics:
     """A registry whose families are made from the lanes as they are at that moment."""
 
     def __init__(self, state: ConfigState, watched: Watched) -> None:
-        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = CollectorRegistry()
+        self.registry = new_registry()
         self.registry.register(_Lanes(watched))
-        Info("log_forwarder_build", "Version of this forwarder.", registry=self.registry).info(
-            {"version": __version__, "python": platform.python_version()}
-        )
-        self._gauge(
-            "config_revision", "Number of the configuration in force, from 1.", lambda: state.revision
-        )
-        self._gauge(
-            "config_last_reload_successful",
-            "Whether the last change of the configuration was taken (0 or 1).",
-            lambda: state.successful,
-        )
-        self._gauge(
-            "config_last_reload_success_timestamp_seconds",
-            "When a configuration was last taken, Unix time.",
-            lambda: state.last_success,
-        )
-        self._gauge("containers", "Containers whose logs are followed.", watched.followed)
-        ProcessCollector(registry=self.registry)
+        self.registry.register(_Disk(watched))
+        text = "Containers whose logs are followed."
+        gauge(self.registry, "log_forwarder_containers", text, watched.followed)
+        add_program(self.registry, "log_forwarder", "forwarder", state)
 
     def text(self, *, openmetrics: bool) -> bytes:
         """Return the metrics in one of the two formats."""
-        module: Any = openmetrics_exposition if openmetrics else prometheus_client
-        text: bytes = module.generate_latest(self.registry)
-        return text
-
-    def _gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
-        Gauge(f"log_forwarder_{name}", text, registry=self.registry).set_function(value)
+        return exposition(self.registry, openmetrics=openmetrics)
 
 
 class _Lanes:
@@ -97,6 +79,44 @@ class _Lanes:
         yield from _delivery([lane for lane, _ in lanes])
         yield from _containers([lane for lane, _ in lanes])
         yield _latencies(lanes)
+
+
+class _Disk:
+    """Makes the families of what lies in the state directory."""
+
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+
+    def describe(self) -> Iterable[Metric]:
+        """Leave the names to the moment of collection."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family."""
+        spool = self._watched.spool()
+        yield GaugeMetricFamily(
+            "log_forwarder_spool_bytes",
+            "Bytes of the copies of files that Docker removed before every sink had them.",
+            spool.used,
+        )
+        yield GaugeMetricFamily(
+            "log_forwarder_spool_limit_bytes", "The most bytes that the copies may take.", spool.limit
+        )
+        yield CounterMetricFamily(
+            "log_forwarder_spool_rescued_bytes", "Bytes copied into the spool.", spool.rescued_bytes
+        )
+        yield GaugeMetricFamily(
+            "log_forwarder_dead_letters_bytes",
+            "Size of the file of dead letters.",
+            _size(self._watched.dead_letters()),
+        )
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _tallied(tallies: Sequence[tuple[str, Tally]]) -> Iterator[Metric]:

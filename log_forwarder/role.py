@@ -164,6 +164,14 @@ class ForwarderRole:
         """Return how many logs are followed."""
         return self._files.count() + (self._engine.count() if self._engine else 0)
 
+    def spool(self) -> Spool:
+        """Return the copies of what Docker removed, for the metrics."""
+        return self._spool
+
+    def dead_letters(self) -> Path:
+        """Return the file of dead letters, for the metrics."""
+        return self._letters.path
+
     def _stall_of(self, lane: Lane) -> str:
         oldest = max((each.oldest_seconds for each in lane.standings()), default=0.0)
         silent = time.monotonic() - lane.health.last_success

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from compose_agent.config import kinds, option
 from compose_agent.web.address import Address
+from compose_agent.web.options import listen_addresses, web_config_file
 
 if TYPE_CHECKING:
     from log_forwarder.sinks.word import SinkWord
@@ -33,21 +34,8 @@ class ForwarderSettings:
         "Where lines go, in one word, such as fluentd://host:24224?tls=1; repeatable. See docs/logs.md.",
         multiple=True,
     )
-    listen_addresses: tuple[Address, ...] = option(
-        "web.listen-address",
-        kinds.address,
-        "127.0.0.1:9418",
-        "Where to serve the forwarder's own metrics; repeatable. An empty host means all interfaces.",
-        multiple=True,
-    )
-    web_config_file: Path | None = option(
-        "web.config.file",
-        kinds.path,
-        None,
-        "Web configuration file of the exporter-toolkit: TLS, client certificates, users, headers. What it "
-        "says is read again whenever it changes.",
-        restart=True,
-    )
+    listen_addresses: tuple[Address, ...] = listen_addresses("127.0.0.1:9418", "the forwarder's own metrics")
+    web_config_file: Path | None = web_config_file()
     docker_root: Path | None = option(
         "docker-root",
         kinds.path,

@@ -22,6 +22,7 @@ from compose_agent.config import Config
 from compose_agent.config.general import GeneralSettings
 from compose_agent.errors import ComposeAgentError
 from compose_agent.role import ConfigState, share_name
+from compose_agent.selfmetrics import add_program, exposition, new_registry
 from compose_agent.units import START_SECONDS, STOP_SECONDS, ProcessUnit, hand_out
 from compose_agent.web.health import Readiness
 from compose_agent.web.listeners import Listeners
@@ -29,7 +30,6 @@ from compose_agent.web.localclient import LocalClient
 from compose_agent.web.webfile import WebConfigFile
 from log_forwarder.app import make_app
 from log_forwarder.joined import joined_text
-from log_forwarder.metrics import ForwarderMetrics, Nobody
 from log_forwarder.settings import ForwarderSettings
 from log_forwarder.share import Share
 from log_forwarder.store import Store
@@ -68,7 +68,8 @@ class WorkersRole:
             str(share.index): LocalClient(general.run_dir(), share_name(ROLE, str(share)), _ANSWER_SECONDS)
             for share in shares
         }
-        self._own_metrics = ForwarderMetrics(state, Nobody())
+        self._own_metrics = new_registry()
+        add_program(self._own_metrics, "log_forwarder", "forwarder", state)
         self._app = make_app(self._metrics, self._positions, self._probe)
         web = WebConfigFile(settings.web_config_file) if settings.web_config_file else None
         self._listeners = Listeners(self._serve, web)
@@ -153,7 +154,7 @@ class WorkersRole:
                 pass
 
     def _metrics(self, *, openmetrics: bool) -> bytes:
-        texts = {"": self._own_metrics.text(openmetrics=False).decode()}
+        texts = {"": exposition(self._own_metrics, openmetrics=False).decode()}
         for worker, client in self._clients.items():
             with suppress(ComposeAgentError):  # it is being started; readiness says so
                 status, body = client.request("GET", "/metrics")

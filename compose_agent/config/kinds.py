@@ -118,7 +118,7 @@ def choice(*words: str) -> Kind[str]:
 
     def parse(text: str) -> str:
         if text not in words:
-            raise Detail(f"expected {expected}, not '{text}'{did_you_mean(nearest(text.lower(), words))}")
+            raise Detail(f"expected {expected}, not '{text}'{did_you_mean(nearest(text, words))}")
         return text
 
     return Kind("choice", expected, parse)

@@ -10,9 +10,10 @@ _SIMILARITY = 0.6
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """Return the one of ``names`` that is most like ``name``, if any is."""
-    found = difflib.get_close_matches(name, list(names), n=1, cutoff=_SIMILARITY)
-    return found[0] if found else None
+    """Return the one of ``names`` that is most like ``name``, whatever its case, if any is."""
+    by_lower = {each.lower(): each for each in names}
+    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=_SIMILARITY)
+    return by_lower[found[0]] if found else None
 
 
 def did_you_mean(name: str | None) -> str:

@@ -8,7 +8,6 @@ timeout on a socket is a deadline for the whole answer.
 from __future__ import annotations
 
 import socket
-import time
 from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
@@ -18,36 +17,7 @@ from docker.transport.basehttpadapter import BaseHTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
-# A floor, because a timeout of 0 would switch the socket to non-blocking.
-_SHORTEST_WAIT_SECONDS = 0.001
-
-
-class DeadlineSocket(socket.socket):
-    """A socket on which ``settimeout(t)`` means: everything from now on within ``t`` seconds."""
-
-    _deadline: float | None = None
-
-    def settimeout(self, value: float | None) -> None:
-        """Start a new deadline ``value`` seconds from now; None waits for ever."""
-        self._deadline = None if value is None else time.monotonic() + value
-        super().settimeout(value)
-
-    def _shrink(self) -> None:
-        if self._deadline is not None:
-            remaining = self._deadline - time.monotonic()
-            if remaining <= 0:
-                raise TimeoutError("deadline exceeded")
-            super().settimeout(max(remaining, _SHORTEST_WAIT_SECONDS))
-
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        """Receive within what is left of the deadline."""
-        self._shrink()
-        return super().recv_into(*args, **kwargs)
-
-    def sendall(self, *args: Any, **kwargs: Any) -> None:
-        """Send within what is left of the deadline."""
-        self._shrink()
-        super().sendall(*args, **kwargs)
+from compose_agent.deadline import connect_unix
 
 
 class _Connection(HTTPConnection):
@@ -56,15 +26,8 @@ class _Connection(HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        sock = DeadlineSocket(socket.AF_UNIX, socket.SOCK_STREAM)
         timeout = self.timeout
-        sock.settimeout(timeout if isinstance(timeout, int | float) else None)
-        try:
-            sock.connect(self._path)
-        except BaseException:
-            sock.close()
-            raise
-        self.sock = sock
+        self.sock = connect_unix(self._path, timeout if isinstance(timeout, int | float) else None)
 
 
 class _Pool(HTTPConnectionPool):

@@ -20,9 +20,9 @@ from cheroot import wsgi
 from cheroot.errors import MaxSizeExceeded
 from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 
+from compose_agent.deadline import Deadline
 from compose_agent.web import tlscontext
 from compose_agent.web._streams import PIECE_BYTES, ClientLost, Raw, Reader, Writer
-from compose_agent.web.deadline import Deadline
 
 logger = logging.getLogger(__name__)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
+from compose_agent.config.nearest import did_you_mean, nearest
 from compose_agent.errors import Problem
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Fields:
 
     def _is_known(self, key: str, name: str, node: Node, known: list[str]) -> bool:
         if name not in known:
-            what = f"{key} has {shown(name)}, expected one of {', '.join(known)}{nearest(name, known)}"
+            what = f"{key} has {shown(name)}, {_one_of(known, name)}"
             self._problems.append(Problem(f"{self._file}:{node.line}", what))
         return name in known
 
@@ -119,15 +119,11 @@ class Fields:
         place = f" in {self._name}" if self._name else ""
         for key in self.entries if known else ():
             if key not in known:
-                expected = f"expected one of {', '.join(known)}{nearest(key, known)}"
-                self.problem(key, f"unknown key {shown(key)}{place}, {expected}")
+                self.problem(key, f"unknown key {shown(key)}{place}, {_one_of(known, key)}")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ``, did you mean 'x'?`` for the known name closest to ``name``, or nothing."""
-    by_lower = {one.lower(): one for one in known}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    return f", did you mean {by_lower[close[0]]!r}?" if close else ""
+def _one_of(known: list[str], name: str) -> str:
+    return f"expected one of {', '.join(known)}{did_you_mean(nearest(name, known))}"
 
 
 def shown(text: str) -> str:

@@ -7,7 +7,7 @@ import io
 import ssl
 from typing import TYPE_CHECKING
 
-from compose_agent.web.deadline import Deadline
+from compose_agent.deadline import Deadline
 
 if TYPE_CHECKING:
     import socket

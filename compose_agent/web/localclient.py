@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import socket
 from typing import TYPE_CHECKING, Any
 
+from compose_agent.deadline import connect_unix
 from compose_agent.errors import ComposeAgentError, ConfigError, Problem
-from compose_agent.web.deadline import Deadline
 from compose_agent.web.health import HEALTHY_PATH, READY_PATH, Readiness
 from compose_agent.web.local import RELOAD_PATH, socket_path
 from compose_agent.web.propagation import outgoing_headers
@@ -90,7 +88,7 @@ class LocalClient:
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
         """Return status and body of an answer; carries the active trace."""
-        connection = _Connection(self._path, Deadline(self._timeout))
+        connection = _Connection(self._path, self._timeout)
         try:
             connection.request(method, path, body, {**outgoing_headers(), **(headers or {})})
             with connection.getresponse() as response:
@@ -152,30 +150,11 @@ class LocalClient:
 
 
 class _Connection(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
+    """HTTP over a unix socket; ``timeout`` seconds are for everything together."""
 
-    def __init__(self, path: Path, deadline: Deadline) -> None:
-        super().__init__("localhost")
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
         self._path = path
-        self._deadline = deadline
 
     def connect(self) -> None:
-        self.sock = _Socket(self._deadline)
-        self.sock.settimeout(self._deadline.remaining())
-        self.sock.connect(os.fspath(self._path))
-
-
-class _Socket(socket.socket):
-    """A unix socket whose calls share one deadline."""
-
-    def __init__(self, deadline: Deadline) -> None:
-        super().__init__(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._deadline = deadline
-
-    def recv_into(self, *arguments: Any) -> int:
-        self.settimeout(self._deadline.remaining())
-        return super().recv_into(*arguments)
-
-    def sendall(self, *arguments: Any) -> None:
-        self.settimeout(self._deadline.remaining())
-        super().sendall(*arguments)
+        self.sock = connect_unix(self._path, self.timeout)

@@ -154,7 +154,7 @@ def _rules(text: str) -> Rules:
         return StartPattern(regex.parse(text))
     if text not in LANGUAGES:
         words = f"{', '.join(LANGUAGES)}, or a regular expression that begins with ^"
-        raise Detail(f"expected one of {words}, not '{text}'{did_you_mean(nearest(text.lower(), LANGUAGES))}")
+        raise Detail(f"expected one of {words}, not '{text}'{did_you_mean(nearest(text, LANGUAGES))}")
     return LANGUAGES[text]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -15,17 +14,22 @@ from socketserver import UnixStreamServer
 
 import pytest
 
+from lab.packages import ensure_installed
 from tests.commands.program import COMMAND, PATIENCE_SECONDS, Agent, environment
 
 Start = Callable[..., Agent]
 MODES = pytest.mark.parametrize(
     "arguments", [("run",), ("run", "--one-process"), ("export",)], ids=["run", "one-process", "export"]
 )
-# What root may do in spite of a file's mode is taken from it.
-UNPRIVILEGED = ("setpriv", "--bounding-set=-all", "--inh-caps=-all") if os.getuid() == 0 else ()
-needs_setpriv = pytest.mark.skipif(
-    bool(UNPRIVILEGED) and not shutil.which("setpriv"), reason="root needs setpriv to be without privileges"
-)
+
+
+@pytest.fixture(name="unprivileged")
+def command_without_privileges() -> tuple[str, ...]:
+    """Return what takes from root what it may do in spite of a file's mode; nothing for other users."""
+    if os.getuid() != 0:
+        return ()
+    ensure_installed({"setpriv": "util-linux"})
+    return ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
 
 
 def failed(one: Agent) -> tuple[int, str]:
@@ -51,14 +55,13 @@ def test_2_a_wrong_web_configuration(agent: Start, tmp_path: Path) -> None:
     assert sentence.startswith(f"{web}:1: unknown key 'basic_auth_user'")
 
 
-@needs_setpriv
-def test_2_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+def test_2_a_file_that_may_not_be_read(unprivileged: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     file = tmp_path / "a" / "agent.yml"
     file.touch()
     file.chmod(0)
     run = subprocess.run(
-        [*UNPRIVILEGED, *COMMAND, "check", f"--config.file={file}"],
+        [*unprivileged, *COMMAND, "check", f"--config.file={file}"],
         env=environment(tmp_path),
         capture_output=True,
         text=True,
@@ -88,15 +91,16 @@ def test_3_a_run_directory_that_cannot_be_made(agent: Start, tmp_path: Path) -> 
     assert sentence.startswith(f"cannot make the run directory {tmp_path}/a/run: ")
 
 
-@needs_setpriv
 @pytest.mark.parametrize("arguments", [("run",), ("export",)], ids=" ".join)
-def test_4_no_permission_on_the_socket(arguments: tuple[str, ...], agent: Start, tmp_path: Path) -> None:
+def test_4_no_permission_on_the_socket(
+    arguments: tuple[str, ...], unprivileged: tuple[str, ...], agent: Start, tmp_path: Path
+) -> None:
     path = tmp_path / "engine.sock"
     with closing(socket.socket(socket.AF_UNIX)) as engine:
         engine.bind(os.fspath(path))
         engine.listen()
         path.chmod(0)
-        status, sentence = failed(agent(*arguments, f"--docker.host={path}", prefix=UNPRIVILEGED))
+        status, sentence = failed(agent(*arguments, f"--docker.host={path}", prefix=unprivileged))
     assert status == 4
     group = path.stat().st_gid
     assert sentence == (

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,41 @@ def test_the_cache_is_in_the_checkout_by_default(monkeypatch: pytest.MonkeyPatch
 def test_programs_of_the_system_are_found_without_its_folders_in_the_path() -> None:
     assert packages.which("sh") is not None
     assert packages.which("no-such-program") is None
+
+
+# Takes its time, as apt does, and fails like it when another one is at work.
+APT = """\
+#!/bin/sh
+mkdir "$0.lock" || exit 100
+echo "$*" >>"$0.log"
+sleep 0.1
+[ "$1" = update ] || { printf '#!/bin/sh\n' >"${0%/*}/wanted" && chmod +x "${0%/*}/wanted"; }
+rmdir "$0.lock"
+"""
+
+
+def test_programs_that_many_miss_at_once_are_installed_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "apt-get").write_text(APT)
+    (tmp_path / "apt-get").chmod(0o755)
+    monkeypatch.setenv("LAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(packages, "SEARCH_PATH", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(packages.ensure_installed, [{"wanted": "wanted-package"}] * 4))
+    assert (tmp_path / "apt-get.log").read_text().splitlines() == [
+        "update",
+        "install -y --no-install-recommends wanted-package",
+    ]
+
+
+def test_who_is_not_root_is_told_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(LabError, match="wanted-package must be installed") as caught:
+        packages.ensure_installed({"no-such-program": "wanted-package"})
+    assert caught.value.remedy == "run: sudo apt-get install -y --no-install-recommends wanted-package"
 
 
 @pytest.mark.engine

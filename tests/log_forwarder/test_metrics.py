@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,18 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from compose_agent.role import ConfigState
 from log_forwarder.deadletters import DeadLetters
+from log_forwarder.event import Event
 from log_forwarder.keeper import Keeper, SinkBooks
 from log_forwarder.lane import Arrival, Lane
 from log_forwarder.latency import Latency
-from log_forwarder.metrics import ForwarderMetrics
+from log_forwarder.metrics import ForwarderMetrics, SpoolUse
 from log_forwarder.outbox import Outbox
 from log_forwarder.sources.chain import Chain
 from log_forwarder.sources.jsonfile import JsonFile
+from log_forwarder.spool import Spool
 from log_forwarder.store import Store
 from tests.log_forwarder.dockerlog import DockerLog
-from tests.log_forwarder.making import ID, Names, RequestMemory, container, until
+from tests.log_forwarder.making import ID, Names, RequestMemory, container, moment, until
 
 PARSERS: dict[bool, Any] = {False: parse_text, True: parse_openmetrics}
 
@@ -31,10 +34,13 @@ class Watched:
     def __init__(self, folder: Path, *names: str) -> None:
         self.latencies = {name: Latency() for name in names}
         self.sinks = {name: RequestMemory() for name in names}
-        self.keeper = Keeper(Store(folder / "state"))
+        self.store = Store(folder / "state")
+        self.keeper = Keeper(self.store)
+        self.copies = Spool(self.store, 1_000_000)
+        self.letters = DeadLetters(folder)
         self.log = DockerLog(folder / "c")
         self.chain = Chain(self.log.path, JsonFile(), Names())
-        self.found = [(self._lane(name, folder), self.latencies[name]) for name in names]
+        self.found = [(self._lane(name), self.latencies[name]) for name in names]
 
     def lanes(self) -> Sequence[tuple[Lane, Latency]]:
         return self.found
@@ -42,19 +48,25 @@ class Watched:
     def followed(self) -> int:
         return 3
 
+    def spool(self) -> SpoolUse:
+        return self.copies
+
+    def dead_letters(self) -> Path:
+        return self.letters.path
+
     def stop(self) -> None:
         for lane, _ in self.found:
             lane.stop(5.0)
         self.chain.close()
 
-    def _lane(self, name: str, folder: Path) -> Lane:
+    def _lane(self, name: str) -> Lane:
         outbox = Outbox(1_000_000, observe=self.latencies[name].observe)
         lane = Lane(
             name,
             self.sinks[name],
             outbox,
             books=SinkBooks(name, self.keeper),
-            letters=DeadLetters(folder),
+            letters=self.letters,
         )
         labels = {"com.docker.compose.project": "shop", "com.docker.compose.service": "web"}
         lane.add(Arrival(container(labels=labels), self.chain, JsonFile(), from_now=False))
@@ -138,13 +150,30 @@ def test_the_configuration_and_the_program_are_told(watched: Watched) -> None:
     assert any(name == "log_forwarder_build_info" for name, _ in found)
 
 
-def test_without_lanes_there_is_still_an_answer() -> None:
-    class Nothing:
-        def lanes(self) -> Sequence[tuple[Lane, Latency]]:
-            return ()
+@pytest.mark.parametrize("openmetrics", [False, True])
+def test_what_lies_on_disk_is_told(watched: Watched, openmetrics: bool) -> None:
+    metrics = ForwarderMetrics(ConfigState(), watched)
+    before = samples(metrics, openmetrics=openmetrics)
+    assert before["log_forwarder_spool_bytes", frozenset()] == 0
+    assert before["log_forwarder_spool_limit_bytes", frozenset()] == 1_000_000
+    assert before["log_forwarder_spool_rescued_bytes_total", frozenset()] == 0
+    assert before["log_forwarder_dead_letters_bytes", frozenset()] == 0
+    generation = watched.chain.generations[0]
+    size = generation.end()
+    assert watched.copies.rescue(container(), watched.chain, generation, 0)
+    event = Event("x", "stdout", moment(1), id="1")
+    watched.letters.put("es", container(), event, "no", threading.Event())
+    after = samples(metrics, openmetrics=openmetrics)
+    assert after["log_forwarder_spool_bytes", frozenset()] == size
+    assert after["log_forwarder_spool_rescued_bytes_total", frozenset()] == size
+    assert after["log_forwarder_dead_letters_bytes", frozenset()] == watched.letters.path.stat().st_size > 0
+    watched.copies.remove(ID, watched.copies.of(ID)[0])
+    end = samples(metrics, openmetrics=openmetrics)
+    assert end["log_forwarder_spool_bytes", frozenset()] == 0
+    assert end["log_forwarder_spool_rescued_bytes_total", frozenset()] == size
 
-        def followed(self) -> int:
-            return 0
 
-    found = samples(ForwarderMetrics(ConfigState(), Nothing()), openmetrics=False)
-    assert found["log_forwarder_containers", frozenset()] == 0
+def test_without_lanes_there_is_still_an_answer(tmp_path: Path) -> None:
+    found = samples(ForwarderMetrics(ConfigState(), Watched(tmp_path)), openmetrics=False)
+    assert found["log_forwarder_config_revision", frozenset()] == 1
+    assert not any(name == "log_forwarder_sink_up" for name, _ in found)

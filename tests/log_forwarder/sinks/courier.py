@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from log_forwarder.couriers import RequestCourier, WindowCourier
-from log_forwarder.deadletters import DeadLetters
+from log_forwarder.deadletters import FILE_NAME, DeadLetters
 from log_forwarder.event import Batch
 from log_forwarder.outbox import Outbox, Tally
 from log_forwarder.sinks.contract import RequestSink, Sink
@@ -45,3 +47,14 @@ class Delivery:
         self._thread.join(PATIENCE_SECONDS)
         assert not late, f"not delivered: {self.courier.health.error}"
         return self.outbox.tally()
+
+
+def dead_letters(folder: Path) -> list[dict[str, Any]]:
+    """Return the letters that deliveries with this state directory left, oldest first."""
+    path = folder / FILE_NAME
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def dead_lines(folder: Path) -> list[str]:
+    """Return the lines in those letters."""
+    return [letter["event"]["log"] for letter in dead_letters(folder)]

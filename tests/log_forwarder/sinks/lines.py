@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 from compose_agent.dockerd.model import Container
 from log_forwarder.event import Batch, Event, Mark, Position
 from log_forwarder.sinks import make_sink, parse
-from log_forwarder.sinks.contract import RequestSink, SinkContext
+from log_forwarder.sinks.contract import Answer, RequestSink, SinkContext
 
 CONTAINER = Container(
     id="ab" * 32,
@@ -46,7 +47,22 @@ def numbered(start: int, end: int) -> Batch:
     return batch([event(number) for number in range(start, end)])
 
 
+def texts(start: int, end: int) -> list[str]:
+    """Return the texts of ``numbered(start, end)``."""
+    return [event(number).log for number in range(start, end)]
+
+
 def sink(word: str, state_dir: Path) -> RequestSink:
     made = make_sink(parse(word), SinkContext(word, "host-1", state_dir))
     assert isinstance(made, RequestSink)
     return made
+
+
+def send(target: RequestSink, given: Batch, *, again: bool = False) -> Answer:
+    return target.send(target.encode(given), again=again)
+
+
+def send_once(target: RequestSink, given: Batch) -> Answer:
+    """Send a batch with a sink that is needed for nothing else."""
+    with closing(target):
+        return send(target, given)

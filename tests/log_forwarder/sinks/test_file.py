@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,16 @@ import pytest
 from compose_agent.errors import ConfigError
 from log_forwarder.sinks import rotated
 from log_forwarder.sinks.contract import Answer, RequestSink, SinkUnavailable
-from tests.log_forwarder.sinks.lines import numbered, sink
+from tests.log_forwarder.sinks.lines import numbered, send, sink, texts
 
 
 def put(target: RequestSink, start: int, end: int, *, again: bool = False) -> None:
-    assert target.send(target.encode(numbered(start, end)), again=again) == Answer()
+    assert send(target, numbered(start, end), again=again) == Answer()
+
+
+def writing(path: Path, options: str = "") -> closing[RequestSink]:
+    """Return a run of a sink for a file, to be entered."""
+    return closing(sink(f"file://{path}{options}", path.parent))
 
 
 def stored(path: Path) -> list[str]:
@@ -34,72 +40,59 @@ def stored(path: Path) -> list[str]:
     return [json.loads(line)["log"] for line in raw.splitlines()]
 
 
-def texts(start: int, end: int) -> list[str]:
-    return [f"line {number}" for number in range(start, end)]
-
-
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "x.ndjson"
 
 
 def test_lines_are_added_in_order(path: Path) -> None:
-    target = sink(f"file://{path}", path.parent)
-    put(target, 0, 3)
-    put(target, 3, 5)
-    target.close()
+    with writing(path) as target:
+        put(target, 0, 3)
+        put(target, 3, 5)
     assert stored(path) == texts(0, 5)
 
 
 def test_what_a_run_before_stored_is_not_stored_again(path: Path) -> None:
-    first = sink(f"file://{path}", path.parent)
-    put(first, 0, 5)
-    first.close()
-    second = sink(f"file://{path}", path.parent)
-    put(second, 3, 8, again=True)
-    put(second, 8, 9)
-    second.close()
+    with writing(path) as target:
+        put(target, 0, 5)
+    with writing(path) as target:
+        put(target, 3, 8, again=True)
+        put(target, 8, 9)
     assert stored(path) == texts(0, 9)
 
 
 @pytest.mark.parametrize("compress", ["true", "false"])
 def test_what_a_run_before_stored_in_rotated_files_is_not_stored_again(path: Path, compress: str) -> None:
-    word = f"file://{path}?max-size=2KB&max-files=50&compress={compress}"
-    first = sink(word, path.parent)
-    for start in range(0, 60, 3):
-        put(first, start, start + 3)
-    first.close()
-    second = sink(word, path.parent)
-    put(second, 40, 70, again=True)
-    second.close()
+    options = f"?max-size=2KB&max-files=50&compress={compress}"
+    with writing(path, options) as target:
+        for start in range(0, 60, 3):
+            put(target, start, start + 3)
+    with writing(path, options) as target:
+        put(target, 40, 70, again=True)
     assert Counter(stored(path)) == Counter(texts(0, 70))
 
 
 def test_a_torn_line_of_a_killed_run_is_cut_and_written_whole(path: Path) -> None:
-    first = sink(f"file://{path}", path.parent)
-    put(first, 0, 4)
-    first.close()
+    with writing(path) as target:
+        put(target, 0, 4)
     whole = path.read_bytes()
     path.write_bytes(whole[:-20])
-    second = sink(f"file://{path}", path.parent)
-    put(second, 0, 5, again=True)
-    second.close()
+    with writing(path) as target:
+        put(target, 0, 5, again=True)
     assert stored(path) == texts(0, 5)
 
 
 def test_a_file_of_one_torn_line_longer_than_a_block_becomes_empty(path: Path) -> None:
     path.write_bytes(b"x" * 200_000)
-    target = sink(f"file://{path}", path.parent)
-    put(target, 0, 1)
-    target.close()
+    with writing(path) as target:
+        put(target, 0, 1)
     assert stored(path) == texts(0, 1)
 
 
 def test_rotation_keeps_so_many_files_of_at_most_so_many_bytes(path: Path) -> None:
-    target = sink(f"file://{path}?max-size=1KB&max-files=3&compress=false", path.parent)
-    for number in range(30):
-        put(target, number, number + 1)
-    target.close()
+    with writing(path, "?max-size=1KB&max-files=3&compress=false") as target:
+        for number in range(30):
+            put(target, number, number + 1)
     assert sorted(each.name for each in path.parent.iterdir()) == ["x.ndjson", "x.ndjson.1", "x.ndjson.2"]
     assert all(each.stat().st_size <= 1000 for each in path.parent.iterdir())
     kept = stored(path)
@@ -107,20 +100,18 @@ def test_rotation_keeps_so_many_files_of_at_most_so_many_bytes(path: Path) -> No
 
 
 def test_one_file_is_kept_when_one_is_asked_for(path: Path) -> None:
-    target = sink(f"file://{path}?max-size=1KB&max-files=1", path.parent)
-    for number in range(10):
-        put(target, number, number + 1)
-    target.close()
+    with writing(path, "?max-size=1KB&max-files=1") as target:
+        for number in range(10):
+            put(target, number, number + 1)
     assert [each.name for each in path.parent.iterdir()] == ["x.ndjson"]
     assert stored(path)[-1] == "line 9"
 
 
 def test_rotated_files_are_packed_also_one_that_a_killed_run_left(path: Path) -> None:
     path.with_name("x.ndjson.1").write_bytes(b'{"log":"left"}\n')
-    target = sink(f"file://{path}?max-size=1KB", path.parent)
-    for number in range(5):
-        put(target, number, number + 1)
-    target.close()
+    with writing(path, "?max-size=1KB") as target:
+        for number in range(5):
+            put(target, number, number + 1)
     names = sorted(each.name for each in path.parent.iterdir())
     assert names[0] == "x.ndjson"
     assert all(name.endswith(".gz") for name in names[1:])
@@ -128,11 +119,10 @@ def test_rotated_files_are_packed_also_one_that_a_killed_run_left(path: Path) ->
 
 
 def test_a_file_that_was_moved_away_is_begun_anew(path: Path) -> None:
-    target = sink(f"file://{path}", path.parent)
-    put(target, 0, 2)
-    path.rename(path.with_name("elsewhere"))
-    put(target, 2, 4)
-    target.close()
+    with writing(path) as target:
+        put(target, 0, 2)
+        path.rename(path.with_name("elsewhere"))
+        put(target, 2, 4)
     assert stored(path) == texts(2, 4)
 
 
@@ -190,23 +180,21 @@ def small_files() -> Iterator[None]:
 
 @pytest.mark.usefixtures("small_files")
 def test_a_request_that_was_written_in_part_is_taken_back_whole(path: Path) -> None:
-    target = sink(f"file://{path}", path.parent)
-    put(target, 0, 2)
-    with pytest.raises(SinkUnavailable) as caught:
-        put(target, 2, 12)
-    assert not caught.value.unseen
-    assert stored(path) == texts(0, 2)
-    put(target, 2, 3)
-    target.close()
+    with writing(path) as target:
+        put(target, 0, 2)
+        with pytest.raises(SinkUnavailable) as caught:
+            put(target, 2, 12)
+        assert not caught.value.unseen
+        assert stored(path) == texts(0, 2)
+        put(target, 2, 3)
     assert stored(path) == texts(0, 3)
 
 
 def test_what_cannot_be_packed_stays_as_it_is(path: Path) -> None:
     path.with_name("x.ndjson.1").write_bytes(b'{"log":"left"}\n')
     path.with_name("x.ndjson.1.gz").mkdir()  # which no file can replace
-    target = sink(f"file://{path}", path.parent)
-    put(target, 0, 1)
-    target.close()
+    with writing(path) as target:
+        put(target, 0, 1)
     assert path.with_name("x.ndjson.1").read_bytes() == b'{"log":"left"}\n'
     assert not path.with_name("x.ndjson.1.gz.partial").exists()
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgpack
@@ -22,25 +19,7 @@ from log_forwarder.sinks.fluentd.sink import FluentdSink
 from log_forwarder.sinks.servers import RETURN_SECONDS
 from tests.log_forwarder.sinks.fluentd.samples import HOST, batch, event, sink
 from tests.log_forwarder.sinks.fluentd.servers import deliver, wait_until
-
-
-@contextmanager
-def saying(data: bytes) -> Iterator[int]:
-    """Serve one connection that says something, reads nothing and stays open."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        done = threading.Event()
-
-        def serve() -> None:
-            client, _ = listener.accept()
-            with client:
-                client.sendall(data)
-                done.wait()
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield listener.getsockname()[1]
-        done.set()
-        thread.join()
+from tests.log_forwarder.sinks.peers import saying
 
 
 def _clocked(word: str, now: list[float]) -> FluentdSink:

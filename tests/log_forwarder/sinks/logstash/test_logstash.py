@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,6 +22,7 @@ from log_forwarder.sinks.servers import RETURN_SECONDS
 from tests.log_forwarder.making import until
 from tests.log_forwarder.sinks.courier import Delivery
 from tests.log_forwarder.sinks.lines import batch, event, numbered
+from tests.log_forwarder.sinks.peers import saying
 
 PATIENCE_SECONDS = 20.0
 
@@ -82,25 +80,6 @@ def lines(server: Lumberjack, of: Batch) -> list[str]:
     wanted = {each.id for each in of.events}
     until(lambda: wanted <= {each["event"]["id"] for each in server.events()})
     return [each["message"] for each in server.events() if each["event"]["id"] in wanted]
-
-
-@contextmanager
-def saying(data: bytes) -> Iterator[int]:
-    """Serve one connection that says something, reads nothing and stays open."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        done = threading.Event()
-
-        def serve() -> None:
-            client, _ = listener.accept()
-            with client:
-                client.sendall(data)
-                done.wait()
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield listener.getsockname()[1]
-        done.set()
-        thread.join()
 
 
 def test_a_document_is_what_the_elasticsearch_sink_stores_with_what_beats_add(server: Lumberjack) -> None:

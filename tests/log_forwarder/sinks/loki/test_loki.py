@@ -16,8 +16,9 @@ from log_forwarder.sinks import make_sink, parse
 from log_forwarder.sinks.contract import Answer, RequestSink, SinkContext, SinkUnavailable
 from log_forwarder.sinks.loki.encode import labels
 from tests.log_forwarder.making import container
-from tests.log_forwarder.sinks.courier import Delivery
-from tests.log_forwarder.sinks.lines import batch, event, numbered, sink
+from tests.log_forwarder.sinks.courier import Delivery, dead_lines
+from tests.log_forwarder.sinks.lines import batch, event, numbered, send_once, sink, texts
+from tests.log_forwarder.sinks.trouble import verdict
 
 STREAM = (
     '{compose_project="shop", compose_service="web", container="shop-web-1", host="host-1", stream="stdout"}'
@@ -35,19 +36,10 @@ def made(fake: FakeLoki, folder: Path, options: str = "") -> RequestSink:
     return sink(f"loki://127.0.0.1:{fake.port}{options}", folder)
 
 
-def dead_letters(folder: Path) -> list[str]:
-    path = folder / "dead-letters.ndjson"
-    return (
-        [json.loads(line)["event"]["log"] for line in path.read_text().splitlines()] if path.exists() else []
-    )
-
-
 @pytest.mark.parametrize("options", ["", "?compress=none"])
 def test_lines_arrive_in_order_with_their_time_and_id(fake: FakeLoki, tmp_path: Path, options: str) -> None:
-    ours = made(fake, tmp_path, options)
     events = [event(number, f'größe "{number}"\n\0') for number in range(3)]
-    assert ours.send(ours.encode(batch(events)), again=False) == Answer()
-    ours.close()
+    assert send_once(made(fake, tmp_path, options), batch(events)) == Answer()
     assert fake.streams == {
         STREAM: [(SECOND + n, each.log, {"event_id": each.id}) for n, each in enumerate(events)]
     }
@@ -56,10 +48,8 @@ def test_lines_arrive_in_order_with_their_time_and_id(fake: FakeLoki, tmp_path: 
 
 
 def test_each_output_is_a_stream_of_its_own(fake: FakeLoki, tmp_path: Path) -> None:
-    ours = made(fake, tmp_path)
     events = [Event(str(n), ("stdout", "stderr")[n % 2], "2026-01-02T03:04:05Z", id=str(n)) for n in range(4)]
-    ours.send(ours.encode(batch(events)), again=False)
-    ours.close()
+    send_once(made(fake, tmp_path), batch(events))
     assert {name[-9:]: fake.lines(name) for name in fake.streams} == {
         '"stdout"}': ["0", "2"],
         '"stderr"}': ["1", "3"],
@@ -75,11 +65,9 @@ def test_a_container_outside_compose_has_no_empty_labels() -> None:
 
 
 def test_what_people_look_for_across_streams_is_metadata_and_text(fake: FakeLoki, tmp_path: Path) -> None:
-    ours = made(fake, tmp_path)
     line = event(1)
     line.fields = {"level": "warn", "trace_id": "ab", "span_id": 7, "other": 1, "deep": {}}
-    ours.send(ours.encode(batch([line])), again=False)
-    ours.close()
+    send_once(made(fake, tmp_path), batch([line]))
     assert fake.streams[STREAM][0][2] == {
         "event_id": line.id,
         "level": "warn",
@@ -89,33 +77,25 @@ def test_what_people_look_for_across_streams_is_metadata_and_text(fake: FakeLoki
 
 
 def test_an_old_loki_gets_no_metadata(fake: FakeLoki, tmp_path: Path) -> None:
-    ours = made(fake, tmp_path, "?structured-metadata=false")
-    ours.send(ours.encode(batch([event(1, "\ud800")])), again=False)
-    ours.close()
+    send_once(made(fake, tmp_path, "?structured-metadata=false"), batch([event(1, "\ud800")]))
     assert json.loads(fake.posts[0].body)["streams"][0]["values"] == [[str(SECOND + 1), "?"]]
 
 
 def test_half_a_surrogate_pair_is_replaced(fake: FakeLoki, tmp_path: Path) -> None:
-    ours = made(fake, tmp_path)
-    ours.send(ours.encode(batch([event(1, "a\ud800")])), again=False)
-    ours.close()
+    send_once(made(fake, tmp_path), batch([event(1, "a\ud800")]))
     assert fake.lines(STREAM) == ["a?"]
 
 
 def test_tenant_and_further_headers_go_with_every_request(fake: FakeLoki, tmp_path: Path) -> None:
     (tmp_path / "headers").write_text("# ours\nX-Key: secret\n\nX-Other:1\n")
-    ours = made(fake, tmp_path, f"?tenant=shop&header-file={tmp_path}/headers")
-    ours.send(ours.encode(numbered(0, 1)), again=False)
-    ours.close()
+    send_once(made(fake, tmp_path, f"?tenant=shop&header-file={tmp_path}/headers"), numbered(0, 1))
     sent = fake.posts[0].headers
     assert (sent["x-scope-orgid"], sent["x-key"], sent["x-other"]) == ("shop", "secret", "1")
 
 
 def test_another_path_may_be_given(fake: FakeLoki, tmp_path: Path) -> None:
-    ours = made(fake, tmp_path, "/gateway/push")
     with pytest.raises(SinkUnavailable, match=r"answered 404 \(404 page not found\): check that the sink's"):
-        ours.send(ours.encode(numbered(0, 1)), again=False)
-    ours.close()
+        send_once(made(fake, tmp_path, "/gateway/push"), numbered(0, 1))
     assert fake.posts[0].path == "/gateway/push"
 
 
@@ -131,12 +111,7 @@ def test_another_path_may_be_given(fake: FakeLoki, tmp_path: Path) -> None:
 def test_a_loki_in_trouble_is_left_alone(
     fake: FakeLoki, tmp_path: Path, reply: Reply | None, unseen: bool, pause: float
 ) -> None:
-    ours = made(fake, tmp_path)
-    fake.replies = [reply]
-    with pytest.raises(SinkUnavailable) as caught:
-        ours.send(ours.encode(numbered(0, 1)), again=False)
-    ours.close()
-    assert (caught.value.unseen, caught.value.retry_after) == (unseen, pause)
+    assert verdict(made(fake, tmp_path), fake, reply) == (unseen, pause)
 
 
 @pytest.mark.parametrize("limit", ["too_old_before", "behind_before"])
@@ -148,9 +123,9 @@ def test_what_is_too_old_becomes_dead_letters_and_the_rest_is_stored_once(
     setattr(fake, limit, SECOND + within_second)
     delivery = Delivery(made(fake, tmp_path), tmp_path, [batch(old), numbered(0, 40)])
     tally = delivery.finish()
-    refused = [f"old {n}" for n in range(30)] + [f"line {n}" for n in range(within_second)]
-    assert sorted(dead_letters(tmp_path)) == sorted(refused)
-    assert fake.lines(STREAM) == [f"line {n}" for n in range(within_second, 40)]
+    refused = [f"old {n}" for n in range(30)] + texts(0, within_second)
+    assert sorted(dead_lines(tmp_path)) == sorted(refused)
+    assert fake.lines(STREAM) == texts(within_second, 40)
     assert (tally.sent, tally.dead_lettered) == (70 - len(refused), len(refused))
     assert len(fake.posts) < 25
 
@@ -161,7 +136,7 @@ def test_what_is_out_of_order_becomes_dead_letters_also_when_not_all_are_listed(
 ) -> None:
     fake.out_of_order = {SECOND + number for number in range(0, 2 * count, 2)}
     tally = Delivery(made(fake, tmp_path), tmp_path, [numbered(0, 40)]).finish()
-    assert sorted(dead_letters(tmp_path)) == sorted(f"line {number}" for number in range(0, 2 * count, 2))
+    assert sorted(dead_lines(tmp_path)) == sorted(f"line {number}" for number in range(0, 2 * count, 2))
     assert sorted(fake.lines(STREAM)) == sorted(
         f"line {n}" for n in range(40) if SECOND + n not in fake.out_of_order
     )
@@ -174,8 +149,8 @@ def test_a_refusal_that_names_no_entry_is_halved_until_it_is_found(fake: FakeLok
         made(fake, tmp_path), tmp_path, [batch([event(n) for n in range(9)] + [event(9, "bad")])]
     )
     assert tally.finish().dead_lettered == 1
-    assert dead_letters(tmp_path) == ["bad"]
-    assert fake.lines(STREAM) == [f"line {n}" for n in range(9)]
+    assert dead_lines(tmp_path) == ["bad"]
+    assert fake.lines(STREAM) == texts(0, 9)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -23,8 +23,9 @@ from log_forwarder.sinks.otlp.encode import Encoder, resource_attributes
 from log_forwarder.sinks.otlp.protobuf import any_value, fields, varint
 from log_forwarder.sinks.otlp.sink import OtlpSink
 from tests.log_forwarder.making import container, make_batch
-from tests.log_forwarder.sinks.courier import Delivery
-from tests.log_forwarder.sinks.lines import CONTAINER, batch, event, numbered, sink
+from tests.log_forwarder.sinks.courier import Delivery, dead_letters
+from tests.log_forwarder.sinks.lines import CONTAINER, batch, event, numbered, send, send_once, sink
+from tests.log_forwarder.sinks.trouble import verdict
 
 SECOND = 1_767_323_045_000_000_000
 NOW = 1_800_000_000_000_000_000
@@ -203,9 +204,7 @@ def test_what_is_no_message_is_found_out(data: bytes) -> None:
     ("options", "path"), [("", "/v1/logs"), ("/otlp/v1/logs?compress=none", "/otlp/v1/logs")]
 )
 def test_a_request_is_posted(fake: FakePosts, tmp_path: Path, options: str, path: str) -> None:
-    ours = made(fake, tmp_path, options)
-    assert ours.send(ours.encode(numbered(0, 3)), again=False) == Answer()
-    ours.close()
+    assert send_once(made(fake, tmp_path, options), numbered(0, 3)) == Answer()
     (post,) = fake.posts
     assert (post.path, post.headers["content-type"]) == (path, "application/x-protobuf")
     assert post.headers.get("content-encoding") == (None if options else "gzip")
@@ -227,12 +226,7 @@ def test_a_request_is_posted(fake: FakePosts, tmp_path: Path, options: str, path
 def test_a_receiver_in_trouble_is_left_alone(
     fake: FakePosts, tmp_path: Path, reply: Reply | None, unseen: bool, pause: float
 ) -> None:
-    ours = made(fake, tmp_path)
-    fake.replies = [reply]
-    with pytest.raises(SinkUnavailable) as caught:
-        ours.send(ours.encode(numbered(0, 1)), again=False)
-    ours.close()
-    assert (caught.value.unseen, caught.value.retry_after) == (unseen, pause)
+    assert verdict(made(fake, tmp_path), fake, reply) == (unseen, pause)
 
 
 def test_a_record_that_spoils_its_request_is_found_and_the_others_are_stored(
@@ -242,7 +236,7 @@ def test_a_record_that_spoils_its_request_is_found_and_the_others_are_stored(
     fake.answer = lambda post: Reply(400, status) if b"line 5" in post.body else Reply()
     tally = Delivery(made(fake, tmp_path), tmp_path, [numbered(0, 9)]).finish()
     assert (tally.sent, tally.dead_lettered) == (8, 1)
-    letter = json.loads((tmp_path / "dead-letters.ndjson").read_text())
+    (letter,) = dead_letters(tmp_path)
     assert letter["event"]["log"] == "line 5"
     assert "400 not valid" in letter["reason"]
 
@@ -260,10 +254,8 @@ def test_a_record_that_spoils_its_request_is_found_and_the_others_are_stored(
 def test_records_that_were_all_rejected_are_dead_letters(
     fake: FakePosts, tmp_path: Path, body: bytes, content_type: str
 ) -> None:
-    ours = made(fake, tmp_path)
     fake.replies = [Reply(200, body, {"Content-Type": content_type})]
-    answer = ours.send(ours.encode(numbered(0, 3)), again=False)
-    ours.close()
+    answer = send_once(made(fake, tmp_path), numbered(0, 3))
     assert answer.rejected == {0: "too old", 1: "too old", 2: "too old"}
 
 
@@ -273,20 +265,18 @@ def test_of_records_that_were_rejected_in_part_the_log_tells(
     ours = made(fake, tmp_path)
     assert isinstance(ours, OtlpSink)
     fake.replies = [Reply(200, partial(2, "too old")), Reply(200, partial(0, "a warning"))]
-    assert ours.send(ours.encode(numbered(0, 3)), again=False) == Answer()
-    assert ours.send(ours.encode(numbered(0, 3)), again=False) == Answer()
-    ours.close()
+    with closing(ours):
+        assert send(ours, numbered(0, 3)) == Answer()
+        assert send(ours, numbered(0, 3)) == Answer()
     assert ours.not_taken == 2
     assert [vars(each)["rejected"] for each in caplog.records] == [2]
 
 
 @pytest.mark.parametrize("body", [b"\xff\xff", b"OK", b'{"partialSuccess":', b""])
 def test_an_answer_that_cannot_be_read_is_a_success(fake: FakePosts, tmp_path: Path, body: bytes) -> None:
-    ours = made(fake, tmp_path)
     for kind in ("application/x-protobuf", "application/json"):
         fake.replies = [Reply(200, body, {"Content-Type": kind})]
-        assert ours.send(ours.encode(numbered(0, 1)), again=False) == Answer()
-    ours.close()
+        assert send_once(made(fake, tmp_path), numbered(0, 1)) == Answer()
 
 
 def test_headers_are_read_again_when_they_are_refused(fake: FakePosts, tmp_path: Path) -> None:
@@ -297,9 +287,9 @@ def test_headers_are_read_again_when_they_are_refused(fake: FakePosts, tmp_path:
     for text in ("new", "not a header\n"):
         headers.write_text(f"X-Key: {text}" if text == "new" else text)
         with pytest.raises(SinkUnavailable, match="does not know who we are"):
-            ours.send(ours.encode(numbered(0, 1)), again=False)
+            send(ours, numbered(0, 1))
         if text == "new":
-            assert ours.send(ours.encode(numbered(0, 1)), again=False) == Answer()
+            assert send(ours, numbered(0, 1)) == Answer()
             fake.answer = lambda _post: Reply(401)
     ours.close()
     assert [post.headers["x-key"] for post in fake.posts] == ["old", "new", "new"]

@@ -1,0 +1,27 @@
+"""Peers that do one thing."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def saying(data: bytes) -> Iterator[int]:
+    """Serve one connection that says something, reads nothing and stays open; yields the port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        done = threading.Event()
+
+        def serve() -> None:
+            client, _ = listener.accept()
+            with client:
+                client.sendall(data)
+                done.wait()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        done.set()
+        thread.join()
