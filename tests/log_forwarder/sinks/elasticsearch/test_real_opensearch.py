@@ -12,6 +12,8 @@ import pytest
 from compose_agent.web.address import Address
 from lab.opensearch import OpenSearch
 from log_forwarder.event import Event
+from log_forwarder.setup import set_up
+from log_forwarder.sinks import parse
 from log_forwarder.sinks.contract import RequestTooLarge, SinkUnavailable
 from log_forwarder.sinks.elasticsearch.lookup import Lookup
 from log_forwarder.sinks.elasticsearch.options import Target
@@ -61,6 +63,15 @@ def test_the_template_fits_and_documents_keep_their_nanoseconds(
     assert [hit["_id"] for hit in hits] == ["id-3", "id-7"]
     assert hits[1]["fields"]["@timestamp"] == ["2026-11-22T10:00:00.000000007Z"]
     assert hits[1]["_source"]["fields"] == {"host": "theirs", "_id": "x"}
+    sink.close()
+
+
+def test_setup_makes_a_stream_of_the_sink_s_target(server: OpenSearch) -> None:
+    word = parse(url_of(server, "setup-docker-default"))
+    assert len(list(set_up([word], {}))) == 1
+    sink = sink_for(word.text)
+    sink.send(sink.encode(batch([event(1)])), again=False)
+    assert len(server.backing_indices("setup-docker-default")) == 1
     sink.close()
 
 
