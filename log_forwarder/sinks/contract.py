@@ -145,12 +145,25 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadBack:
+    """How what a sink has stored is read again, to be counted.
+
+    ``texts(word, marker)`` yields the text of every stored event that has ``marker`` (lower-case letters and
+    digits) in it, as often as it is stored, and in the order of the lines if ``ordered``; raises
+    ComposeAgentError.
+    """
+
+    texts: Callable[[SinkWord, str], Iterator[str]]
+    ordered: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SinkKind:
     """A kind of sink: the schemes of its words, its options by name with a sentence each, and its maker.
 
     ``make`` raises ConfigError for what is wrong with the word, and opens no connection. Options that all
     kinds have (``name``, ``required``, …) are not listed here. ``setup`` is for kinds with something to
-    prepare.
+    prepare, ``read_back`` for those that can be asked for what they have.
     """
 
     name: str
@@ -159,3 +172,4 @@ class SinkKind:
     options: Mapping[str, str]
     make: Callable[[SinkWord, SinkContext], Sink]
     setup: Setup | None = None
+    read_back: ReadBack | None = None

@@ -2,10 +2,10 @@
 
 import click
 
-from compose_agent.commands.logs import positions, replay, setup
+from compose_agent.commands.logs import positions, replay, setup, verify
 
 command = click.Group(
     "logs",
-    help="Look at shipped logs, send again what a sink refused, prepare servers for their logs.",
-    commands=[positions.command, replay.command, setup.command],
+    help="Look at shipped logs, send refused ones again, prepare servers, verify that every line arrives.",
+    commands=[positions.command, replay.command, setup.command, verify.command],
 )

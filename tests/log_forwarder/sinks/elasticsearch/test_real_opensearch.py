@@ -17,6 +17,7 @@ from log_forwarder.sinks import parse
 from log_forwarder.sinks.contract import RequestTooLarge, SinkUnavailable
 from log_forwarder.sinks.elasticsearch.lookup import Lookup
 from log_forwarder.sinks.elasticsearch.options import Target
+from log_forwarder.sinks.elasticsearch.readback import stored_texts
 from log_forwarder.sinks.elasticsearch.setup import install_template
 from log_forwarder.sinks.elasticsearch.sink import MOST_EVENTS
 from log_forwarder.sinks.http import HttpClient
@@ -72,6 +73,30 @@ def test_setup_makes_a_stream_of_the_sink_s_target(server: OpenSearch) -> None:
     sink = sink_for(word.text)
     sink.send(sink.encode(batch([event(1)])), again=False)
     assert len(server.backing_indices("setup-docker-default")) == 1
+    sink.close()
+
+
+def test_what_is_stored_is_read_back_as_often_as_it_is_there(server: OpenSearch) -> None:
+    stream = "logs-back-default"
+    word = parse(url_of(server, stream))
+    assert list(stored_texts(word, "themarker")) == []
+    sink = sink_for(word.text)
+    many = [event(number, f"themarker {number} ...") for number in range(6000)]  # more than a page
+    for start in (0, 3000):
+        sink.send(sink.encode(batch(many[start : start + 3000])), again=False)
+    server.rollover(stream)
+    sink.send(sink.encode(batch([many[7], event(6001, "othermarker 1 ...")])), again=False)
+    found = Counter(stored_texts(word, "themarker"))
+    assert found == Counter([each.log for each in many] + [many[7].log])
+    assert list(stored_texts(word, "othermarker")) == ["othermarker 1 ..."]
+    sink.close()
+
+
+def test_what_is_in_dated_indices_is_read_back(server: OpenSearch) -> None:
+    word = parse(url_of(server, "back-%Y.%m.%d"))
+    sink = sink_for(word.text)
+    sink.send(sink.encode(batch([event(1, "themarker 1 ...")])), again=False)
+    assert list(stored_texts(word, "themarker")) == ["themarker 1 ..."]
     sink.close()
 
 
