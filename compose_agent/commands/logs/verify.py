@@ -108,9 +108,9 @@ def _show(reports: Sequence[Report], *, as_json: bool) -> None:
         click.echo(json.dumps([dict(zip(_keys(), _values(each), strict=True)) for each in reports], indent=2))
         return
     table = Table(box=None, pad_edge=False)
-    table.add_column("SINK", no_wrap=True)
+    table.add_column("SINK", overflow="fold")  # the counts are what must be read whole
     for title in _COLUMNS:
-        table.add_column(title, justify="right", no_wrap=True)
+        table.add_column(title, justify="right", no_wrap=True, min_width=len(title))
     for each in reports:
         table.add_row(*("-" if value is None else str(value) for value in _values(each)))
     Console(highlight=False).print(table)
