@@ -72,8 +72,14 @@ def reference_page() -> str:
 
 def _kind(kind: SinkKind) -> str:
     schemes = ", ".join(f"`{scheme}://`" for scheme in kind.schemes)
-    head = f"### {kind.name}\n\n{kind.help} Schemes: {schemes}.\n"
-    return f"{head}\n{_options(kind.options)}" if kind.options else head
+    parts = [f"### {kind.name}\n\n{kind.help} Schemes: {schemes}.\n"]
+    if kind.options:
+        parts.append(_options(kind.options))
+    if kind.setup:
+        parts.append("Options of `compose-agent logs setup`:\n")
+        flags = {f"--{name}": text for name, text in kind.setup.options.items()}
+        parts.append(_options(flags))
+    return "\n".join(parts)
 
 
 def _options(options: Mapping[str, str]) -> str:

@@ -136,6 +136,34 @@ class EngineClient:
         with self._call("container_logs"):
             return LogStream(self._checked(self._get(path, params)), tty=tty)
 
+    def list_images(self) -> list[dict[str, Any]]:
+        """Return every image that the Engine has."""
+        answer = self._json("image_list", "/images/json", list)
+        if not all(isinstance(each, dict) for each in answer):
+            raise EngineGarbage("the Engine listed something that is no image")
+        return answer
+
+    def create(self, name: str, body: Mapping[str, Any]) -> str:
+        """Make a container and return its id; ``body`` is what the Engine's API takes, and pulls no image.
+
+        EngineNotFound without the image, EngineRefused (409) when the name is taken.
+        """
+        with self._call("container_create"):
+            with self._send("POST", self._versioned("/containers/create"), {"name": name}, body) as response:
+                answer = _decoded(self._checked(response))
+            if not isinstance(answer, dict) or not isinstance(answer.get("Id"), str):
+                raise EngineGarbage("the Engine gave a container that it made no id")
+            return str(answer["Id"])
+
+    def start(self, container_id: str) -> None:
+        """Start a container; one that runs goes on. EngineRefused when its command cannot be run."""
+        self._do("container_start", "POST", f"/containers/{quote(container_id, safe='')}/start")
+
+    def remove(self, container_id: str) -> None:
+        """Remove a container with its log and its anonymous volumes, and kill it first if it runs."""
+        path = f"/containers/{quote(container_id, safe='')}"
+        self._do("container_remove", "DELETE", path, {"force": "1", "v": "1"})
+
     def close(self) -> None:
         """Close every connection for good; calls under way and later ones raise EngineUnreachable."""
         with self._connecting:
@@ -152,6 +180,10 @@ class EngineClient:
                 )
             return answer
 
+    def _do(self, call: str, method: str, path: str, params: Mapping[str, str] | None = None) -> None:
+        with self._call(call), self._send(method, self._versioned(path), params) as response:
+            self._checked(response).content  # noqa: B018 - read to its end, so that the connection is kept
+
     def _versioned(self, path: str) -> str:
         if self.api_version is None:
             self.negotiate()
@@ -160,9 +192,24 @@ class EngineClient:
     def _get(
         self, path: str, params: Mapping[str, str] | None = None, timeout: float | None = None
     ) -> requests.Response:
+        return self._send("GET", path, params, timeout=timeout)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+    ) -> requests.Response:
         session = self._connected()
-        return session.get(  # type: ignore[no-any-return]
-            session.base_url + path, params=params, timeout=timeout or self._timeout, stream=True
+        return session.request(  # type: ignore[no-any-return]
+            method,
+            session.base_url + path,
+            params=params,
+            json=body,
+            timeout=timeout or self._timeout,
+            stream=True,
         )
 
     def _connected(self) -> docker.APIClient:

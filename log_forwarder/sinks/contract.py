@@ -6,7 +6,7 @@ sink* sends parcels one after the other and is told later which of them arrived.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -132,12 +132,39 @@ class SinkContext:
 
 
 @dataclass(frozen=True, slots=True)
+class Setup:
+    """How the server behind a sink is prepared for it; shipping may go without.
+
+    ``run(word, given)`` yields a sentence for each thing when it is done; ``given`` has the values of those
+    of ``options`` (by name, with a sentence each) that somebody gave. It raises ConfigError before it does
+    anything, and ComposeAgentError when the server refuses or is away.
+    """
+
+    options: Mapping[str, str]
+    run: Callable[[SinkWord, Mapping[str, str]], Iterator[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBack:
+    """How what a sink has stored is read again, to be counted.
+
+    ``texts(word, marker)`` yields the text of every stored event that has ``marker`` (lower-case letters and
+    digits) in it, as often as it is stored, and in the order of the lines if ``ordered``; raises
+    ComposeAgentError.
+    """
+
+    texts: Callable[[SinkWord, str], Iterator[str]]
+    ordered: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SinkKind:
     """A kind of sink: the schemes of its words, its options by name with a sentence each, and its maker.
 
     ``make`` raises ConfigError for what is wrong with the word, and opens no connection. Options that all
     kinds have (``name``, ``required``, …) are not listed here. One that is not ``sharable`` cannot be used by
-    several processes at once.
+    several processes at once. ``setup`` is for kinds with something to prepare, ``read_back`` for those that
+    can be asked for what they have.
     """
 
     name: str
@@ -146,3 +173,5 @@ class SinkKind:
     options: Mapping[str, str]
     make: Callable[[SinkWord, SinkContext], Sink]
     sharable: bool = True
+    setup: Setup | None = None
+    read_back: ReadBack | None = None

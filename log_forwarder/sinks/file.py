@@ -10,10 +10,11 @@ from pathlib import Path
 
 from compose_agent.config import kinds
 from log_forwarder.event import Batch
-from log_forwarder.sinks.contract import Answer, Entry, SinkContext, SinkKind, SinkUnavailable
+from log_forwarder.sinks.contract import Answer, Entry, ReadBack, SinkContext, SinkKind, SinkUnavailable
 from log_forwarder.sinks.ndjson import LineEncoder, event_id
 from log_forwarder.sinks.rotated import Busy, Limits, RotatedFile
 from log_forwarder.sinks.word import SinkWord
+from log_forwarder.sinks.written import written_texts
 
 logger = logging.getLogger(__name__)
 
@@ -116,4 +117,5 @@ SINK = SinkKind(
         "compress": "Whether rotated files are packed with gzip (default true).",
     },
     make=make,
+    read_back=ReadBack(written_texts, ordered=True),
 )

@@ -202,7 +202,7 @@ def client_of(word: SinkWord, *, tls: bool, answer_seconds: float = ANSWER_SECON
     if not word.hosts:
         raise word.problem("it names no server")
     if not tls and (idle := [each for each in _TLS_OPTIONS if each in word.options]):
-        raise word.problem(f"{idle[0]} has a meaning with {word.scheme}+https:// only")
+        raise word.problem(f"{idle[0]} has a meaning with https only")
     authorization = _authorization(word)
     authorization()  # whose file must be there at the start
     return HttpClient(
@@ -239,9 +239,7 @@ def checked(response: Response) -> Response:
         )
     if 300 <= status < 400:
         where = response.headers.get("location", "elsewhere")
-        raise SinkUnavailable(
-            f"{server} redirects to {where} ({status})", remedy="put that in the sink's word"
-        )
+        raise SinkUnavailable(f"{server} redirects to {where} ({status})", remedy="put that in its word")
     return response
 
 

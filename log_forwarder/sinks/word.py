@@ -28,7 +28,7 @@ class SinkWord:
     """A parsed word: ``hosts`` in the order they were given (several separated by commas), ``path`` decoded.
 
     ``text`` is the whole word, ``base`` is the word without options and credentials, ``options`` what stood
-    behind the question mark.
+    behind the question mark. ``noun`` is what messages call it.
     """
 
     text: str
@@ -37,6 +37,7 @@ class SinkWord:
     path: str
     base: str
     options: Mapping[str, str] = field(hash=False)
+    noun: str = "sink"
 
     @property
     def name(self) -> str:
@@ -83,10 +84,10 @@ class SinkWord:
 
     def problem(self, what: str) -> ConfigError:
         """Return the error for something wrong with this word."""
-        return ConfigError(Problem(f"sink {self.base}", what))
+        return ConfigError(Problem(f"{self.noun} {self.base}", what))
 
 
-def parse_word(text: str, default_ports: Mapping[str, int]) -> SinkWord:
+def parse_word(text: str, default_ports: Mapping[str, int], noun: str = "sink") -> SinkWord:
     """Return the word in ``text``; ``default_ports`` has the schemes there are. ValueError: what is wrong."""
     scheme, separator, rest = text.partition("://")
     if not separator:
@@ -95,16 +96,18 @@ def parse_word(text: str, default_ports: Mapping[str, int]) -> SinkWord:
         raise kinds.Detail(f"there is no sink '{scheme}'{did_you_mean(nearest(scheme, default_ports))}")
     parts = urlsplit(f"//{rest}")
     if "@" in parts.netloc:
-        raise kinds.Detail("credentials do not stand in a sink's word: name their files in its options")
+        raise kinds.Detail(
+            f"credentials do not stand in the word of a {noun}: name their files in its options"
+        )
     if parts.fragment:
-        raise kinds.Detail(f"'#' in a sink's word must be written %23: '{text}'")
+        raise kinds.Detail(f"'#' in the word of a {noun} must be written %23: '{text}'")
     try:
         options = _options(parts.query)
         hosts = tuple(_address(each, default_ports[scheme]) for each in parts.netloc.split(",") if each)
     except (ValueError, ConfigError) as error:
         raise kinds.Detail(f"'{text}' cannot be read: {error}") from error
     base = f"{scheme}://{parts.netloc}{parts.path}"
-    return SinkWord(text, scheme, hosts, unquote(parts.path), base, options)
+    return SinkWord(text, scheme, hosts, unquote(parts.path), base, options, noun)
 
 
 def _options(query: str) -> dict[str, str]:

@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING, Any
 import docker.errors
 import pytest
 
+from compose_agent.dockerd.client import EngineClient
+from compose_agent.dockerd.endpoint import Endpoint
+from compose_agent.errors import EngineNotFound, EngineRefused
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.contract.conftest import Rig
 
 Json = dict[str, Any]
+# A container start waits for a disk that is shared with everything else.
+CALL_SECONDS = 60
 CHECK = {
     "Test": ["CMD-SHELL", "test -f /ok"],
     "Interval": 200_000_000,
@@ -568,3 +574,51 @@ class TestHealthAndMemory:
         state = rig.state(one)
         assert (state["OOMKilled"], state["ExitCode"]) == (True, 137)
         assert "oom" in rig.actions(one)
+
+
+class TestOurClient:
+    """The verbs of our own client."""
+
+    @pytest.fixture
+    def client(self, rig: Rig) -> Iterator[EngineClient]:
+        made = EngineClient(Endpoint(f"unix://{rig.path}", "contract"), timeout=CALL_SECONDS)
+        yield made
+        made.close()
+
+    def body(self, rig: Rig, *command: str) -> Json:
+        host = {"NetworkMode": "none", "LogConfig": {"Type": "json-file", "Config": {"max-size": "4k"}}}
+        return {"Image": rig.image, "Entrypoint": list(command), "Labels": {"a": "b"}, "HostConfig": host}
+
+    def test_an_image_that_is_listed_makes_a_container_that_starts_and_goes(
+        self, rig: Rig, client: EngineClient
+    ) -> None:
+        assert rig.image in [tag for each in client.list_images() for tag in each["RepoTags"] or ()]
+        made = client.create("our-own", self.body(rig, "sleep", "60"))
+        try:
+            assert client.inspect("our-own")["Id"] == made
+            assert client.inspect(made)["HostConfig"]["LogConfig"]["Config"] == {"max-size": "4k"}
+            client.start(made)
+            client.start(made)
+            assert rig.state(made)["Running"]
+        finally:
+            client.remove(made)
+        with pytest.raises(EngineNotFound):
+            client.inspect(made)
+        assert rig.actions(made)[-1] == "destroy"
+
+    def test_a_name_that_is_taken_and_an_image_that_is_not_there_are_refused(
+        self, rig: Rig, client: EngineClient
+    ) -> None:
+        rig.make("polite", name="taken")
+        with pytest.raises(EngineRefused, match="already in use") as refused:
+            client.create("taken", self.body(rig, "true"))
+        assert refused.value.status == 409
+        with pytest.raises(EngineNotFound, match="No such image"):
+            client.create("other", self.body(rig, "true") | {"Image": "nowhere:1"})
+
+    def test_a_command_that_is_not_in_the_image_is_refused_at_the_start(
+        self, rig: Rig, client: EngineClient
+    ) -> None:
+        made = rig.make("cannot start")
+        with pytest.raises(EngineRefused, match="no such file or directory"):
+            client.start(made)

@@ -24,6 +24,8 @@ from compose_agent.errors import (
     EngineUnsupported,
 )
 
+MINIMAL = {"Image": "busybox:latest", "Cmd": ["app"]}
+
 Call = Callable[[EngineClient, str], object]
 CALLS: dict[str, tuple[str, Call]] = {
     "version": ("GET /version", lambda client, _: client.version()),
@@ -31,6 +33,8 @@ CALLS: dict[str, tuple[str, Call]] = {
     "list": ("GET /containers/json", lambda client, _: client.list_containers()),
     "inspect": ("GET /containers/*/json", lambda client, container: client.inspect(container)),
     "stats": ("GET /containers/*/stats", lambda client, container: client.stats(container)),
+    "images": ("GET /images/json", lambda client, _: client.list_images()),
+    "create": ("POST /containers/create", lambda client, _: client.create("", MINIMAL)),
 }
 FAULTS: dict[Kind, type[EngineError]] = {
     "hang": EngineTimeout,
@@ -98,6 +102,26 @@ def test_an_engine_that_is_too_old_is_told_from_one_that_is_broken() -> None:
 def test_what_is_gone_is_not_found(client: EngineClient) -> None:
     with pytest.raises(EngineNotFound, match="No such container"):
         client.inspect("0" * 64)
+
+
+def test_a_container_is_made_started_and_removed(engine: FakeEngine, client: EngineClient) -> None:
+    made = client.create("made", MINIMAL)
+    assert engine.inspect("made")["State"]["Status"] == "created"
+    for _ in range(2):  # starting what runs is no failure
+        client.start(made)
+    assert engine.inspect(made)["State"]["Running"]
+    with pytest.raises(EngineRefused, match="already in use"):
+        client.create("made", MINIMAL)
+    client.remove(made)
+    for gone in (client.start, client.remove):
+        with pytest.raises(EngineNotFound, match="No such container"):
+            gone(made)
+
+
+def test_an_image_that_is_not_there_is_not_found(client: EngineClient) -> None:
+    assert [each["RepoTags"] for each in client.list_images()] == [["busybox:latest"]]
+    with pytest.raises(EngineNotFound, match="No such image"):
+        client.create("", {"Image": "nowhere:1", "Cmd": ["app"]})
 
 
 def test_a_frozen_engine_misses_the_pings_own_deadline(engine: FakeEngine) -> None:

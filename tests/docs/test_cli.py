@@ -18,7 +18,7 @@ CLI = (DOCS / "cli.md").read_text(encoding="utf-8")
 CONFIGURATION = (DOCS / "configuration.md").read_text(encoding="utf-8")
 
 # Commands that run one role, and the prefix that its options may go without.
-ROLE_SECTIONS = {"export": "exporter.", "forward": "logs."}
+ROLE_SECTIONS = {"export": "exporter.", "forward": "logs.", "logs": "logs."}
 
 
 def command_named(name: str) -> click.Command:
@@ -27,9 +27,18 @@ def command_named(name: str) -> click.Command:
     return found
 
 
-def flags_of(name: str) -> Iterator[str]:
-    for param in command_named(name).params:
+def flags_of(command: click.Command) -> Iterator[str]:
+    for param in command.params:
         yield from (*param.opts, *param.secondary_opts)
+
+
+def all_commands() -> Iterator[tuple[str, click.Command]]:
+    """Every command with its name, and every command of a group with both names."""
+    for name in COMMANDS:
+        command = command_named(name)
+        yield name, command
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {below}", each) for below, each in command.commands.items())
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -42,13 +51,18 @@ def test_no_command_is_documented_that_is_not_there() -> None:
     assert set(re.findall(r"^\| `([a-z]+)` \|", table, re.MULTILINE)) == set(COMMANDS)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_flag_is_documented(name: str) -> None:
-    for flag in flags_of(name):
-        section = ROLE_SECTIONS.get(name, "")
+@pytest.mark.parametrize(("name", "command"), list(all_commands()), ids=str)
+def test_every_flag_is_documented(name: str, command: click.Command) -> None:
+    for flag in flags_of(command):
+        section = ROLE_SECTIONS.get(name.partition(" ")[0], "")
         long = re.sub(r"^--(no-)?", rf"--\1{section}", flag)
         in_cli = re.search(rf"`{re.escape(flag)}[ `].* \|.*`{name}`", CLI)
         assert in_cli or f"`{flag}`" in CONFIGURATION or f"`{long}`" in CONFIGURATION, flag
+
+
+@pytest.mark.parametrize("name", [name for name, _ in all_commands() if " " in name])
+def test_every_command_of_a_group_is_documented(name: str) -> None:
+    assert f"`{name}`" in CLI.partition("## Commands")[2].partition("| option |")[0]
 
 
 def test_every_environment_variable_is_documented() -> None:

@@ -8,14 +8,18 @@ nanosecond, so that lines sort as they were written, and saves the space of a se
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
-from compose_agent.errors import ComposeAgentError
-from log_forwarder.sinks.elasticsearch.options import Target
-from log_forwarder.sinks.http import HttpClient, Response, checked
+from compose_agent.errors import ComposeAgentError, ConfigError, Problem
+from log_forwarder.sinks import http
+from log_forwarder.sinks.elasticsearch.options import Target, options_of
+from log_forwarder.sinks.http import HttpClient, Response, checked, client_of
+from log_forwarder.sinks.word import SinkWord, parse_word
 
 TEMPLATE_NAME = "compose-agent-logs"
 # Above the servers' own templates for logs-*-*, which have 100.
@@ -32,6 +36,14 @@ _KEYWORDS = (
 )
 
 
+_KIBANA = "kibana"
+OPTIONS = {
+    _KIBANA: "Address of Kibana or OpenSearch Dashboards, which get a data view, in one word: "
+    "https://kibana.example:5601/base?api-key-file=PATH, with the options of the sink's connection.",
+}
+_KIBANA_PORTS = {"http": 80, "https": 443}
+
+
 class _Version(msgspec.Struct):
     number: str
     distribution: str = "elasticsearch"
@@ -43,6 +55,37 @@ class _Info(msgspec.Struct):
 
 class SetupFailed(ComposeAgentError):
     """The server refused a template or a data view."""
+
+
+def set_up(word: SinkWord, given: Mapping[str, str]) -> Iterator[str]:
+    """Install the template of a sink, and the data view if a Kibana is given.
+
+    Yields a sentence for each thing done; raises ConfigError, SinkUnavailable, or SetupFailed.
+    """
+    target = options_of(word).target
+    kibana = _kibana(given[_KIBANA]) if _KIBANA in given else None
+    with ExitStack() as opened:
+        client = client_of(word, tls=word.scheme.endswith("+https"))
+        opened.enter_context(closing(client))
+        if kibana is None:
+            yield from install_template(client, target)
+            return
+        dashboards = client_of(kibana, tls=kibana.scheme == "https")
+        opened.enter_context(closing(dashboards))
+        yield from install_template(client, target)
+        yield from install_data_view(dashboards, target, quote(kibana.path))
+
+
+def _kibana(text: str) -> SinkWord:
+    where = f"--{_KIBANA}"
+    if not text.startswith(tuple(f"{scheme}://" for scheme in _KIBANA_PORTS)):
+        raise ConfigError(Problem(where, f"expected a URL such as https://kibana.example:5601, not '{text}'"))
+    try:
+        word = parse_word(text, _KIBANA_PORTS, noun="Kibana")
+    except ValueError as error:
+        raise ConfigError(Problem(where, str(error))) from error
+    word.refuse_unknown(http.OPTIONS)
+    return word
 
 
 def install_template(client: HttpClient, target: Target) -> list[str]:

@@ -217,7 +217,7 @@ def test_no_proxy_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch)
         (502, "http://h is busy or not ready (502)", True),
         (503, "http://h is busy or not ready (503)", True),
         (504, "http://h is busy or not ready (504)", True),
-        (302, "http://h redirects to http://x (302): put that in the sink's word", False),
+        (302, "http://h redirects to http://x (302): put that in its word", False),
     ],
 )
 def test_a_status_is_a_sentence(status: int, message: str, unseen: bool) -> None:
@@ -291,7 +291,7 @@ def test_credentials_are_read_again_when_they_are_refused(secrets: Path) -> None
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("http://h?ca=/x", "sink http://h: ca has a meaning with http+https:// only"),
+        ("http://h?ca=/x", "sink http://h: ca has a meaning with https only"),
         ("http+https://h?ca=/x", "sink http+https://h: ca: there is no file /x"),
         ("http+https://h?key={}/token", "sink http+https://h: key needs cert"),
         ("http+https://h?ca={}/token", "sink http+https://h: ca: {}/token holds no certificate"),

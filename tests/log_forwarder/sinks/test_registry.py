@@ -30,6 +30,8 @@ def test_a_kind_explains_itself(kind: SinkKind) -> None:
     for name, text in kind.options.items():
         assert text.strip().endswith("."), name
         assert name not in COMMON_OPTIONS
+    for name, text in (kind.setup.options if kind.setup else {}).items():
+        assert text.strip().endswith("."), name
 
 
 @pytest.mark.parametrize("scheme", sorted(scheme for kind in KINDS for scheme in kind.schemes))

@@ -53,7 +53,7 @@ def test_a_word_says_where_and_how(
         ("host:24224", "expected a sink such as"),
         ("://host", "there is no sink ''"),
         ("fluent://host", "did you mean 'fluentd'"),
-        ("fluentd://user:pass@host", "credentials do not stand in a sink's word"),
+        ("fluentd://user:pass@host", "credentials do not stand in the word of a sink"),
         ("fluentd://host?tag=a#b", "must be written %23"),
         ("fluentd://host?tls", "cannot be read"),
         ("fluentd://::1", "stands in brackets"),

@@ -12,9 +12,12 @@ import pytest
 from compose_agent.web.address import Address
 from lab.opensearch import OpenSearch
 from log_forwarder.event import Event
+from log_forwarder.setup import set_up
+from log_forwarder.sinks import parse
 from log_forwarder.sinks.contract import RequestTooLarge, SinkUnavailable
 from log_forwarder.sinks.elasticsearch.lookup import Lookup
 from log_forwarder.sinks.elasticsearch.options import Target
+from log_forwarder.sinks.elasticsearch.readback import stored_texts
 from log_forwarder.sinks.elasticsearch.setup import install_template
 from log_forwarder.sinks.elasticsearch.sink import MOST_EVENTS
 from log_forwarder.sinks.http import HttpClient
@@ -61,6 +64,39 @@ def test_the_template_fits_and_documents_keep_their_nanoseconds(
     assert [hit["_id"] for hit in hits] == ["id-3", "id-7"]
     assert hits[1]["fields"]["@timestamp"] == ["2026-11-22T10:00:00.000000007Z"]
     assert hits[1]["_source"]["fields"] == {"host": "theirs", "_id": "x"}
+    sink.close()
+
+
+def test_setup_makes_a_stream_of_the_sink_s_target(server: OpenSearch) -> None:
+    word = parse(url_of(server, "setup-docker-default"))
+    assert len(list(set_up([word], {}))) == 1
+    sink = sink_for(word.text)
+    sink.send(sink.encode(batch([event(1)])), again=False)
+    assert len(server.backing_indices("setup-docker-default")) == 1
+    sink.close()
+
+
+def test_what_is_stored_is_read_back_as_often_as_it_is_there(server: OpenSearch) -> None:
+    stream = "logs-back-default"
+    word = parse(url_of(server, stream))
+    assert list(stored_texts(word, "themarker")) == []
+    sink = sink_for(word.text)
+    many = [event(number, f"themarker {number} ...") for number in range(6000)]  # more than a page
+    for start in (0, 3000):
+        sink.send(sink.encode(batch(many[start : start + 3000])), again=False)
+    server.rollover(stream)
+    sink.send(sink.encode(batch([many[7], event(6001, "othermarker 1 ...")])), again=False)
+    found = Counter(stored_texts(word, "themarker"))
+    assert found == Counter([each.log for each in many] + [many[7].log])
+    assert list(stored_texts(word, "othermarker")) == ["othermarker 1 ..."]
+    sink.close()
+
+
+def test_what_is_in_dated_indices_is_read_back(server: OpenSearch) -> None:
+    word = parse(url_of(server, "back-%Y.%m.%d"))
+    sink = sink_for(word.text)
+    sink.send(sink.encode(batch([event(1, "themarker 1 ...")])), again=False)
+    assert list(stored_texts(word, "themarker")) == ["themarker 1 ..."]
     sink.close()
 
 

@@ -1,14 +1,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from compose_agent.errors import ConfigError
 from compose_agent.web.address import Address
 from log_forwarder.fake.bulk import FakeBulk
+from log_forwarder.sinks import parse
 from log_forwarder.sinks.contract import SinkUnavailable
 from log_forwarder.sinks.elasticsearch.options import Target
-from log_forwarder.sinks.elasticsearch.setup import SetupFailed, install_data_view, install_template, template
+from log_forwarder.sinks.elasticsearch.setup import (
+    SetupFailed,
+    install_data_view,
+    install_template,
+    set_up,
+    template,
+)
 from log_forwarder.sinks.http import HttpClient
 from tests.log_forwarder.sinks.elasticsearch.build import STREAM
 
@@ -87,3 +96,40 @@ def test_a_refusal_is_passed_on(fake: FakeBulk, client: HttpClient) -> None:
     fake.credentials = "x"
     with pytest.raises(SinkUnavailable, match="401"):
         install_template(client, Target(STREAM, "stream"))
+
+
+def test_a_kibana_has_credentials_of_its_own(fake: FakeBulk, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("encoded\n")
+    with FakeBulk(credentials="ApiKey encoded") as kibana:
+        address = f"http://127.0.0.1:{kibana.port}?api-key-file={tmp_path}/key"
+        said = list(set_up(parse(f"elasticsearch://127.0.0.1:{fake.port}"), {"kibana": address}))
+        assert [each.partition(" the ")[0] for each in said] == ["installed", "created"]
+        assert list(kibana.objects) == [f"/api/saved_objects/index-pattern/compose-agent-logs-{STREAM}"]
+
+
+def test_what_was_done_before_a_failure_is_said(fake: FakeBulk) -> None:
+    address = f"http://127.0.0.1:{fake.port}/some%20base"
+    doing = set_up(parse(f"elasticsearch://127.0.0.1:{fake.port}"), {"kibana": address})
+    assert next(doing).startswith("installed the index template")
+    with pytest.raises(SetupFailed, match=r"no handler for /some%20base/api/saved_objects"):
+        next(doing)
+
+
+@pytest.mark.parametrize(
+    ("kibana", "wrong"),
+    [
+        ("kibana:5601", "--kibana: expected a URL such as https://kibana.example:5601, not 'kibana:5601'"),
+        ("http://u:p@k", "--kibana: credentials do not stand in the word of a Kibana: name their files"),
+        (
+            "http://k?apikey-file=/x",
+            "Kibana http://k: there is no option 'apikey-file', did you mean 'api-key-file'",
+        ),
+        ("http://k?ca=/x", "Kibana http://k: ca has a meaning with https only"),
+        ("https://k?token-file=/x", "Kibana https://k: token-file: there is no file /x"),
+    ],
+)
+def test_a_wrong_kibana_is_said_before_anything_is_done(fake: FakeBulk, kibana: str, wrong: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        next(set_up(parse(f"elasticsearch://127.0.0.1:{fake.port}"), {"kibana": kibana}))
+    assert str(caught.value).startswith(wrong)
+    assert not fake.requests

@@ -1,0 +1,27 @@
+"""``compose-agent logs replay``: dead letters once more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from compose_agent.commands.logs.options import forwarder_flags, source_of
+from compose_agent.config.general import GeneralSettings
+from log_forwarder.settings import ForwarderSettings
+
+
+def _callback(**parameters: Any) -> None:
+    from log_forwarder.replay import replay  # noqa: PLC0415 - loads the sinks' libraries
+
+    config = source_of(parameters).load()
+    outcome = replay(config.of(GeneralSettings).state_dir(), config.of(ForwarderSettings).sinks)
+    click.echo(f"{outcome.sent} sent, {outcome.refused} refused once more, {outcome.left} left")
+
+
+command = click.Command(
+    "replay",
+    callback=_callback,
+    help="Send the dead letters of the configured sinks again.",
+    params=forwarder_flags(),
+)
