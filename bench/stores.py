@@ -212,7 +212,7 @@ class OpenSearchStore:
 
     def arrivals(self) -> Iterator[Arrival]:
         """Yield the documents of all backing indices."""
-        self._server.call("POST", f"/{_STREAM}/_refresh")
+        self._patiently(f"/{_STREAM}/_refresh")
         query = {
             "size": _PAGE,
             "sort": ["_doc"],
@@ -224,7 +224,7 @@ class OpenSearchStore:
             body = {"scroll": "2m", "scroll_id": page["_scroll_id"]}
             page = self._patiently("/_search/scroll", body)
 
-    def _patiently(self, path: str, body: Mapping[str, Any]) -> Any:
+    def _patiently(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Ask once more when the server has no memory to answer with."""
         for _ in range(_BUSY_TRIES):
             try:

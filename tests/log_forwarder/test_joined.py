@@ -41,8 +41,7 @@ def test_each_process_has_its_label_and_each_family_is_declared_once() -> None:
 
 
 def test_it_is_openmetrics_too() -> None:
-    families = {
-        family.name: family for family in openmetrics(joined_text({"0": ONE}, openmetrics=True).decode())
-    }
+    text = joined_text({"0": ONE}, openmetrics=True).decode()
+    families = {each.name: each for each in openmetrics(text)}  # type: ignore[no-untyped-call]
     assert families["sent"].type == "counter"
     assert families["took_seconds"].type == "histogram"
