@@ -47,7 +47,7 @@ class Source(Protocol):
         """Return the next batch; None when there is nothing more at the moment."""
 
     def holds(self) -> bool:
-        """Tell whether transforms hold lines back."""
+        """Tell whether lines are held back, which come out when nothing follows for a while."""
 
     def settled(self, batch: Batch) -> None:
         """Take note of a settled batch."""

@@ -19,6 +19,9 @@ from log_forwarder.transforms.pipeline import Pipeline
 # So much is marked as sent ahead of the sending: the more, the more is looked up after a kill; the less, the
 # more often it is written down.
 RESERVE_BYTES = 2 * 1024 * 1024
+# Docker writes the pieces of a line as they come, so most lines have all of theirs at once. What one that has
+# no end (a bar that shows progress) keeps from being settled is everything behind it.
+OPEN_LINE_SECONDS = 60.0
 
 
 class Format(Protocol):
@@ -121,8 +124,8 @@ class Follower:
         return None
 
     def holds(self) -> bool:
-        """Tell whether transforms hold lines back, which come out when nothing follows for a while."""
-        return self._pipeline is not None and bool(self._pipeline.held())
+        """Tell whether lines are held back, which come out when nothing follows for a while."""
+        return bool(self._held())
 
     def settled(self, batch: Batch) -> None:
         """Take note of a settled batch, and keep the position before which all are."""
@@ -301,7 +304,10 @@ class Follower:
         return self._batch(lines, generation.name, again=self._may_be_sent(generation.name))
 
     def _due(self, generation: Generation) -> Batch | None:
-        """Return the lines that transforms have held long enough."""
-        if self._pipeline is None or not (lines := self._pipeline.due(time.monotonic())):
+        """Return the lines that were held back long enough."""
+        now = time.monotonic()
+        lines = self._transformed(self._joiner.overdue(now - OPEN_LINE_SECONDS))
+        lines += self._pipeline.due(now) if self._pipeline else []
+        if not lines:
             return None
         return self._batch(lines, generation.name, again=self._may_be_sent(generation.name))

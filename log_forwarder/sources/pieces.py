@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from log_forwarder.event import Event, Mark
 
@@ -13,6 +14,8 @@ from log_forwarder.event import Event, Mark
 PIECE_BYTES = 16 * 1024
 # A line that grows beyond this is shipped in several events; sinks refuse what is much larger.
 MAX_LINE_CHARACTERS = 8 * 1024 * 1024
+# Marks the id of a line's beginning that was shipped without its end.
+BEGINNING = "~"
 # Stands for the newline behind a text with bytes in it that are no UTF-8. No such byte is decoded to it.
 RAW_END = "\udc0a"
 _RAW = re.compile("[\udc80-\udcff]")
@@ -38,6 +41,7 @@ class _Open:
     mark: Mark
     pieces: list[str]
     size: int
+    grown: float = field(default_factory=time.monotonic)
 
     def line(self) -> Event:
         self.first.log = _mended("".join(self.pieces).removesuffix("\n").removesuffix(RAW_END))
@@ -80,6 +84,18 @@ class Joiner:
         self._open.clear()
         return lines
 
+    def overdue(self, limit: float) -> list[Event]:
+        """Return the beginnings of lines to which nothing was added since ``limit`` (monotonic).
+
+        What is still to come of them is a line of its own. A beginning has an id of its own too: after a kill
+        the line may be read whole, and must not be taken for what is stored already.
+        """
+        streams = [stream for stream, each in self._open.items() if each.grown < limit]
+        lines = [self._open.pop(stream).line() for stream in streams]
+        for line in lines:
+            line.id += BEGINNING
+        return lines
+
     def held(self) -> tuple[tuple[str, Mark], ...]:
         """Return the streams with an open line, and where each begins."""
         return tuple((stream, each.mark) for stream, each in self._open.items()) if self._open else ()
@@ -94,6 +110,7 @@ class Joiner:
             waiting = self._open[record.stream] = _Open(record, mark, [], 0)
         waiting.pieces.append(record.log)
         waiting.size += len(record.log)
+        waiting.grown = time.monotonic()
         if _ends(waiting.pieces[-1]) or waiting.size > MAX_LINE_CHARACTERS:
             lines.append(self._open.pop(record.stream).line())
 

@@ -533,3 +533,46 @@ def check(world: World) -> None:
             assert texts.setdefault(id_, text) == text, "one id, one text"
     assert sorted(texts.values()) == sorted(text for _, text in world.log.lines)
     assert world.follower.losses == Losses()
+
+
+def test_the_beginning_of_a_line_that_does_not_go_on_is_shipped_and_settled(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.start()
+    world.log.piece("x" * PIECE_BYTES)
+    world.log.line("other", "stderr")
+    assert world.read()
+    assert not world.read()
+    assert world.follower.holds()
+    monkeypatch.setattr(follower_module, "OPEN_LINE_SECONDS", -1.0)
+    assert world.read()
+    while world.waiting:
+        world.settle()
+    assert not world.follower.holds()
+    assert world.kept
+    assert world.kept.held == ()
+    world.log.line("the rest")
+    assert world.read()
+    texts = [text for _, _, text in world.runs[-1]]
+    assert texts == ["other", "x" * PIECE_BYTES, "the rest"]
+    ids = [id_ for id_, _, _ in world.runs[-1]]
+    assert len(set(ids)) == 3
+    assert [id_.endswith("~") for id_ in ids] == [False, True, False]
+
+
+def test_a_line_whose_beginning_may_be_stored_is_not_taken_for_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a kill it is read whole: then it has the id of the whole line."""
+    world.start()
+    world.log.piece("x" * PIECE_BYTES)
+    assert not world.read()
+    monkeypatch.setattr(follower_module, "OPEN_LINE_SECONDS", -1.0)
+    assert world.read()
+    world.kill()
+    world.log.line("y")
+    world.start()
+    assert world.read()
+    (beginning, _, _), (whole, _, text) = world.runs[0][0], world.runs[1][0]
+    assert text == "x" * PIECE_BYTES + "y"
+    assert beginning == f"{whole}~"
