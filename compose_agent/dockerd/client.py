@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import http.client
-import os
 import re
 import threading
 import time
@@ -15,15 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from compose_agent.dockerd.endpoint import Endpoint
+from compose_agent.dockerd.failures import decoded, outcome_of, translate
 from compose_agent.dockerd.logstream import LogStream
 from compose_agent.dockerd.stream import EventStream
 from compose_agent.errors import (
     EngineError,
     EngineGarbage,
     EngineNotFound,
-    EnginePermission,
     EngineRefused,
-    EngineTimeout,
     EngineUnreachable,
     EngineUnsupported,
 )
@@ -150,7 +146,7 @@ class EngineClient:
         """
         with self._call("container_create"):
             with self._send("POST", self._versioned("/containers/create"), {"name": name}, body) as response:
-                answer = _decoded(self._checked(response))
+                answer = decoded(self._checked(response))
             if not isinstance(answer, dict) or not isinstance(answer.get("Id"), str):
                 raise EngineGarbage("the Engine gave a container that it made no id")
             return str(answer["Id"])
@@ -173,7 +169,7 @@ class EngineClient:
 
     def _json(self, call: str, path: str, shape: type[J], params: Mapping[str, str] | None = None) -> J:
         with self._call(call), self._get(self._versioned(path), params) as response:
-            answer = _decoded(self._checked(response))
+            answer = decoded(self._checked(response))
             if not isinstance(answer, shape):
                 raise EngineGarbage(
                     f"the Engine answered {call} with {type(answer).__name__}, not {shape.__name__}"
@@ -223,7 +219,7 @@ class EngineClient:
     def _checked(self, response: requests.Response) -> requests.Response:
         if response.status_code < 400:
             return response
-        body = _decoded(response)
+        body = decoded(response)
         message = str(body.get("message") or body.get("cause") or "") if isinstance(body, dict) else ""
         text = f"the Engine answered {response.status_code} to {response.request.path_url}: {message}"
         kind = EngineNotFound if response.status_code == 404 else EngineRefused
@@ -266,80 +262,6 @@ def negotiated_version(engine: str) -> str:
 
 def _dotted(version: tuple[int, int]) -> str:
     return f"{version[0]}.{version[1]}"
-
-
-def outcome_of(error: EngineError) -> str:
-    """Return the label value for an error, such as ``timeout`` or ``not_found``."""
-    name = type(error).__name__.removeprefix("Engine")
-    return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
-
-
-def translate(error: Exception, endpoint: Endpoint, call: str) -> EngineError:
-    """Return the :class:`EngineError` for what the libraries underneath raised."""
-    import requests  # noqa: PLC0415 - stays behind the first call
-
-    root = _innermost(error)
-    if isinstance(root, PermissionError):
-        return _permission(endpoint)
-    if isinstance(error, requests.Timeout) or isinstance(root, TimeoutError):
-        return EngineTimeout(f"the Engine at {endpoint.host} gave no whole answer to {call} in time")
-    if isinstance(error, requests.exceptions.JSONDecodeError):
-        return EngineGarbage(f"the Engine's answer to {call} is not JSON")
-    if _is_garbage(error, root):
-        return EngineGarbage(f"the Engine's answer to {call} cannot be read ({root})")
-    reason = os.strerror(root.errno) if isinstance(root, OSError) and root.errno else str(root)
-    remedy = None
-    if isinstance(root, OSError) and root.errno in (errno.ENOENT, errno.ECONNREFUSED):
-        remedy = "start Docker, or say where it listens with --docker.host or DOCKER_HOST"
-    return EngineUnreachable(f"no Engine at {endpoint.host} ({reason})", remedy=remedy)
-
-
-def _is_garbage(error: Exception, root: BaseException) -> bool:
-    """Tell an answer that breaks the rules of HTTP from a connection that broke."""
-    import requests  # noqa: PLC0415 - stays behind the first call
-
-    if isinstance(root, http.client.HTTPException | ValueError):
-        return not isinstance(root, http.client.IncompleteRead | http.client.RemoteDisconnected)
-    return isinstance(error, requests.exceptions.ContentDecodingError) or not isinstance(error, OSError)
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """Return the operating system's own error under the wrappings of urllib3 and requests."""
-    seen: set[int] = set()
-    while id(error) not in seen:
-        seen.add(id(error))
-        nested = [error.__cause__, error.__context__, *(getattr(error, "args", ()))]
-        inner = next((each for each in nested if isinstance(each, Exception) and id(each) not in seen), None)
-        if inner is None:
-            break
-        error = inner
-    return error
-
-
-def _permission(endpoint: Endpoint) -> EnginePermission:
-    remedy = "run as a user who may use it"
-    if endpoint.socket_path:
-        try:
-            group = endpoint.socket_path.stat().st_gid
-            remedy = (
-                f"it belongs to group {group}: add the user to it, or a container with group_add: [{group}]"
-            )
-        except OSError:
-            pass  # the folder is closed too; the general remedy holds
-    return EnginePermission(f"no permission on the Engine's socket {endpoint.host}", remedy=remedy)
-
-
-def _decoded(response: requests.Response) -> Any:
-    import requests  # noqa: PLC0415 - loaded already when there is a response
-
-    try:
-        return response.json()
-    except requests.exceptions.JSONDecodeError:
-        if response.status_code >= 400:
-            return None
-        raise
-    except RecursionError as error:
-        raise EngineGarbage("the Engine's answer is nested without end") from error
 
 
 def _session(endpoint: Endpoint, timeout: float) -> docker.APIClient:
