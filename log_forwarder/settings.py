@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compose_agent.config import kinds, option
 from compose_agent.web.address import Address
+from log_forwarder.transforms.patterns import Pattern, named_regexes
 
 if TYPE_CHECKING:
     from log_forwarder.sinks.word import SinkWord
@@ -32,6 +34,12 @@ class ForwarderSettings:
         None,
         "Where lines go, in one word, such as fluentd://host:24224?tls=1; repeatable. See docs/logs.md.",
         multiple=True,
+    )
+    triggers: Mapping[str, Pattern] | None = option(
+        "triggers",
+        named_regexes,
+        None,
+        "Patterns of lines that the remediation role is told of, by name, where remediation:// is a sink.",
     )
     listen_addresses: tuple[Address, ...] = option(
         "web.listen-address",

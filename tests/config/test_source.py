@@ -39,6 +39,11 @@ WRONG_FILES = {
     "log:\n  level:\n    x: info": (
         "{}:2: log.level: expected one of debug, info, warning, error, not a mapping"
     ),
+    "logs.triggers: {oom: '('}": (
+        "{}:1: logs.triggers: oom: '(' is no regular expression: "
+        "missing ), unterminated subpattern at character 1"
+    ),
+    "logs.triggers: {oom: [x]}": "{}:1: logs.triggers: oom: expected a regular expression, not a list",
     # twice
     "log.level: info\nlog:\n  level: debug": ("{0}:3: 'log.level' stands here a second time, first at {0}:1"),
     # wrong types and values
