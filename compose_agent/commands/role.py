@@ -24,7 +24,7 @@ def command(name: str) -> None:
     signals = Signals()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is its supervisor's to reload
     revision, config = decode_revision(_line_of_input(), SCHEMA)
-    configure_logs(config)
+    configure_logs(config, name)
     runner = Runner(role_named(name), SCHEMA, config, revision=revision)
     runner.start()
     threading.Thread(
