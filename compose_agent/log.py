@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
@@ -18,13 +19,25 @@ Format = Literal["logfmt", "json"]
 _OWN_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
-def setup(level: str = "info", fmt: Format = "logfmt", stream: TextIO | None = None) -> None:
-    """Send the logs of this process to ``stream`` (standard error), replacing what was set before."""
+def setup(
+    level: str = "info",
+    fmt: Format = "logfmt",
+    stream: TextIO | None = None,
+    *,
+    copies: Sequence[logging.Handler] = (),
+) -> None:
+    """Send the logs of this process to ``stream`` (standard error), replacing what was set before.
+
+    ``copies`` get every record too.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_JsonFormatter() if fmt == "json" else _LogfmtFormatter())
     root = logging.getLogger()
-    root.handlers[:] = [handler]  # at once, so that no line of another thread is lost during a reload
+    replaced = root.handlers[:]
+    root.handlers[:] = [handler, *copies]  # at once, so that no line of another thread is lost
     root.setLevel(level.upper())
+    for each in replaced:
+        each.close()
     # Libraries speak up only when something is wrong.
     for noisy in ("docker", "urllib3"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

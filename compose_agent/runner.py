@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from compose_agent import __version__, log
 from compose_agent.config import Config, Schema
@@ -25,7 +25,7 @@ class Runner:
     """A role with its local socket.
 
     ``load`` reads the configuration anew; a supervised role has none, because its supervisor sends each
-    revision over the local socket.
+    revision over the local socket. Without ``owns_process`` the process's log is somebody else's to set up.
     """
 
     def __init__(
@@ -35,7 +35,10 @@ class Runner:
         config: Config,
         load: Callable[[], Config] | None = None,
         revision: int = 1,
+        *,
+        owns_process: bool = True,
     ) -> None:
+        self._owns_process = owns_process
         self._spec = spec
         self._schema = schema
         self._config = config
@@ -113,7 +116,8 @@ class Runner:
             except ComposeAgentError as error:
                 self._state.refused()
                 raise ConfigError(Problem(self._spec.name, str(error))) from error
-        reconfigure_logs(self._config, config)
+        if self._owns_process:
+            reconfigure_logs(self._config, config, self._spec.name)
         self._config = config
         self._state.applied(revision)
         logger.info("configuration applied", extra={"role": self._spec.name, "revision": revision})
@@ -130,17 +134,30 @@ class Runner:
         return self.apply(revision, config)
 
 
-def configure_logs(config: Config) -> None:
-    """Set level and format of this process's logs."""
+def configure_logs(config: Config, process: str) -> None:
+    """Set level, format and copies of this process's logs; ``process`` is the role it runs."""
     general = config.of(GeneralSettings)
-    log.setup(general.log_level, "json" if general.log_format == "json" else "logfmt")
+    copies = _copies(general, process)
+    log.setup(general.log_level, "json" if general.log_format == "json" else "logfmt", copies=copies)
 
 
-def reconfigure_logs(before: Config, after: Config) -> None:
-    """Set level and format of this process's logs where they changed."""
-    old, new = before.of(GeneralSettings), after.of(GeneralSettings)
-    if (old.log_level, old.log_format) != (new.log_level, new.log_format):
-        configure_logs(after)
+def reconfigure_logs(before: Config, after: Config, process: str) -> None:
+    """Do the same where something of it changed."""
+    if _of_logs(before) != _of_logs(after):
+        configure_logs(after, process)
+
+
+def _of_logs(config: Config) -> tuple[object, ...]:
+    general = config.of(GeneralSettings)
+    return general.log_level, general.log_format, general.log_fluentd, general.log_fluentd_tag
+
+
+def _copies(general: GeneralSettings, process: str) -> Sequence[logging.Handler]:
+    if general.log_fluentd is None:
+        return ()
+    from compose_agent.log_fluentd import FluentdHandler  # noqa: PLC0415 - only who asks for it carries it
+
+    return [FluentdHandler(general.log_fluentd, general.log_fluentd_tag.replace("{role}", process))]
 
 
 def warn_of_restart(options: list[str]) -> None:

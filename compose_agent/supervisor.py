@@ -94,6 +94,6 @@ class Supervisor:
                     unit.refuse(error)
                 raise
             warn_of_restart(held)
-            reconfigure_logs(self._config, config)
+            reconfigure_logs(self._config, config, NAME)
             self._revision, self._config = revision, config
             return self._revision

@@ -280,7 +280,7 @@ class ThreadUnit:
 
     def __init__(self, spec: RoleSpec, schema: Schema, revision: int, config: Config) -> None:
         self.name = spec.name
-        self._runner = Runner(spec, schema, config, revision=revision)
+        self._runner = Runner(spec, schema, config, revision=revision, owns_process=False)
 
     def start(self) -> None:
         """Start the role; raises what it raises."""

@@ -19,7 +19,7 @@ def check(settings: ForwarderSettings, transforms: TransformSettings) -> None:
     problems: list[Problem] = []
     for word in settings.sinks:
         try:
-            make_sink(word, SinkContext(word.name, socket.gethostname(), Path("/")))
+            make_sink(word, SinkContext(word.name, socket.gethostname(), Path("/"), Path("/")))
             _ = word.required
         except ConfigError as error:
             problems += error.problems

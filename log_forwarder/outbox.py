@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from log_forwarder.event import Batch
+
+_NONE: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -76,13 +79,19 @@ class Outbox:
                 size += taken[-1].size
             return taken
 
-    def settle(self, batch: Batch, *, sent: int, dead_lettered: int = 0) -> None:
-        """Note that every event of a batch that was taken is stored or dead-lettered, and tell its owner."""
+    def settle(
+        self, batch: Batch, *, sent: int, dead_lettered: int = 0, dropped: Mapping[str, int] = _NONE
+    ) -> None:
+        """Note what became of every event of a batch that was taken, and tell its owner.
+
+        ``dropped`` has by their reason the events that the sink has no use for.
+        """
         with self._changed:
             self._bytes -= batch.size
             self._tally.held -= len(batch.events)
             self._tally.sent += sent
             self._tally.dead_lettered += dead_lettered
+            self._tally.dropped.update(dropped)
             self._changed.notify_all()
         self._observe(batch)
         batch.owner.settled(batch)

@@ -6,7 +6,7 @@ import fcntl
 import os
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -24,6 +24,7 @@ from log_forwarder.outbox import Outbox
 from log_forwarder.sinks import make_sink
 from log_forwarder.sinks.contract import RequestSink, Sink, SinkContext
 from log_forwarder.sinks.word import SinkWord
+from log_forwarder.transforms.patterns import Pattern
 
 # While they are sent again they lie here, so that a kill in between loses none.
 BEING_SENT = "dead-letters.being-sent.ndjson"
@@ -52,8 +53,16 @@ class Letter(msgspec.Struct):
     line: bytes = b""
 
 
-def replay(state_dir: Path, words: Sequence[SinkWord]) -> Outcome:
-    """Send the letters of ``words`` again; those of other sinks stay. Raises ComposeAgentError."""
+def replay(
+    state_dir: Path,
+    words: Sequence[SinkWord],
+    run_dir: Path | None = None,
+    triggers: Mapping[str, Pattern] | None = None,
+) -> Outcome:
+    """Send the letters of ``words`` again; those of other sinks stay. Raises ComposeAgentError.
+
+    ``run_dir`` and ``triggers`` are those of :class:`~log_forwarder.sinks.contract.SinkContext`.
+    """
     sinks = {word.name: word for word in words}
     with alone(state_dir):
         path = _taken(state_dir)
@@ -64,7 +73,8 @@ def replay(state_dir: Path, words: Sequence[SinkWord]) -> Outcome:
         sent = refused = 0
         for name, word in sinks.items():
             mine = [letter for letter in letters if letter.sink == name]
-            done, dead, rest = _send(state_dir, word, mine)
+            context = SinkContext(name, socket.gethostname(), state_dir, run_dir, triggers or {})
+            done, dead, rest = _send(context, word, mine)
             sent, refused, left = sent + done, refused + dead, left + rest
         _put_back(path, left)
         return Outcome(sent, refused, len(left))
@@ -80,7 +90,7 @@ class _Counting:
         self.done.add(id(batch))
 
 
-def _send(state_dir: Path, word: SinkWord, letters: Sequence[Letter]) -> tuple[int, int, list[Letter]]:
+def _send(context: SinkContext, word: SinkWord, letters: Sequence[Letter]) -> tuple[int, int, list[Letter]]:
     """Return how many were sent and refused, and what the sink gave no answer to."""
     if not letters:
         return 0, 0, []
@@ -91,8 +101,8 @@ def _send(state_dir: Path, word: SinkWord, letters: Sequence[Letter]) -> tuple[i
     for batch in batches:
         outbox.put(batch, 0)
     outbox.close()
-    sink = make_sink(word, SinkContext(word.name, socket.gethostname(), state_dir))
-    _run(word.name, sink, outbox, DeadLetters(state_dir))
+    sink = make_sink(word, context)
+    _run(word.name, sink, outbox, DeadLetters(context.state_dir))
     tally = outbox.tally()
     rest = [
         letter

@@ -64,7 +64,8 @@ class ForwarderRole:
         self._share = share
         self._settings = config.of(ForwarderSettings)
         self._transforms = config.of(TransformSettings)
-        self._state_dir = config.of(GeneralSettings).state_dir()
+        general = config.of(GeneralSettings)
+        self._state_dir, self._run_dir = general.state_dir(), general.run_dir()
         self._store = Store(self._state_dir, locked=not share.is_whole)
         self._letters = DeadLetters(self._state_dir)
         self._keeper = Keeper(self._store)
@@ -82,7 +83,7 @@ class ForwarderRole:
         self._folders_unreadable = ""
         client = None
         if self._settings.engine:
-            client = EngineClient(find_endpoint(config.of(GeneralSettings).docker_host, os.environ))
+            client = EngineClient(find_endpoint(general.docker_host, os.environ))
         self._client = client
         self._engine = self._engine_logs(client) if client else None
         root = docker_root(self._settings.docker_root, client, DEFAULT_DOCKER_ROOT)
@@ -97,7 +98,7 @@ class ForwarderRole:
         """Listen, open the logs there are, and begin to ship them."""
         self._listeners.bind(self._addresses(self._settings))
         try:
-            self._set_lanes(self._settings.sinks, self._make_sinks(self._settings.sinks))
+            self._set_lanes(self._settings.sinks, self._make_sinks(self._settings))
             self._watch_folders()
         except BaseException:
             self._listeners.stop()
@@ -108,8 +109,9 @@ class ForwarderRole:
     def apply(self, config: Config) -> None:
         """Take new settings whole: make what is new, change the listeners, then swap."""
         settings = config.of(ForwarderSettings)
-        anew = config.of(TransformSettings) != self._transforms
-        sinks = self._make_sinks(settings.sinks, anew=anew)
+        triggers_changed = settings.triggers != self._settings.triggers
+        anew = triggers_changed or config.of(TransformSettings) != self._transforms
+        sinks = self._make_sinks(settings, anew=anew)
         selection = self._select(settings)
         self._listeners.change(self._addresses(settings))
         self._settings, self._transforms = settings, config.of(TransformSettings)
@@ -180,14 +182,15 @@ class ForwarderRole:
         why = lane.health.error or "no confirmation"
         return f"sink {lane.name} has taken nothing for {silent:.0f} s: {why}"
 
-    def _make_sinks(self, words: Iterable[SinkWord], *, anew: bool = False) -> dict[str, Sink]:
+    def _make_sinks(self, settings: ForwarderSettings, *, anew: bool = False) -> dict[str, Sink]:
         """Return the sinks that there is no lane for yet, or all ``anew``, by word; raises ConfigError."""
         host = socket.gethostname()
-        return {
-            word.text: make_sink(word, SinkContext(word.name, host, self._state_dir))
-            for word in words
-            if anew or word.text not in self._lanes
-        }
+
+        def make(word: SinkWord) -> Sink:
+            triggers = settings.triggers or {}
+            return make_sink(word, SinkContext(word.name, host, self._state_dir, self._run_dir, triggers))
+
+        return {word.text: make(word) for word in settings.sinks if anew or word.text not in self._lanes}
 
     def _set_lanes(self, words: Sequence[SinkWord], sinks: Mapping[str, Sink]) -> None:
         """Have a lane for each word: stop those that are gone, keep what stays, start what is new."""

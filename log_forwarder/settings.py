@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from compose_agent.config import kinds, option
 from compose_agent.web.address import Address
 from compose_agent.web.options import listen_addresses, web_config_file
+from log_forwarder.transforms.patterns import Pattern, named_regexes
 
 if TYPE_CHECKING:
     from log_forwarder.sinks.word import SinkWord
@@ -36,6 +38,12 @@ class ForwarderSettings:
     )
     listen_addresses: tuple[Address, ...] = listen_addresses("127.0.0.1:9418", "the forwarder's own metrics")
     web_config_file: Path | None = web_config_file()
+    triggers: Mapping[str, Pattern] | None = option(
+        "triggers",
+        named_regexes,
+        None,
+        "Patterns of lines that the remediation role is told of, by name, where remediation:// is a sink.",
+    )
     docker_root: Path | None = option(
         "docker-root",
         kinds.path,

@@ -140,7 +140,7 @@ def test_a_new_log_level_takes_effect_at_once_and_a_refused_one_does_not(
     root = logging.getLogger()
     before = root.handlers[:], root.level
     try:
-        configure_logs(source.load())
+        configure_logs(source.load(), "fake")
         runner.start()
         source.next = config_of(tmp_path, log_level="debug")
         made.role.refuse = WRONG

@@ -22,7 +22,7 @@ def role_command(spec: RoleSpec, name: str, help: str) -> click.Command:
         source = config_source(flag_layer(SCHEMA, parameters, spec.name))
         watch = FileWatch(source.file, signals.reload.set)  # before loading, so that no change is missed
         config = load_checked(source, [spec])
-        configure_logs(config)
+        configure_logs(config, spec.name)
         runner = Runner(spec, SCHEMA, config, lambda: load_checked(source, [spec]))
         runner.start()
         signals.on_reload(runner.reload)

@@ -27,8 +27,9 @@ def command(name: str, share: str) -> None:
     signals = Signals()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is its supervisor's to reload
     revision, config = decode_revision(_line_of_input(), SCHEMA)
-    configure_logs(config)
-    runner = Runner(_spec(name, share), SCHEMA, config, revision=revision)
+    spec = _spec(name, share)
+    configure_logs(config, spec.name)
+    runner = Runner(spec, SCHEMA, config, revision=revision)
     runner.start()
     threading.Thread(
         target=_stop_at_end_of_input, args=(signals.stop,), name="supervisor-watch", daemon=True

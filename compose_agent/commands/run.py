@@ -15,7 +15,7 @@ from compose_agent.config.watch import FileWatch
 from compose_agent.errors import ConfigError, Problem
 from compose_agent.role import RoleSpec
 from compose_agent.runner import configure_logs
-from compose_agent.supervisor import Supervisor
+from compose_agent.supervisor import NAME, Supervisor
 from compose_agent.units import ProcessUnit, RoleFailed, ThreadUnit, Unit
 from compose_agent.web.health import Readiness
 
@@ -26,7 +26,7 @@ def _callback(**parameters: Any) -> None:
     watch = FileWatch(source.file, signals.reload.set)  # before loading, so that no change is missed
     config = source.load()
     roles = _roles(config)
-    configure_logs(config)
+    configure_logs(config, NAME)
     supervisor = Supervisor(_units(roles, config), SCHEMA, config, lambda: load_checked(source, roles))
     signals.on_reload(supervisor.reload)
     watch.start()

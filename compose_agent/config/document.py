@@ -56,6 +56,7 @@ environment COMPOSE_AGENT_LOG_FORMAT: expected one of logfmt, json, not 'xml'
 | duration | a number with `ms`, `s`, `m`, `h`, `d` or `w`, also joined: `1h30m`; at most ten years |
 | address | `host:port`, `[IPv6]:port`, or `:port` for all interfaces; port 0 is any free port |
 | path | absolute, relative to the working directory, or beginning with `~` |
+| names with values | a mapping in the file; elsewhere a text with `NAME=VALUE` on each line |
 
 ## Reload
 

@@ -9,8 +9,20 @@ from pathlib import Path
 
 from compose_agent.config import kinds
 from compose_agent.config.options import option
+from compose_agent.web.address import Address
 
 SYSTEM_STATE_DIR = Path("/var/lib/compose-agent")
+
+
+def _parse_peer(text: str) -> Address:
+    address = kinds.address.parse(text)
+    # fluent-logger knows IPv4 only.
+    if not address.host or ":" in address.host or not address.port:
+        raise ValueError(text)
+    return address
+
+
+_peer = kinds.Kind("address", "host:port, with a name or an IPv4 address", _parse_peer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +67,19 @@ class GeneralSettings:
     )
     log_format: str = option(
         "log.format", kinds.choice("logfmt", "json"), "logfmt", "logfmt for people, json for machines."
+    )
+    log_fluentd: Address | None = option(
+        "log.fluentd",
+        _peer,
+        None,
+        "Where Fluentd or Fluent Bit gets a copy of the agent's own log, without a promise that all of it "
+        "arrives. See docs/cli.md.",
+    )
+    log_fluentd_tag: str = option(
+        "log.fluentd-tag",
+        kinds.string,
+        "compose-agent.{role}",
+        "Tag of that copy; {role} stands for exporter, logs or supervisor.",
     )
 
     def state_dir(self, environ: Mapping[str, str] = os.environ, uid: int | None = None) -> Path:

@@ -57,9 +57,18 @@ def _leaves(schema: Schema, prefix: str, node: Node) -> Iterator[tuple[str, Node
 
 
 def _plain(node: Node) -> object:
-    """Return the text as it is written, a list of texts, or an empty stand-in for what no option takes."""
+    """Return the text as it is written, or a list or a mapping of texts."""
     if isinstance(node.value, list):
-        return [[] if isinstance(child.value, list) else _plain(child) for child in node.value]
+        return [_flat(child) for child in node.value]
+    if isinstance(node.value, dict):
+        return {name: _flat(child) for name, child in node.value.items()}
+    return node.text
+
+
+def _flat(node: Node) -> object:
+    """Return the text, or an empty stand-in for what no option takes."""
+    if isinstance(node.value, list):
+        return []
     return {} if isinstance(node.value, dict) else node.text
 
 

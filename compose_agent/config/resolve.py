@@ -16,7 +16,7 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A value as somebody gave it (text or a list of texts) and where.
+    """A value as somebody gave it (text, a list or a mapping of texts) and where.
 
     ``named`` when the place itself says which option it is, as a flag does and a line of a file does not.
     """

@@ -35,14 +35,16 @@ class RoleRefused(ComposeAgentError):
 
 
 class LocalClient:
-    """Ask ``role`` on its socket in ``run_dir``; each call has ``timeout`` seconds from start to end.
+    """Ask ``role`` on its socket in ``run_dir``, or at ``path``; each call has ``timeout`` seconds in all.
 
     Every call raises RoleNotRunning when nobody listens, RoleRefused on an unexpected status, and
     ComposeAgentError when there is no whole answer in time.
     """
 
-    def __init__(self, run_dir: Path, role: str, timeout: float = TIMEOUT_SECONDS) -> None:
-        self._path = socket_path(run_dir, role)
+    def __init__(
+        self, run_dir: Path, role: str, timeout: float = TIMEOUT_SECONDS, *, path: Path | None = None
+    ) -> None:
+        self._path = path or socket_path(run_dir, role)
         self._role = role
         self._timeout = timeout
 

@@ -46,13 +46,16 @@ class RequestCourier:
         entries = [entry for batch in batches for entry in self._encoded(batch)]
         # What may be stored already travels apart, so that only it is looked up.
         for again in (True, False):
-            part = [entry for entry in entries if entry.batch.again is again]
+            part = [entry for entry in entries if entry.batch.again is again and not entry.left_out]
             for start in range(0, len(part), self._sink.most_events):
                 self._store(part[start : start + self._sink.most_events], again=again)
         if not self._abandon.is_set():
+            left_out = Counter((id(entry.batch), entry.left_out) for entry in entries if entry.left_out)
             for batch in batches:
                 dead = self._dead.pop(id(batch), 0)
-                self._outbox.settle(batch, sent=len(batch.events) - dead, dead_lettered=dead)
+                dropped = {reason: count for (of, reason), count in left_out.items() if of == id(batch)}
+                sent = len(batch.events) - dead - sum(dropped.values())
+                self._outbox.settle(batch, sent=sent, dead_lettered=dead, dropped=dropped)
 
     def _encoded(self, batch: Batch) -> list[Entry]:
         """Encode a batch; where that fails, line by line, and bury those that cannot be."""
@@ -68,7 +71,7 @@ class RequestCourier:
         except Exception as error:  # noqa: BLE001 - as above
             self._bury(Entry(batch, index, b""), f"it cannot be encoded: {error!r}")
             return None
-        return Entry(batch, index, entry.data)
+        return Entry(batch, index, entry.data, entry.left_out)
 
     def _store(self, entries: Sequence[Entry], *, again: bool) -> None:
         """Send until every entry is stored or dead-lettered."""

@@ -6,6 +6,8 @@
         fake.replies = [Reply(503, headers={"Retry-After": "2"}), None]
         ...
         assert [post.body for post in fake.posts] == [...]
+
+It listens on a loopback port, or on a unix socket, which stays behind as that of a killed process does.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socketserver import ThreadingUnixStreamServer
 from types import TracebackType
 from typing import Any, Self
 
@@ -39,13 +43,15 @@ class Reply:
 
 
 class FakePosts:
-    """The server, on a loopback port. ``replies`` go before ``answer``; None breaks the connection."""
+    """The server. ``replies`` go before ``answer``; None breaks the connection."""
 
-    def __init__(self, answer: Callable[[Post], Reply] = lambda _post: Reply()) -> None:
+    def __init__(
+        self, answer: Callable[[Post], Reply | None] = lambda _post: Reply(), path: Path | None = None
+    ) -> None:
         self.answer = answer
         self.posts: list[Post] = []
         self.replies: list[Reply | None] = []
-        self._server = _Server(self)
+        self._server = _Server(self) if path is None else _LocalServer(self, path)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     def __enter__(self) -> Self:
@@ -61,8 +67,8 @@ class FakePosts:
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
-        return int(self._server.server_address[1])
+        """The port that it listens on; 0 for a unix socket."""
+        return self._server.server_port
 
     def take(self, post: Post) -> Reply | None:
         """Keep a request and return its answer; None for a broken connection."""
@@ -82,9 +88,23 @@ class _Server(ThreadingHTTPServer):
         """Say nothing: clients that break off are what it is for."""
 
 
+class _LocalServer(ThreadingUnixStreamServer):
+    daemon_threads = True
+    block_on_close = False
+    server_port = 0
+
+    def __init__(self, fake: FakePosts, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        super().__init__(str(path), _Handler)
+        self.fake = fake
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing, as above."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
+    server: _Server | _LocalServer
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -16,6 +16,7 @@ import msgspec
 from compose_agent.errors import ComposeAgentError
 from log_forwarder.event import Batch, Event
 from log_forwarder.sinks.word import SinkWord
+from log_forwarder.transforms.patterns import Pattern
 
 
 class SinkUnavailable(ComposeAgentError):
@@ -38,11 +39,15 @@ class RequestTooLarge(ComposeAgentError):
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One event, encoded for a request sink; ``data`` is what is sent, ``index`` its place in the batch."""
+    """One event, encoded for a request sink; ``data`` is what is sent, ``index`` its place in the batch.
+
+    With a reason in ``left_out`` the sink has no use for the event: it is not sent, and counts as dropped.
+    """
 
     batch: Batch
     index: int
     data: bytes
+    left_out: str = ""
 
     @property
     def event(self) -> Event:
@@ -124,11 +129,17 @@ Sink = RequestSink | WindowSink
 
 @dataclass(frozen=True, slots=True)
 class SinkContext:
-    """What a sink is made with: its name (unique, stable), this host's name, and where its state may lie."""
+    """What a sink is made with: its name (unique, stable), this host's name, and where its state may lie.
+
+    ``run_dir`` is where the other roles' sockets lie, None where nobody knows; ``triggers`` are the patterns
+    of lines to act upon, for the containers that say nothing else by their labels.
+    """
 
     name: str
     host: str
     state_dir: Path
+    run_dir: Path | None = None
+    triggers: Mapping[str, Pattern] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterable, Mapping
 
 from compose_agent.config.kinds import Detail, Kind
 
@@ -11,6 +12,8 @@ from compose_agent.config.kinds import Detail, Kind
 MOST_CHARACTERS = 8192
 # Far more than anybody writes by hand.
 _LONGEST_PATTERN = 2000
+# Names become part of ids and of URLs.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 Pattern = re.Pattern[str]
 
@@ -40,6 +43,46 @@ def _compile_lines(text: str) -> tuple[Pattern, ...]:
 
 regex = Kind("regex", "a regular expression", _compile)
 regex_lines = Kind("regexes", "regular expressions, each on a line of its own", _compile_lines)
+
+
+def named(name: str, text: object) -> Pattern:
+    """Return the pattern that somebody gave a name; ValueError also for a name that cannot be one."""
+    if not _NAME.fullmatch(name):
+        raise Detail(
+            f"'{name}' is no name: expected up to 63 letters, digits and . _ -, a letter or digit first"
+        )
+    return regex.read(text)
+
+
+class _NamedRegexes(Kind[Mapping[str, Pattern]]):
+    """A mapping in the file; elsewhere, and in one value of the file, lines of text."""
+
+    def read(self, value: object) -> Mapping[str, Pattern]:
+        return _named(value.items()) if isinstance(value, dict) else super().read(value)
+
+
+def _named(pairs: Iterable[tuple[str, object]]) -> Mapping[str, Pattern]:
+    found: dict[str, Pattern] = {}
+    for name, text in pairs:
+        try:
+            found[name] = named(name, text)
+        except ValueError as error:
+            raise Detail(f"{name}: {error}") from error
+    return found
+
+
+def _named_lines(text: str) -> Mapping[str, Pattern]:
+    pairs = [line.partition("=") for line in text.splitlines() if line.strip()]
+    if not pairs or not all(separator for _, separator, _ in pairs):
+        raise ValueError(text)
+    return _named((name.strip(), pattern) for name, _, pattern in pairs)
+
+
+named_regexes = _NamedRegexes(
+    "regexes",
+    "names with regular expressions, as a mapping or as NAME=REGEX on each line",
+    _named_lines,
+)
 
 
 def matches(pattern: Pattern, text: str) -> bool:

@@ -15,6 +15,7 @@ from compose_agent.web.address import Address
 from exporter.settings import ExporterSettings
 
 HOME = "expected a path, not '~nobody-here': there is no such home directory"
+PEER = "expected host:port, with a name or an IPv4 address"
 ADDRESS = "expected host:port, :port or [IPv6]:port"
 DURATION = "expected a duration such as 30s, 5m or 1h30m"
 WRONG_FILES = {
@@ -39,6 +40,15 @@ WRONG_FILES = {
     "log:\n  level:\n    x: info": (
         "{}:2: log.level: expected one of debug, info, warning, error, not a mapping"
     ),
+    "log.fluentd: ':24224'": f"{{}}:1: log.fluentd: {PEER}, not ':24224'",
+    "log.fluentd: '[::1]:24224'": f"{{}}:1: log.fluentd: {PEER}, not '[::1]:24224'",
+    "log.fluentd: fluentd:0": f"{{}}:1: log.fluentd: {PEER}, not 'fluentd:0'",
+    "log.fluentd: fluentd": f"{{}}:1: log.fluentd: 'fluentd' is not an address, {ADDRESS}",
+    "logs.triggers: {oom: '('}": (
+        "{}:1: logs.triggers: oom: '(' is no regular expression: "
+        "missing ), unterminated subpattern at character 1"
+    ),
+    "logs.triggers: {oom: [x]}": "{}:1: logs.triggers: oom: expected a regular expression, not a list",
     # twice
     "log.level: info\nlog:\n  level: debug": ("{0}:3: 'log.level' stands here a second time, first at {0}:1"),
     # wrong types and values
@@ -178,7 +188,9 @@ def test_anchors_and_merge_keys_can_be_used(tmp_path: Path) -> None:
 def test_nothing_said_leaves_the_defaults(text: str | None, tmp_path: Path) -> None:
     config = load(text, tmp_path, {"COMPOSE_AGENT_LOG_LEVEL": " ", "OTHER": "x"})
     assert config.given == {}
-    assert config.of(GeneralSettings) == GeneralSettings(None, None, None, None, "info", "logfmt")
+    assert config.of(GeneralSettings) == GeneralSettings(
+        None, None, None, None, "info", "logfmt", None, "compose-agent.{role}"
+    )
     assert config.of(RunSettings) == RunSettings(enable_metrics=True, enable_logs=None, one_process=False)
 
 

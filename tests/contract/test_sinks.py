@@ -7,12 +7,14 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from compose_agent.dockerd.model import Container
 from compose_agent.errors import ConfigError
+from compose_agent.web import localclient
 from lab.loopback import free_port
 from log_forwarder.event import Batch, Event
 from log_forwarder.sinks import http, make_sink, parse, registered, wire
@@ -50,6 +52,7 @@ SAMPLES = {
     "logstash": Sample("logstash://127.0.0.1:{port}?compress=none", wire.CONNECT_SECONDS),
     "loki": Sample("loki://127.0.0.1:{port}", http.CONNECT_SECONDS),
     "otlp": Sample("otlp://127.0.0.1:{port}", http.CONNECT_SECONDS),
+    "remediation": Sample("remediation://{folder}/remediation.sock", localclient.TIMEOUT_SECONDS),
     "stdout": Sample("stdout://", None),
 }
 KINDS = registered()
@@ -58,6 +61,9 @@ NAMES = [kind.name for kind in KINDS]
 SLACK_SECONDS = 3.0
 _OPTION = re.compile(r"[a-z]+(-[a-z]+)*")
 _MARK = re.compile(rb"<[0-9]{5}>")
+# For sinks that take only lines with a pattern.
+TRIGGERS = {"mark": re.compile("<[0-9]{5}>")}
+BEGINNING = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 OTHER = container("ef" * 32, "other-1")
 ODD = [
@@ -84,7 +90,7 @@ ODD = [
 
 def made(word: str, folder: Path, port: int = 1) -> Sink:
     text = word.format(port=port, folder=folder)
-    return make_sink(parse(text), SinkContext(text, "host-1", folder))
+    return make_sink(parse(text), SinkContext(text, "host-1", folder, folder, TRIGGERS))
 
 
 @pytest.fixture(params=NAMES)
@@ -105,10 +111,11 @@ def batch(events: Sequence[Event], of: Container | None = None) -> Batch:
 
 
 def marked(start: int, end: int) -> list[Event]:
-    return [
-        Event(f"<{n:05d}>", "stdout", f"2026-01-02T03:04:05.{n:09d}Z", id=f"ab.1.{n:010x}")
-        for n in range(start, end)
-    ]
+    return [Event(f"<{n:05d}>", "stdout", moment(n), id=f"ab.1.{n:010x}") for n in range(start, end)]
+
+
+def moment(seconds: int) -> str:
+    return f"{BEGINNING + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{seconds:09d}Z"
 
 
 def bytes_of(sink: Sink, batches: Sequence[Batch]) -> bytes:

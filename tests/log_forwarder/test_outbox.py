@@ -189,3 +189,14 @@ def test_whatever_happens_in_one_thread_adds_up(steps: list[tuple[str, int]]) ->
             outbox.settle(waiting.pop(size % len(waiting)), sent=2)
         assert balanced(outbox.tally())
         assert outbox.held_bytes() <= 400
+
+
+def test_events_that_the_sink_has_no_use_for_are_part_of_the_sum() -> None:
+    outbox = Outbox(1000)
+    batch = make_batch("a", "b", "c", "d")
+    outbox.put(batch, NOW)
+    outbox.drop(2, "dull")
+    outbox.settle(batch, sent=1, dead_lettered=1, dropped={"dull": 1, "late": 1})
+    tally = outbox.tally()
+    assert tally.dropped == {"dull": 3, "late": 1}
+    assert balanced(tally)

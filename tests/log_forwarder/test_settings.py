@@ -69,3 +69,37 @@ def test_a_wrong_value_is_refused_with_its_place(key: str, value: str, said: str
     (problem,) = caught.value.problems
     assert problem.where == "f.yml:1"
     assert said in problem.what
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"oom": "out of (memory|swap), killed", "exit": "exit=1"},
+        "oom=out of (memory|swap), killed\n\n exit = exit=1\n",
+    ],
+)
+def test_triggers_are_a_mapping_or_lines(value: object) -> None:
+    found = settings(triggers=value).triggers or {}
+    assert {name: each.pattern for name, each in found.items()} == {
+        "oom": "out of (memory|swap), killed",
+        "exit": "exit=1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"oom": "("}, "f.yml:1: logs.triggers: oom: '(' is no regular expression: missing ), "),
+        ({"o m": "x"}, "logs.triggers: o m: 'o m' is no name: expected up to 63 letters, digits and"),
+        ({"oom": {}}, "logs.triggers: oom: expected a regular expression, not a mapping"),
+        ({"oom": None}, "logs.triggers: oom: expected a regular expression, not nothing"),
+        ("out of memory", "logs.triggers: expected names with regular expressions, as a mapping"),
+        ("oom=x\nout of memory", "logs.triggers: expected names with regular expressions, as a mapping"),
+        ("oom=(", "logs.triggers: oom: '(' is no regular expression"),
+        (["oom=x"], "logs.triggers: expected names with regular expressions, as a mapping"),
+    ],
+)
+def test_triggers_that_cannot_be_read_are_refused(value: object, said: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        settings(triggers=value)
+    assert said in str(refused.value)

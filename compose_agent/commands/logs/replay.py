@@ -15,7 +15,8 @@ def _callback(**parameters: Any) -> None:
     from log_forwarder.replay import replay  # noqa: PLC0415 - loads the sinks' libraries
 
     config = source_of(parameters).load()
-    outcome = replay(config.of(GeneralSettings).state_dir(), config.of(ForwarderSettings).sinks)
+    general, settings = config.of(GeneralSettings), config.of(ForwarderSettings)
+    outcome = replay(general.state_dir(), settings.sinks, general.run_dir(), settings.triggers)
     click.echo(f"{outcome.sent} sent, {outcome.refused} refused once more, {outcome.left} left")
 
 

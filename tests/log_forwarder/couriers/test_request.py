@@ -274,6 +274,46 @@ def test_every_event_is_stored_or_dead_lettered_whatever_the_peer_answers(
     assert len(run.owner.batches) == len(sizes)
 
 
+class Choosy(RequestMemory):
+    """Has no use for lines that begin with "-", and cannot encode "!" or what stands beside it."""
+
+    def encode(self, batch: Batch) -> list[Entry]:
+        if any(event.log == "!" for event in batch.events):
+            raise ValueError("a third party's mistake")
+        return [
+            Entry(batch, at, event.log.encode(), "dull" if event.log.startswith("-") else "")
+            for at, event in enumerate(batch.events)
+        ]
+
+
+@pytest.mark.parametrize("bad", [[], ["!"]])
+def test_what_the_sink_has_no_use_for_is_not_sent_and_counts_as_dropped(
+    tmp_path: Path, bad: list[str]
+) -> None:
+    run = Run(Choosy(most_events=2), tmp_path)
+    run.put("-1", "a", "-2", *bad, "b", "c")
+    run.put("-3", "-4", again=True)
+    run.finish()
+    assert [logs for logs, _ in run.sink.requests] == [["a", "b"], ["c"]]
+    assert sorted(run.letters()) == bad
+    tally = run.outbox.tally()
+    assert (tally.sent, tally.dropped, tally.held) == (3, {"dull": 4}, 0)
+    assert tally.read == tally.sent + tally.dropped.total() + tally.dead_lettered
+    assert len(run.owner.batches) == 2
+
+
+def test_what_is_left_out_of_a_batch_that_is_not_settled_is_not_counted(tmp_path: Path) -> None:
+    def plan(_entries: Sequence[Entry], _again: bool) -> Answer | None:
+        raise SinkUnavailable("gone")
+
+    run = Run(Choosy(plan), tmp_path)
+    run.put("a", "-1")
+    with running(run):
+        until(lambda: run.courier.health.attempts > 1)
+    tally = run.outbox.tally()
+    assert (tally.read, tally.held, tally.dropped) == (2, 2, {})
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_fault_in_a_sink_does_not_end_delivery(tmp_path: Path) -> None:
     run = Run(RequestMemory(planned(ValueError("a third party's mistake"))), tmp_path)

@@ -87,6 +87,11 @@ def test_a_label_switches_off_what_the_configuration_asks_for(text: str) -> None
         ({"multiline-timeout": "0"}, "expected a duration above 0"),
         ({"level": "debug"}, "expected one of auto"),
         ({"exclude-lines": "x" * 3000}, "expected at most 2000 characters"),
+        ({"trigger.oom": "("}, "label compose-agent.logs.trigger.oom: '(' is no regular expression"),
+        ({"trigger.o m": "x"}, "label compose-agent.logs.trigger.o m: 'o m' is no name"),
+        ({"trigger.": "x"}, "'' is no name"),
+        ({"triger.oom": "x"}, "did you mean 'compose-agent.logs.trigger.NAME'?"),
+        ({"trigger.oom": "x" * 3000}, "expected at most 2000 characters"),
         ({"parser": "regex"}, "parser is regex, but there is no parser-regex"),
         ({"parser": "regex", "parser-regex": r"(\w+)"}, "parser-regex has no named group"),
     ],
@@ -106,6 +111,13 @@ def test_a_label_that_cannot_be_used_is_told_and_the_configuration_counts(
 def test_labels_of_others_are_no_mistake() -> None:
     box = container(labels={"compose-agent.logs": "true", "compose-agent.logs.tags": "a", "other": "x"})
     found, problems = make_pipeline(settings(), box, Counted().counters())
+    assert found.empty
+    assert problems == []
+
+
+@pytest.mark.parametrize("text", ["out of memory", "none", ""])
+def test_a_trigger_is_no_transform_and_no_mistake(text: str) -> None:
+    found, problems = made({"trigger.oom": text})
     assert found.empty
     assert problems == []
 
