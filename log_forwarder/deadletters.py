@@ -41,12 +41,14 @@ class DeadLetters:
 
     def put(
         self, sink: str, container: Container, event: Event, reason: str, abandon: threading.Event
-    ) -> None:
-        """Write one event down; waits while that is impossible, unless ``abandon`` is set."""
+    ) -> bool:
+        """Write one event down, or wait while that is impossible; False if ``abandon`` was set meanwhile."""
         line = msgspec.json.encode(_letter(sink, container, event, reason)) + b"\n"
         self._tell(sink, event, reason)
-        while not self._written(line) and not abandon.wait(_RETRY_SECONDS):
-            pass
+        while not self._written(line):
+            if abandon.wait(_RETRY_SECONDS):
+                return False
+        return True
 
     def _tell(self, sink: str, event: Event, reason: str) -> None:
         """Log the first of many: a sink may refuse every line there is."""

@@ -150,7 +150,7 @@ class Lane:
         if isinstance(sink, RequestSink):
             self._courier = RequestCourier(name, sink, outbox, letters, self._abandon)
         else:
-            self._courier = WindowCourier(name, sink, outbox, self._abandon)
+            self._courier = WindowCourier(name, sink, outbox, letters, self._abandon)
         self._reader = threading.Thread(target=self._read, name=f"read {name}", daemon=True)
         self._sender = threading.Thread(
             target=self._courier.run, args=(self._stop_sending,), name=f"send {name}", daemon=True

@@ -108,7 +108,7 @@ def _run(name: str, sink: Sink, outbox: Outbox, letters: DeadLetters) -> None:
     courier = (
         RequestCourier(name, sink, outbox, letters, abandon)
         if isinstance(sink, RequestSink)
-        else WindowCourier(name, sink, outbox, abandon)
+        else WindowCourier(name, sink, outbox, letters, abandon)
     )
     stop = threading.Event()
     stop.set()

@@ -8,10 +8,12 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
+from log_forwarder.couriers.load import Load, Shipment
 from log_forwarder.couriers.state import IDLE_SECONDS, Health, Pauses
+from log_forwarder.deadletters import DeadLetters
 from log_forwarder.event import Batch
 from log_forwarder.outbox import Outbox
-from log_forwarder.sinks.contract import Parcel, SinkUnavailable, WindowSink
+from log_forwarder.sinks.contract import Confirmation, Parcel, Refusal, SinkUnavailable, WindowSink
 
 logger = logging.getLogger(__name__)
 
@@ -20,28 +22,23 @@ _PEEK_SECONDS = 0.05
 
 
 @dataclass(eq=False, slots=True)
-class _Load:
-    """Batches that were packed together, and how many of their parcels are not confirmed yet."""
-
-    batches: list[Batch]
-    open: int
-
-
-@dataclass(eq=False, slots=True)
 class _Sent:
     parcel: Parcel
-    load: _Load
+    load: Load
     at: float
 
 
 class WindowCourier:
     """Runs in a thread of its own until ``stop`` is set and all is confirmed, or ``abandon`` is set."""
 
-    def __init__(self, name: str, sink: WindowSink, outbox: Outbox, abandon: threading.Event) -> None:
+    def __init__(
+        self, name: str, sink: WindowSink, outbox: Outbox, letters: DeadLetters, abandon: threading.Event
+    ) -> None:
         self.health = Health()
         self._name = name
         self._sink = sink
         self._outbox = outbox
+        self._letters = letters
         self._abandon = abandon
         self._pauses = Pauses(name, self.health, abandon)
         self._connected = False
@@ -76,9 +73,10 @@ class WindowCourier:
             self._taken = batches  # until they are encoded, which a fault in the sink may prevent
             parcels = self._sink.encode(batches)
             self._taken = []
-            load = _Load(batches, len(parcels))
+            load = Load.of(batches)
+            load.open = len(parcels)
             if not parcels:  # every event of these batches was left out on the way
-                self._settle(load)
+                load.close(self._settle)
             self._packed.extend(_Sent(parcel, load, 0.0) for parcel in parcels)
 
     def _exchange(self) -> None:
@@ -92,21 +90,33 @@ class WindowCourier:
             self._sent[next_one.parcel.id] = next_one
             self.health.attempts += 1
             self._sink.send(next_one.parcel)
-        for parcel_id in self._sink.confirmed(_PEEK_SECONDS):
-            self._confirmed(parcel_id)
-        self._check_silence()
+        confirmations = self._sink.confirmed(_PEEK_SECONDS)
+        for confirmation in confirmations:
+            self._confirmed(confirmation)
+        if not confirmations:  # else more of them may have come while letters were written
+            self._check_silence()
 
-    def _confirmed(self, parcel_id: str) -> None:
-        if (sent := self._sent.pop(parcel_id, None)) is None:
+    def _confirmed(self, confirmation: Confirmation) -> None:
+        if (sent := self._sent.get(confirmation.id)) is None:
             return  # a confirmation of what was confirmed before, on a connection that was given up
+        dead = [(sent.load.shipment_of(refusal.batch), refusal) for refusal in confirmation.refused]
+        del self._sent[confirmation.id]
         self._pauses.success()
+        if not all(self._buried(shipment, refusal) for shipment, refusal in dead):
+            return
         sent.load.open -= 1
         if not sent.load.open:
-            self._settle(sent.load)
+            sent.load.close(self._settle)
 
-    def _settle(self, load: _Load) -> None:
-        for batch in load.batches:
-            self._outbox.settle(batch, sent=len(batch.events))
+    def _buried(self, shipment: Shipment, refusal: Refusal) -> bool:
+        """Write a refused event down; False if that was given up, so that the batch must not be settled."""
+        shipment.dead += 1
+        event = refusal.batch.events[refusal.index]
+        return self._letters.put(self._name, shipment.batch.container, event, refusal.reason, self._abandon)
+
+    def _settle(self, shipment: Shipment) -> None:
+        sent = len(shipment.batch.events) - shipment.dead
+        self._outbox.settle(shipment.batch, sent=sent, dead_lettered=shipment.dead)
 
     def _check_silence(self) -> None:
         oldest = next(iter(self._sent.values()), None)

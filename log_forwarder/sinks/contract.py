@@ -89,6 +89,23 @@ class Parcel:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One event that will never be stored, and why; ``index`` is its place in the batch that was encoded."""
+
+    batch: Batch
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """The peer is done with the parcel ``id``: all of it is stored, but for what is ``refused``."""
+
+    id: str
+    refused: Sequence[Refusal] = ()
+
+
 @runtime_checkable
 class WindowSink(Protocol):
     """A sink that sends ahead and is answered later."""
@@ -100,7 +117,8 @@ class WindowSink(Protocol):
     def encode(self, batches: Sequence[Batch]) -> list[Parcel]:
         """Return parcels with every event of ``batches``, in order within each stream.
 
-        A batch is settled when all parcels of the call are confirmed.
+        A batch is settled when all parcels of the call are confirmed. It may be a part of what was read: with
+        other batches, and with parts of the same one, it may be encoded once more.
         """
 
     def connect(self) -> None:
@@ -109,8 +127,8 @@ class WindowSink(Protocol):
     def send(self, parcel: Parcel) -> None:
         """Send without waiting for the answer; raises SinkUnavailable."""
 
-    def confirmed(self, wait: float) -> list[str]:
-        """Return the ids that the peer has confirmed, waiting up to ``wait`` seconds for the first one.
+    def confirmed(self, wait: float) -> list[Confirmation]:
+        """Return what the peer has confirmed, waiting up to ``wait`` seconds for the first parcel.
 
         Raises SinkUnavailable when the connection is gone.
         """

@@ -9,7 +9,7 @@ from typing import Any
 
 from compose_agent.errors import ConfigError
 from log_forwarder.event import Batch
-from log_forwarder.sinks.contract import Parcel, SinkContext, SinkKind, SinkUnavailable
+from log_forwarder.sinks.contract import Confirmation, Parcel, SinkContext, SinkKind, SinkUnavailable
 from log_forwarder.sinks.failover import FailOver
 from log_forwarder.sinks.fluentd import handshake
 from log_forwarder.sinks.fluentd.connection import Link
@@ -57,11 +57,11 @@ class FluentdSink:
         self._unconfirmed.add(parcel.id)
         self._guarded(lambda link: link.send(parcel.data))
 
-    def confirmed(self, wait: float) -> list[str]:
-        """Return the acknowledged ids."""
+    def confirmed(self, wait: float) -> list[Confirmation]:
+        """Return the acknowledged chunks."""
         ids: list[str] = self._guarded(lambda link: [_acknowledged(each) for each in link.receive(wait)])
         self._unconfirmed.difference_update(ids)
-        return ids
+        return [Confirmation(each) for each in ids]
 
     def close(self) -> None:
         """Close the connection, if any; what is unconfirmed stays so."""

@@ -12,7 +12,7 @@ from typing import TypeVar
 from compose_agent import __version__
 from compose_agent.errors import ConfigError
 from log_forwarder.event import Batch
-from log_forwarder.sinks.contract import Parcel, SinkContext, SinkKind, SinkUnavailable
+from log_forwarder.sinks.contract import Confirmation, Parcel, SinkContext, SinkKind, SinkUnavailable
 from log_forwarder.sinks.ecs import Documents
 from log_forwarder.sinks.elasticsearch.fields import to_json
 from log_forwarder.sinks.failover import FailOver
@@ -90,7 +90,7 @@ class LogstashSink:
         self._unconfirmed.append((parcel.id, events_in(parcel.data)))
         self._guarded(lambda link: link.send(parcel.data))
 
-    def confirmed(self, wait: float) -> list[str]:
+    def confirmed(self, wait: float) -> list[Confirmation]:
         """Return the windows of which the last event was acknowledged."""
         numbers = self._guarded(lambda link: link.numbers(wait))
         if numbers:
@@ -101,7 +101,7 @@ class LogstashSink:
                 remedy="look at the server's log",
                 unseen=True,
             )
-        return [done for number in numbers if (done := self._settled(number))]
+        return [Confirmation(done) for number in numbers if (done := self._settled(number))]
 
     def close(self) -> None:
         """Close the connection, if any; what is unconfirmed stays so."""

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import json
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from log_forwarder.couriers import WindowCourier
+from log_forwarder.deadletters import FILE_NAME, DeadLetters
 from log_forwarder.event import Batch
 from log_forwarder.outbox import Outbox
-from log_forwarder.sinks.contract import Parcel, SinkUnavailable
+from log_forwarder.sinks.contract import Confirmation, Parcel, Refusal, SinkUnavailable
 from tests.log_forwarder.couriers.test_request import Impatient
 from tests.log_forwarder.making import Owner, WindowMemory, make_batch, until
 
@@ -18,13 +21,14 @@ from tests.log_forwarder.making import Owner, WindowMemory, make_batch, until
 class Run:
     """A courier with its outbox, delivering in a thread."""
 
-    def __init__(self, sink: WindowMemory) -> None:
+    def __init__(self, sink: WindowMemory, folder: Path = Path("/nonexistent")) -> None:
         self.owner = Owner()
         self.sink = sink
         self.outbox = Outbox(1_000_000)
         self.stop = threading.Event()
         self.abandon = Impatient()
-        self.courier = WindowCourier("fluentd", sink, self.outbox, self.abandon)
+        self.letters = DeadLetters(folder)
+        self.courier = WindowCourier("fluentd", sink, self.outbox, self.letters, self.abandon)
         self.thread = threading.Thread(target=self.courier.run, args=(self.stop,), daemon=True)
 
     def put(self, *logs: str) -> Batch:
@@ -108,7 +112,7 @@ def test_the_window_is_filled_before_an_answer_is_waited_for() -> None:
     waits: list[int] = []
 
     class Waiting(WindowMemory):
-        def confirmed(self, wait: float) -> list[str]:
+        def confirmed(self, wait: float) -> list[Confirmation]:
             if wait:
                 waits.append(len(self.connections[-1]))
                 return super().confirmed(wait)
@@ -285,3 +289,59 @@ def test_a_fault_in_a_sink_does_not_end_delivery() -> None:
     run.put("a")
     run.finish()
     assert len(run.owner.batches) == 1
+
+
+def letters(folder: Path) -> dict[str, str]:
+    """Return the reasons of the dead letters by their lines; fails if a line is there twice."""
+    path = folder / FILE_NAME
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    found = {letter["event"]["log"]: letter["reason"] for letter in map(json.loads, lines)}
+    assert len(found) == len(lines)
+    return found
+
+
+def test_what_is_refused_is_a_dead_letter_and_no_line_that_was_sent(tmp_path: Path) -> None:
+    sink = WindowMemory(most_bytes=1000)
+    sink.refuse = lambda log: f"not {log}" if log.startswith("bad") else None
+    run = Run(sink, tmp_path)
+    run.put("a", "bad 1")
+    run.put("bad 2", "b", "bad 3")
+    run.put("c")
+    run.finish()
+    tally = run.outbox.tally()
+    assert (tally.read, tally.sent, tally.dead_lettered, tally.held) == (6, 3, 3, 0)
+    assert letters(tmp_path) == {f"bad {n}": f"not bad {n}" for n in (1, 2, 3)}
+
+
+def test_a_refusal_that_cannot_be_written_down_leaves_the_batch_to_the_next_start(tmp_path: Path) -> None:
+    sink = WindowMemory()
+    sink.refuse = lambda log: "never" if log == "bad" else None
+    run = Run(sink, tmp_path / "missing")
+    run.put("a", "bad")
+    with running(run):
+        until(lambda: run.letters.error)
+    assert run.owner.batches == []
+    assert run.outbox.tally().held == 2
+
+
+def test_a_refusal_of_a_batch_that_was_not_sent_is_a_fault_of_the_sink_and_loses_nothing(
+    tmp_path: Path,
+) -> None:
+    class Confused(WindowMemory):
+        stranger: Batch | None = make_batch("x")
+
+        def confirmed(self, wait: float) -> list[Confirmation]:
+            found = super().confirmed(wait)
+            if self.stranger and found:
+                refusal = Refusal(self.stranger, 0, "never")
+                self.stranger = None
+                return [Confirmation(each.id, [refusal]) for each in found]
+            return found
+
+    run = Run(Confused(), tmp_path)
+    run.put("a")
+    run.finish()
+    assert run.courier.health.failures == {"unavailable": 1}
+    assert run.sent() == [["a"], ["a"]]
+    assert run.outbox.tally().sent == 1
+    assert letters(tmp_path) == {}

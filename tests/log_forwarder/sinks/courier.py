@@ -23,11 +23,11 @@ class Delivery:
         self.outbox = Outbox(_EVERYTHING)
         self.abandon, self._stop = threading.Event(), threading.Event()
         self.courier: RequestCourier | WindowCourier
+        letters = DeadLetters(folder)
         if isinstance(sink, RequestSink):
-            letters = DeadLetters(folder)
             self.courier = RequestCourier("sink", sink, self.outbox, letters, self.abandon)
         else:
-            self.courier = WindowCourier("sink", sink, self.outbox, self.abandon)
+            self.courier = WindowCourier("sink", sink, self.outbox, letters, self.abandon)
         self._thread = threading.Thread(target=self.courier.run, args=(self._stop,), daemon=True)
         self.put(batches)
         self._thread.start()

@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from log_forwarder.couriers.window import WindowCourier
+from log_forwarder.deadletters import DeadLetters
 from log_forwarder.event import Batch
 from log_forwarder.fake.forward import ForwardServer
 from log_forwarder.outbox import Outbox
-from log_forwarder.sinks.contract import Parcel
+from log_forwarder.sinks.contract import Confirmation, Parcel
 from log_forwarder.sinks.fluentd.sink import FluentdSink
 from tests.log_forwarder.sinks.fluentd.samples import DB, WEB, Owner, batch, event, records, sink
 from tests.log_forwarder.sinks.fluentd.servers import PATIENCE_SECONDS, Arrivals, wait_until
@@ -47,10 +49,10 @@ class Watched:
             self.resent_although_confirmed.append(parcel.id)
         self._inner.send(parcel)
 
-    def confirmed(self, wait: float) -> list[str]:
-        ids = self._inner.confirmed(wait)
-        self._confirmed.update(ids)
-        return ids
+    def confirmed(self, wait: float) -> list[Confirmation]:
+        found = self._inner.confirmed(wait)
+        self._confirmed.update(each.id for each in found)
+        return found
 
 
 @dataclass
@@ -73,15 +75,23 @@ class Delivery:
         return len(self.owner.batches) == len(self.batches)
 
 
+Delivering = Callable[[str], AbstractContextManager["Delivery"]]
+
+
+@pytest.fixture
+def delivering(tmp_path: Path) -> Delivering:
+    return lambda word: _delivering(word, tmp_path)
+
+
 @contextmanager
-def delivering(word: str) -> Iterator[Delivery]:
+def _delivering(word: str, folder: Path) -> Iterator[Delivery]:
     owner = Owner()
     batches = [
         batch([event(n * EVENTS + at) for at in range(EVENTS)], DB if n % 3 else WEB, owner)
         for n in range(BATCHES)
     ]
     watched, outbox, abandon, stop = Watched(sink(word)), Outbox(10**9), threading.Event(), threading.Event()
-    courier = WindowCourier("fluentd", watched, outbox, abandon)
+    courier = WindowCourier("fluentd", watched, outbox, DeadLetters(folder), abandon)
     thread = threading.Thread(target=courier.run, args=(stop,))
     thread.start()
     try:
@@ -110,7 +120,9 @@ def _in_order(ids: list[str]) -> list[str]:
     return list(dict.fromkeys(ids))
 
 
-def test_without_faults_everything_arrives_once_in_order(server: ForwardServer, arrivals: Arrivals) -> None:
+def test_without_faults_everything_arrives_once_in_order(
+    server: ForwardServer, arrivals: Arrivals, delivering: Delivering
+) -> None:
     with delivering(f"fluentd://127.0.0.1:{server.port}") as delivery:
         delivery.put()
         wait_until(delivery.done, "all batches settled")
@@ -155,7 +167,11 @@ def _hang(server: ForwardServer) -> None:
 )
 @pytest.mark.parametrize("compress", ["none", "gzip"])
 def test_everything_arrives_and_only_what_was_unconfirmed_comes_twice_with_the_same_ids(
-    server: ForwardServer, arrivals: Arrivals, fault: Callable[[ForwardServer], None], compress: str
+    server: ForwardServer,
+    arrivals: Arrivals,
+    delivering: Delivering,
+    fault: Callable[[ForwardServer], None],
+    compress: str,
 ) -> None:
     word = f"fluentd://127.0.0.1:{server.port}?ack-timeout=300ms&compress={compress}"
     with delivering(word) as delivery:
@@ -175,7 +191,9 @@ def test_everything_arrives_and_only_what_was_unconfirmed_comes_twice_with_the_s
         assert _in_order(own) == sorted(set(own))
 
 
-def test_late_acknowledgements_settle_everything_once(server: ForwardServer, arrivals: Arrivals) -> None:
+def test_late_acknowledgements_settle_everything_once(
+    server: ForwardServer, arrivals: Arrivals, delivering: Delivering
+) -> None:
     server.faults.late_seconds = 0.05
     with delivering(f"fluentd://127.0.0.1:{server.port}") as delivery:
         delivery.put()
@@ -184,7 +202,7 @@ def test_late_acknowledgements_settle_everything_once(server: ForwardServer, arr
 
 
 def test_a_refused_login_is_told_and_delivery_goes_on_when_it_is_accepted(
-    arrivals: Arrivals, tmp_path_factory: pytest.TempPathFactory
+    arrivals: Arrivals, delivering: Delivering, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     key = tmp_path_factory.mktemp("key") / "key"
     key.write_text("key")
@@ -204,7 +222,9 @@ def _stop_amidst(server: ForwardServer) -> None:
     server.stop()
 
 
-def test_the_second_server_takes_over_when_the_first_one_goes(arrivals: Arrivals) -> None:
+def test_the_second_server_takes_over_when_the_first_one_goes(
+    arrivals: Arrivals, delivering: Delivering
+) -> None:
     with ForwardServer(on_event=arrivals) as first, ForwardServer(on_event=arrivals) as second:
         with delivering(f"fluentd://127.0.0.1:{first.port},127.0.0.1:{second.port}") as delivery:
             first.faults.late_seconds = 0.02

@@ -57,7 +57,8 @@ def test_batches_that_the_topic_is_too_small_for_are_sent_smaller_and_long_lines
     long = event(200, _noise(0, 60_000))
     running = delivery(server, "small", tmp_path)
     running.put([batch([*lines, long])])
-    running.finish()
+    tally = running.finish()
+    assert (tally.sent, tally.dead_lettered) == (200, 1)
     assert {message.event_id for message in consumed(server.address, ["small"])} == {
         each.id for each in lines
     }

@@ -63,7 +63,7 @@ def deliver(ours: LogstashSink, parcels: list[Parcel]) -> None:
         ours.send(parcel)
 
     def confirmed() -> bool:
-        waiting.difference_update(ours.confirmed(0.1))
+        waiting.difference_update(each.id for each in ours.confirmed(0.1))
         return not waiting
 
     until(confirmed, PATIENCE_SECONDS)
