@@ -17,12 +17,12 @@ import msgspec
 
 from compose_agent.dockerd.model import Container
 from compose_agent.errors import ComposeAgentError
-from log_forwarder.couriers import RequestCourier, WindowCourier
+from log_forwarder.couriers import courier_for
 from log_forwarder.deadletters import FILE_NAME, DeadLetters
 from log_forwarder.event import Batch, Event, Mark, Position
 from log_forwarder.outbox import Outbox
 from log_forwarder.sinks import make_sink
-from log_forwarder.sinks.contract import RequestSink, Sink, SinkContext
+from log_forwarder.sinks.contract import Sink, SinkContext
 from log_forwarder.sinks.word import SinkWord
 
 # While they are sent again they lie here, so that a kill in between loses none.
@@ -105,11 +105,7 @@ def _send(state_dir: Path, word: SinkWord, letters: Sequence[Letter]) -> tuple[i
 
 def _run(name: str, sink: Sink, outbox: Outbox, letters: DeadLetters) -> None:
     abandon = threading.Event()
-    courier = (
-        RequestCourier(name, sink, outbox, letters, abandon)
-        if isinstance(sink, RequestSink)
-        else WindowCourier(name, sink, outbox, letters, abandon)
-    )
+    courier = courier_for(name, sink, outbox, letters, abandon)
     stop = threading.Event()
     stop.set()
     thread = threading.Thread(target=courier.run, args=(stop,), daemon=True)

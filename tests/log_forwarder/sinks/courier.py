@@ -6,11 +6,11 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from log_forwarder.couriers import RequestCourier, WindowCourier
+from log_forwarder.couriers import courier_for
 from log_forwarder.deadletters import DeadLetters
 from log_forwarder.event import Batch
 from log_forwarder.outbox import Outbox, Tally
-from log_forwarder.sinks.contract import RequestSink, Sink
+from log_forwarder.sinks.contract import Sink
 
 PATIENCE_SECONDS = 60.0
 _EVERYTHING = 2**40
@@ -22,12 +22,7 @@ class Delivery:
     def __init__(self, sink: Sink, folder: Path, batches: Sequence[Batch] = ()) -> None:
         self.outbox = Outbox(_EVERYTHING)
         self.abandon, self._stop = threading.Event(), threading.Event()
-        self.courier: RequestCourier | WindowCourier
-        letters = DeadLetters(folder)
-        if isinstance(sink, RequestSink):
-            self.courier = RequestCourier("sink", sink, self.outbox, letters, self.abandon)
-        else:
-            self.courier = WindowCourier("sink", sink, self.outbox, letters, self.abandon)
+        self.courier = courier_for("sink", sink, self.outbox, DeadLetters(folder), self.abandon)
         self._thread = threading.Thread(target=self.courier.run, args=(self._stop,), daemon=True)
         self.put(batches)
         self._thread.start()
