@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from log_forwarder.event import Batch
+from log_forwarder.couriers.trial import Trial
+from log_forwarder.event import Batch, Event
 
 
 @dataclass(eq=False, slots=True)
@@ -24,13 +25,27 @@ class Piece:
     shipment: Shipment
     batch: Batch
 
+    def part(self, events: list[Event]) -> Piece:
+        """Return a piece with some of the events."""
+        return Piece(self.shipment, replace(self.batch, events=events))
+
 
 class Load:
-    """Pieces that were encoded together; ``open`` counts their parcels that are not confirmed yet."""
+    """Pieces that were encoded together; ``open`` counts their parcels that are not confirmed yet.
 
-    def __init__(self, pieces: Sequence[Piece]) -> None:
+    ``moved`` says that some were confirmed since it was last sent, ``divided`` that it is a part of another
+    load, and ``witness`` to the trial of which other load it is sent, if it holds a line that is not its own.
+    """
+
+    def __init__(
+        self, pieces: Sequence[Piece], *, divided: bool = False, witness: Trial | None = None
+    ) -> None:
         self.pieces = pieces
         self.open = 0
+        self.moved = False
+        self.divided = divided
+        self.witness = witness
+        self.trial = Trial(single=self.size == 1, divided=divided)
 
     @classmethod
     def of(cls, batches: Sequence[Batch]) -> Load:
@@ -46,6 +61,30 @@ class Load:
     def size(self) -> int:
         """The number of events."""
         return sum(len(piece.batch.events) for piece in self.pieces)
+
+    @property
+    def last(self) -> Batch | None:
+        """Its last event, as a batch."""
+        batch = next((piece.batch for piece in reversed(self.pieces) if piece.batch.events), None)
+        return replace(batch, events=batch.events[-1:]) if batch else None
+
+    def halves(self) -> tuple[Load, Load]:
+        """Return two smaller loads that have all events in their order."""
+        first: list[Piece] = []
+        second: list[Piece] = []
+        room = self.size // 2
+        for piece in self.pieces:
+            events = piece.batch.events
+            if len(events) <= room:
+                first.append(piece)
+            elif not room:
+                second.append(piece)
+            else:
+                first.append(piece.part(events[:room]))
+                second.append(piece.part(events[room:]))
+                piece.shipment.open += 1
+            room = max(0, room - len(events))
+        return Load(first, divided=True), Load(second, divided=True)
 
     def shipment_of(self, batch: Batch) -> Shipment:
         """Return what a batch that was encoded is a piece of; raises ValueError for another one."""

@@ -53,6 +53,10 @@ class Pauses:
         self._health.last_success = time.monotonic()
         self._next = FIRST_PAUSE_SECONDS
 
+    def shorten(self) -> None:
+        """Have the next pause be a short one, because something else is tried after it."""
+        self._next = FIRST_PAUSE_SECONDS
+
     def failure(self, error: ComposeAgentError, kind: str = "unavailable") -> None:
         """Note a failure, say so once, and wait."""
         if not self._health.error:

@@ -33,6 +33,14 @@ class SinkUnavailable(ComposeAgentError):
         self.retry_after = retry_after
 
 
+class LinkEnded(SinkUnavailable):
+    """The peer ended a connection that was there.
+
+    Nothing else is one: not a peer that cannot be reached, or that does not answer. When the same lines are
+    on their way each time, they may be what the peer cannot bear.
+    """
+
+
 class RequestTooLarge(ComposeAgentError):
     """The peer refuses a request of this size; it is sent again in two halves."""
 

@@ -9,7 +9,14 @@ from typing import Any
 
 from compose_agent.errors import ConfigError
 from log_forwarder.event import Batch
-from log_forwarder.sinks.contract import Confirmation, Parcel, SinkContext, SinkKind, SinkUnavailable
+from log_forwarder.sinks.contract import (
+    Confirmation,
+    LinkEnded,
+    Parcel,
+    SinkContext,
+    SinkKind,
+    SinkUnavailable,
+)
 from log_forwarder.sinks.failover import FailOver
 from log_forwarder.sinks.fluentd import handshake
 from log_forwarder.sinks.fluentd.connection import Link
@@ -17,7 +24,6 @@ from log_forwarder.sinks.fluentd.encode import Run, parcels
 from log_forwarder.sinks.fluentd.options import OPTIONS, SCHEMES, FluentdOptions
 from log_forwarder.sinks.fluentd.shapes import Shapes
 from log_forwarder.sinks.servers import Server
-from log_forwarder.sinks.wire import LinkEnded
 from log_forwarder.sinks.word import SinkWord
 
 # With metadata 200-byte lines double in size: parcels of about a megabyte.

@@ -12,14 +12,21 @@ from typing import TypeVar
 from compose_agent import __version__
 from compose_agent.errors import ConfigError
 from log_forwarder.event import Batch
-from log_forwarder.sinks.contract import Confirmation, Parcel, SinkContext, SinkKind, SinkUnavailable
+from log_forwarder.sinks.contract import (
+    Confirmation,
+    LinkEnded,
+    Parcel,
+    SinkContext,
+    SinkKind,
+    SinkUnavailable,
+)
 from log_forwarder.sinks.ecs import Documents
 from log_forwarder.sinks.elasticsearch.fields import to_json
 from log_forwarder.sinks.failover import FailOver
 from log_forwarder.sinks.logstash.frames import Acknowledgements, events_in, windows
 from log_forwarder.sinks.logstash.options import OPTIONS, LogstashOptions
 from log_forwarder.sinks.servers import Server
-from log_forwarder.sinks.wire import LinkEnded, Wire
+from log_forwarder.sinks.wire import Wire
 from log_forwarder.sinks.word import SinkWord
 
 _T = TypeVar("_T")

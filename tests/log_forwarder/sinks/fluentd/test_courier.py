@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import trustme
 
 from log_forwarder.couriers.window import WindowCourier
-from log_forwarder.deadletters import DeadLetters
+from log_forwarder.deadletters import FILE_NAME, DeadLetters
 from log_forwarder.event import Batch
-from log_forwarder.fake.forward import ForwardServer
+from log_forwarder.fake.forward import ForwardServer, server_context
 from log_forwarder.outbox import Outbox
 from log_forwarder.sinks.contract import Confirmation, Parcel
 from log_forwarder.sinks.fluentd.sink import FluentdSink
@@ -148,6 +151,13 @@ def _outage(server: ForwardServer) -> None:
     server.start()
 
 
+def _restarts(server: ForwardServer) -> None:
+    for _ in range(5):
+        wait_until(lambda: server.tally().connections > 0, "a connection")
+        server.stop()
+        server.start()
+
+
 def _hang(server: ForwardServer) -> None:
     server.faults.hang = True
     wait_until(lambda: server.tally().connections > 1, "a second connection")
@@ -161,9 +171,10 @@ def _hang(server: ForwardServer) -> None:
         lambda server: _die(server, stored=False),
         _drop,
         _outage,
+        _restarts,
         _hang,
     ],
-    ids=["die after storing", "die before storing", "drop connections", "outage", "hang"],
+    ids=["die after storing", "die before storing", "drop connections", "outage", "restarts", "hang"],
 )
 @pytest.mark.parametrize("compress", ["none", "gzip"])
 def test_everything_arrives_and_only_what_was_unconfirmed_comes_twice_with_the_same_ids(
@@ -189,6 +200,40 @@ def test_everything_arrives_and_only_what_was_unconfirmed_comes_twice_with_the_s
     for container in (WEB, DB):
         own = [record["event_id"] for _, _, record in arrivals.all if record["container_id"] == container.id]
         assert _in_order(own) == sorted(set(own))
+
+
+@pytest.mark.parametrize(
+    "poisoned", [range(405, 406), range(3), range(EVENTS * BATCHES - 2, EVENTS * BATCHES)]
+)
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+def test_lines_at_which_the_server_dies_are_dead_letters_and_all_others_arrive_in_order(
+    arrivals: Arrivals, delivering: Delivering, tmp_path: Path, poisoned: range, *, secure: bool
+) -> None:
+    with ForwardServer(on_event=arrivals, tls=_tls(tmp_path) if secure else None) as server:
+        server.faults.poison = "poison"
+        options = f"?tls=1&ca={tmp_path}/ca.pem" if secure else ""
+        with delivering(f"fluentd://127.0.0.1:{server.port}{options}") as delivery:
+            for number in poisoned:
+                delivery.batches[number // EVENTS].events[number % EVENTS].log = "poison"
+            delivery.put()
+            wait_until(delivery.done, "all batches settled")
+            tally = delivery.outbox.tally()
+    wanted = [each.id for one in delivery.batches for each in one.events if each.log != "poison"]
+    assert (tally.sent, tally.dead_lettered) == (len(wanted), len(poisoned))
+    assert set(arrivals.ids()) == set(wanted)
+    letters = (tmp_path / FILE_NAME).read_text().splitlines()
+    assert [json.loads(each)["event"]["id"] for each in letters] == [event(number).id for number in poisoned]
+    for container in (WEB, DB):
+        arrived = iter([r["event_id"] for _, _, r in arrivals.all if r["container_id"] == container.id])
+        own = [e.id for b in delivery.batches if b.container is container for e in b.events if e.id in wanted]
+        assert all(each in arrived for each in own)  # in this order, whatever else came twice
+
+
+def _tls(folder: Path) -> ssl.SSLContext:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
+    return server_context(folder / "server.pem")
 
 
 def test_late_acknowledgements_settle_everything_once(
