@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 # While confirmations are awaited, new batches are looked for so often.
 _PEEK_SECONDS = 0.05
+# What a sink mends by itself (a broker of several that restarts) is mostly over sooner, and then no news.
+_TROUBLE_SECONDS = 2.0
 
 
 @dataclass(eq=False, slots=True)
@@ -150,8 +152,13 @@ class WindowCourier:
 
     def _check_silence(self) -> None:
         oldest = next(iter(self._sent.values()), None)
-        if oldest and time.monotonic() - oldest.at > self._sink.answer_seconds:
+        if oldest is None:
+            return
+        now = time.monotonic()
+        if now - oldest.at > self._sink.answer_seconds:
             raise SinkUnavailable(f"no confirmation within {self._sink.answer_seconds:g} s", unseen=True)
+        if now - max(oldest.at, self.health.last_success) > _TROUBLE_SECONDS and self._sink.trouble:
+            self._pauses.trouble(self._sink.trouble)
 
     def _disconnected(self, error: SinkUnavailable) -> None:
         """Give the connection up; what was sent and not confirmed is sent first on the next one."""

@@ -122,6 +122,10 @@ class WindowSink(Protocol):
     window: int  # parcels sent and not yet confirmed
     answer_seconds: float  # a parcel unconfirmed for so long is sent again on a new connection
 
+    @property
+    def trouble(self) -> str:
+        """What holds the sink up while it tries again by itself; empty if it raises SinkUnavailable instead."""
+
     def encode(self, batches: Sequence[Batch]) -> list[Parcel]:
         """Return parcels with every event of ``batches``, in order within each stream.
 

@@ -127,6 +127,7 @@ class WindowMemory:
         self._refusals: dict[str, list[Refusal]] = {}
         self.connections: list[list[Parcel]] = []
         self.closed = 0
+        self.trouble = ""
         self.on_connect: Callable[[], None] = lambda: None
         self.on_send: Callable[[Parcel], None] = lambda _parcel: None
 

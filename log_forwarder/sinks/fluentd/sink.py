@@ -33,6 +33,8 @@ MOST_SOURCE_BYTES = 512 * 1024
 class FluentdSink:
     """A window sink of the forward protocol; ``now`` is a monotonic clock in seconds."""
 
+    trouble = ""
+
     def __init__(self, options: FluentdOptions, host: str, now: Callable[[], float] = time.monotonic) -> None:
         self.most_bytes = MOST_SOURCE_BYTES
         self.window = options.window

@@ -28,8 +28,6 @@ from log_forwarder.sinks.kafka.messages import Message, Messages, Packer
 from log_forwarder.sinks.kafka.options import OPTIONS, KafkaOptions
 from log_forwarder.sinks.word import SinkWord
 
-logger = logging.getLogger(__name__)
-
 MOST_SOURCE_BYTES = 256 * 1024
 WINDOW = 8
 # Brokers that are there answer in milliseconds; one that is starting needs more than anybody waits here.
@@ -42,6 +40,9 @@ _ROOM_SECONDS = 10.0
 _FLUSH_SECONDS = 1.0
 # Messages that wait so long for company travel in larger batches; half of what confirmations are awaited for.
 _LINGER_MS = 20
+# A topic that was just made is known to all brokers within a moment; librdkafka itself would wait for half a
+# minute before it says that there is none.
+_TOPIC_MS = 5000
 # A window of the shortest lines has more messages than librdkafka's own limit of 100,000.
 _MOST_QUEUED = 2_000_000
 # Beside the value a message has a key, headers and numbers.
@@ -90,10 +91,15 @@ class KafkaSink:
         self._open: dict[str, int] = {}  # by parcel, the messages of this producer that are not done
         self._confirmed: list[Confirmation] = []
         self._failure: SinkUnavailable | None = None
-        self._said = ""  # the last thing that librdkafka complained of …
+        self._said = ""  # what librdkafka complained of since a message has arrived …
         self._hopeless = False  # … and whether waiting for this producer is in vain
         self._batch_bytes = _FIRST_BATCH_BYTES
         self._codes = _Codes(library.KafkaError)
+
+    @property
+    def trouble(self) -> str:
+        """What librdkafka complained of since a message has arrived."""
+        return self._said
 
     def encode(self, batches: Sequence[Batch]) -> list[Parcel]:
         """Return one parcel."""
@@ -164,6 +170,7 @@ class KafkaSink:
             "batch.size": self._batch_bytes,
             "compression.type": self._options.compress,
             "linger.ms": _LINGER_MS,
+            "topic.metadata.propagation.max.ms": _TOPIC_MS,
             "queue.buffering.max.messages": _MOST_QUEUED,
             "partitioner": "murmur2_random",  # that of Kafka's own clients
             "log.connection.close": False,
@@ -184,8 +191,6 @@ class KafkaSink:
         # That all brokers are down says less than what was said of each before.
         if code != self._codes.all_down or not self._said:
             self._said = error.str()
-        elif self._producer is not None:
-            logger.warning("no broker can be reached; trying again", extra={"error": self._said})
         self._hopeless = self._hopeless or code in self._codes.hopeless
         if error.fatal():
             self._failure = SinkUnavailable(f"the producer cannot go on ({error.str()})", unseen=True)
@@ -220,6 +225,7 @@ class KafkaSink:
                 parcel.done[place] = 1
             return
         if error is None:
+            self._said = ""
             self._done(parcel, place)
         elif self._is_refused(error, parcel.messages[place]):
             self._done(parcel, place, refusal=error.str())

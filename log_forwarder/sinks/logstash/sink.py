@@ -61,6 +61,7 @@ class LogstashSink:
 
     most_bytes = MOST_SOURCE_BYTES
     answer_seconds = math.inf
+    trouble = ""
 
     def __init__(
         self, options: LogstashOptions, host: str, now: Callable[[], float] = time.monotonic

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from log_forwarder.couriers import WindowCourier
+from log_forwarder.couriers import WindowCourier, window
 from log_forwarder.couriers.trial import PROOFS
 from log_forwarder.deadletters import FILE_NAME, DeadLetters
 from log_forwarder.event import Batch
@@ -203,6 +203,35 @@ def test_a_peer_that_cannot_be_reached_is_tried_again() -> None:
     assert run.courier.health.failures == {"unavailable": 3}
     assert run.courier.health.retried == 0
     assert run.courier.health.error == ""
+
+
+def test_what_holds_the_sink_up_is_told_while_nothing_is_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "_TROUBLE_SECONDS", 0.1)
+    sink = WindowMemory(nothing)
+    run = Run(sink)
+    run.put("a")
+    with running(run):
+        until(run.sent)
+        assert run.courier.health.error == ""
+        sink.trouble = "all brokers are down"
+        until(lambda: run.courier.health.error == "all brokers are down")
+        sink.answer = lambda sent: [each.id for each in sent]
+        until(lambda: run.owner.batches)
+        assert run.courier.health.error == ""
+    assert run.sent() == [["a"]]
+    assert run.courier.health.failures == {}
+
+
+def test_trouble_is_no_news_while_lines_are_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "_TROUBLE_SECONDS", 0.1)
+    sink = WindowMemory()
+    sink.trouble = "one broker of three is down"
+    run = Run(sink)
+    with running(run):
+        for number in range(20):
+            run.put(str(number))
+            until(lambda number=number: len(run.owner.batches) > number)  # type: ignore[misc]
+            assert run.courier.health.error == ""
 
 
 def test_a_silent_peer_is_left_for_a_new_connection() -> None:

@@ -31,12 +31,15 @@ class Delivery:
         for batch in batches:
             self.outbox.put(batch, 0)
 
+    def give_up(self) -> None:
+        self.abandon.set()
+        self._thread.join(PATIENCE_SECONDS)
+
     def finish(self) -> Tally:
         self.outbox.close()
         self._stop.set()
         self._thread.join(PATIENCE_SECONDS)
         late = self._thread.is_alive()
-        self.abandon.set()
-        self._thread.join(PATIENCE_SECONDS)
+        self.give_up()
         assert not late, f"not delivered: {self.courier.health.error}"
         return self.outbox.tally()

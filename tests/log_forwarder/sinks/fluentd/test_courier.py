@@ -36,6 +36,7 @@ class Watched:
         self.most_bytes = 2000  # of source: a parcel for every batch
         self.window = inner.window
         self.answer_seconds = inner.answer_seconds
+        self.trouble = ""
         self.attempts: Counter[str] = Counter()
         self.resent_although_confirmed: list[str] = []
         self.resent: set[str] = set()

@@ -234,6 +234,17 @@ def test_a_producer_whose_brokers_are_gone_is_given_up_quickly() -> None:
     assert time.monotonic() - begin < module._FLUSH_SECONDS + 3
 
 
+def test_what_the_library_complains_of_is_told_soon_and_over_when_lines_arrive(tmp_path: Path) -> None:
+    with cluster() as brokers:
+        delivery = Delivery(sink(f"kafka://{brokers}/trouble"), tmp_path, [numbered(0, 10)])
+        until(lambda: delivery.outbox.tally().sent == 10)
+        assert delivery.courier.health.error == ""
+    delivery.put([numbered(10, 20)])
+    until(lambda: "Connection refused" in delivery.courier.health.error)
+    assert delivery.courier.health.failures == {}
+    delivery.give_up()
+
+
 def test_a_full_queue_is_waited_for(brokers: str, tmp_path: Path) -> None:
     made = sink(f"kafka://{brokers}/full", further={"queue.buffering.max.messages": 10})
     assert Delivery(made, tmp_path, [numbered(0, 500)]).finish().sent == 500
