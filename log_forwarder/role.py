@@ -58,7 +58,7 @@ class ForwarderRole:
         self._transforms = config.of(TransformSettings)
         self._state_dir = config.of(GeneralSettings).state_dir()
         self._store = Store(self._state_dir)
-        self._letters = DeadLetters(self._state_dir)
+        self._letters = DeadLetters(self._state_dir, self._settings.dead_letters_size)
         self._keeper = Keeper(self._store)
         self._spool = Spool(self._store, self._settings.spool_size)
         self._selection = self._select(self._settings)
@@ -105,6 +105,7 @@ class ForwarderRole:
         self._listeners.change(settings.listen_addresses)
         self._settings, self._transforms = settings, config.of(TransformSettings)
         self._selection = selection
+        self._letters.limit = settings.dead_letters_size
         self._files.reconsider()
         if self._engine:
             self._engine.reconsider()

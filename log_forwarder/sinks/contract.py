@@ -124,7 +124,7 @@ class WindowSink(Protocol):
 
     @property
     def trouble(self) -> str:
-        """What holds the sink up while it tries again by itself; empty if it raises SinkUnavailable instead."""
+        """What holds the sink up while it tries again by itself; empty for sinks that never do."""
 
     def encode(self, batches: Sequence[Batch]) -> list[Parcel]:
         """Return parcels with every event of ``batches``, in order within each stream.
