@@ -12,13 +12,13 @@ from typing import Protocol
 
 from compose_agent.dockerd.model import Container
 from compose_agent.errors import ComposeAgentError
-from log_forwarder.couriers import RequestCourier, WindowCourier
+from log_forwarder.couriers import courier_for
 from log_forwarder.couriers.state import Health
 from log_forwarder.deadletters import DeadLetters
 from log_forwarder.event import Batch, Mark
 from log_forwarder.keeper import SinkBooks
 from log_forwarder.outbox import Outbox
-from log_forwarder.sinks.contract import RequestSink, Sink
+from log_forwarder.sinks.contract import Sink
 from log_forwarder.sources.chain import Chain
 from log_forwarder.sources.cursor import Losses
 from log_forwarder.sources.follower import Books, Follower, Format
@@ -148,11 +148,7 @@ class Lane:
         self._stop_reading = threading.Event()
         self._stop_sending = threading.Event()
         self._abandon = threading.Event()
-        self._courier: RequestCourier | WindowCourier
-        if isinstance(sink, RequestSink):
-            self._courier = RequestCourier(name, sink, outbox, letters, self._abandon)
-        else:
-            self._courier = WindowCourier(name, sink, outbox, self._abandon)
+        self._courier = courier_for(name, sink, outbox, letters, self._abandon)
         self._reader = threading.Thread(target=self._read, name=f"read {name}", daemon=True)
         self._sender = threading.Thread(
             target=self._courier.run, args=(self._stop_sending,), name=f"send {name}", daemon=True

@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import socket
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from compose_agent.dockerd.model import Container
 from compose_agent.errors import ComposeAgentError
-from log_forwarder.couriers import RequestCourier, WindowCourier
-from log_forwarder.deadletters import FILE_NAME, DeadLetters
+from log_forwarder.beingsent import alone, lines, replacing, taken
+from log_forwarder.couriers import courier_for
+from log_forwarder.deadletters import DeadLetters
 from log_forwarder.event import Batch, Event, Mark, Position
-from log_forwarder.outbox import Outbox
+from log_forwarder.outbox import Outbox, Tally
 from log_forwarder.sinks import make_sink
-from log_forwarder.sinks.contract import RequestSink, Sink, SinkContext
+from log_forwarder.sinks.contract import SinkContext
 from log_forwarder.sinks.word import SinkWord
 from log_forwarder.transforms.patterns import Pattern
 
-# While they are sent again they lie here, so that a kill in between loses none.
-BEING_SENT = "dead-letters.being-sent.ndjson"
-_MOVING = "dead-letters.moving.ndjson"
 # A sink that takes nothing for so long is given up; what is left stays in the file.
 PATIENCE_SECONDS = 60.0
+# Letters in memory at a time: as much as a lane reads ahead. The last one may go beyond it.
+PORTION_BYTES = 8 * 1024 * 1024
 _BATCH_EVENTS = 500
 _EVERYTHING = 2**40
+# How often it is looked whether a sink takes anything.
+_LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +43,21 @@ class Outcome:
     left: int = 0
 
 
-class Letter(msgspec.Struct):
+class _Described(msgspec.Struct):
+    """What a letter says of its container."""
+
+    id: str
+    name: str
+    image: str
+    labels: dict[str, str]
+
+
+class _Letter(msgspec.Struct):
     """One line of the dead letters."""
 
     sink: str
     event: Event
-    container: dict[str, Any]
+    container: _Described
     line: bytes = b""
 
 
@@ -58,162 +66,167 @@ def replay(
     words: Sequence[SinkWord],
     run_dir: Path | None = None,
     triggers: Mapping[str, Pattern] | None = None,
+    *,
+    patience: float = PATIENCE_SECONDS,
+    portion_bytes: int = PORTION_BYTES,
 ) -> Outcome:
     """Send the letters of ``words`` again; those of other sinks stay. Raises ComposeAgentError.
 
-    ``run_dir`` and ``triggers`` are those of :class:`~log_forwarder.sinks.contract.SinkContext`.
+    ``run_dir`` and ``triggers`` are those of :class:`~log_forwarder.sinks.contract.SinkContext`. A sink that
+    takes nothing for ``patience`` seconds is given up.
     """
-    sinks = {word.name: word for word in words}
+    host = socket.gethostname()
+    contexts = [(word, SinkContext(word.name, host, state_dir, run_dir, triggers or {})) for word in words]
     with alone(state_dir):
-        path = _taken(state_dir)
-        if path is None:
-            return Outcome()
-        letters = [_letter(line) for line in _whole(path).splitlines() if line]
-        left = [letter for letter in letters if letter.sink not in sinks]
-        sent = refused = 0
-        for name, word in sinks.items():
-            mine = [letter for letter in letters if letter.sink == name]
-            context = SinkContext(name, socket.gethostname(), state_dir, run_dir, triggers or {})
-            done, dead, rest = _send(context, word, mine)
-            sent, refused, left = sent + done, refused + dead, left + rest
-        _put_back(path, left)
-        return Outcome(sent, refused, len(left))
+        deliveries = {word.name: _Delivery(context, word, patience) for word, context in contexts}
+        try:
+            if (path := taken(state_dir)) is None:
+                return Outcome()
+            left = _send_all(path, deliveries, portion_bytes)
+        except OSError as error:
+            raise ComposeAgentError(
+                f"the dead letters in {state_dir} cannot be read or replaced ({error.strerror})",
+                remedy="none is lost; look at the disk and the permissions, and try again",
+            ) from error
+        finally:
+            tallies = [delivery.end() for delivery in deliveries.values()]
+    sent, refused = sum(each.sent for each in tallies), sum(each.dead_lettered for each in tallies)
+    return Outcome(sent, refused, left)
 
 
-class _Counting:
-    """Owns the batches of a replay, and knows which are settled."""
+def _send_all(path: Path, deliveries: Mapping[str, _Delivery], portion_bytes: int) -> int:
+    """Replace a file by those of its letters that no sink has taken, and return their number."""
+    left = 0
+    with replacing(path) as keep:
+        for portion in _portions(path, portion_bytes):
+            for letter in _send(portion, deliveries):
+                keep(letter.line)
+                left += 1
+    return left
+
+
+def _send(portion: Sequence[_Letter], deliveries: Mapping[str, _Delivery]) -> list[_Letter]:
+    """Return the letters that no sink has taken, in their order."""
+    left = {id(letter) for letter in portion if letter.sink not in deliveries}
+    for name, delivery in deliveries.items():
+        mine = [letter for letter in portion if letter.sink == name]
+        left.update(id(letter) for letter in delivery.send(mine))
+    return [letter for letter in portion if id(letter) in left]
+
+
+class _Owner:
+    """Owns the batches of one portion, and knows which are not settled."""
 
     def __init__(self) -> None:
-        self.done: set[int] = set()
+        self._changed = threading.Condition()
+        self._open: set[int] = set()
+
+    def expect(self, batches: Iterable[Batch]) -> None:
+        self._open.update(id(batch) for batch in batches)
 
     def settled(self, batch: Batch) -> None:
-        self.done.add(id(batch))
+        with self._changed:
+            self._open.discard(id(batch))
+            self._changed.notify_all()
+
+    def has(self, batch: Batch) -> bool:
+        return id(batch) in self._open
+
+    def wait(self, seconds: float) -> bool:
+        """Tell whether all are settled, as soon as they are."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._open, seconds)
 
 
-def _send(context: SinkContext, word: SinkWord, letters: Sequence[Letter]) -> tuple[int, int, list[Letter]]:
-    """Return how many were sent and refused, and what the sink gave no answer to."""
-    if not letters:
-        return 0, 0, []
-    owner = _Counting()
-    groups = list(_groups(letters))
-    batches = [_batch(group, owner) for group in groups]
-    outbox = Outbox(_EVERYTHING)
-    for batch in batches:
-        outbox.put(batch, 0)
-    outbox.close()
-    sink = make_sink(word, context)
-    _run(word.name, sink, outbox, DeadLetters(context.state_dir))
-    tally = outbox.tally()
-    rest = [
-        letter
-        for group, batch in zip(groups, batches, strict=True)
-        if id(batch) not in owner.done
-        for letter in group
-    ]
-    return tally.sent, tally.dead_lettered, rest
+class _Delivery:
+    """Takes letters to one sink, portion by portion, until it takes nothing for too long."""
+
+    def __init__(self, context: SinkContext, word: SinkWord, patience: float) -> None:
+        self._patience = patience
+        self._outbox = Outbox(_EVERYTHING)
+        self._stop, self._abandon = threading.Event(), threading.Event()
+        # Without a limit: what is refused once more was within it before.
+        letters = DeadLetters(context.state_dir)
+        sink = make_sink(word, context)
+        self._courier = courier_for(word.name, sink, self._outbox, letters, self._abandon)
+        self._thread = threading.Thread(target=self._courier.run, args=(self._stop,), daemon=True)
+        self._thread.start()
+
+    def send(self, letters: Sequence[_Letter]) -> list[_Letter]:
+        """Return those that the sink gave no answer to."""
+        if self._abandon.is_set():
+            return list(letters)
+        groups = list(_groups(letters))
+        owner = _Owner()
+        batches = [_batch(group, owner) for group in groups]
+        owner.expect(batches)
+        for batch in batches:
+            self._outbox.put(batch, 0)
+        if not self._settled(owner):
+            self._give_up()
+        pairs = zip(groups, batches, strict=True)
+        return [letter for group, batch in pairs if owner.has(batch) for letter in group]
+
+    def end(self) -> Tally:
+        """Return what became of the letters; nothing more is sent."""
+        self._outbox.close()
+        self._stop.set()
+        self._give_up()
+        return self._outbox.tally()
+
+    def _settled(self, owner: _Owner) -> bool:
+        """Wait until the sink has taken everything, or nothing for too long."""
+        begin = time.monotonic()
+        while not owner.wait(min(_LOOK_SECONDS, self._patience)):
+            if time.monotonic() - max(begin, self._courier.health.last_success) > self._patience:
+                return False
+        return True
+
+    def _give_up(self) -> None:
+        self._abandon.set()
+        self._thread.join()
 
 
-def _run(name: str, sink: Sink, outbox: Outbox, letters: DeadLetters) -> None:
-    abandon = threading.Event()
-    courier = (
-        RequestCourier(name, sink, outbox, letters, abandon)
-        if isinstance(sink, RequestSink)
-        else WindowCourier(name, sink, outbox, abandon)
-    )
-    stop = threading.Event()
-    stop.set()
-    thread = threading.Thread(target=courier.run, args=(stop,), daemon=True)
-    thread.start()
-    thread.join(PATIENCE_SECONDS)
-    abandon.set()
-    thread.join()
+def _portions(path: Path, most_bytes: int) -> Iterator[list[_Letter]]:
+    portion: list[_Letter] = []
+    size = 0
+    for line in lines(path):
+        portion.append(_letter(line))
+        size += len(line)
+        if size >= most_bytes:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
 
 
-def _groups(letters: Sequence[Letter]) -> Iterator[list[Letter]]:
+def _groups(letters: Sequence[_Letter]) -> Iterator[list[_Letter]]:
     """Yield letters that follow one another and are of one container."""
-    for _, group in groupby(letters, key=lambda letter: letter.container["id"]):
+    for _, group in groupby(letters, key=lambda letter: letter.container.id):
         together = list(group)
         for start in range(0, len(together), _BATCH_EVENTS):
             yield together[start : start + _BATCH_EVENTS]
 
 
-def _batch(letters: Sequence[Letter], owner: _Counting) -> Batch:
+def _batch(letters: Sequence[_Letter], owner: _Owner) -> Batch:
     described = letters[0].container
     container = Container(
-        id=described["id"],
-        name=described["name"],
-        image=described["image"],
+        id=described.id,
+        name=described.name,
+        image=described.image,
         image_id="",
         state="dead",
-        labels=described["labels"],
+        labels=described.labels,
     )
     events = [letter.event for letter in letters]
     return Batch(container, events, 0, Position(Mark("", 0)), owner, again=True)
 
 
-@contextmanager
-def alone(state_dir: Path) -> Iterator[None]:
-    """Hold a lock, so that two replays do not send the same letters; ComposeAgentError if one runs."""
-    try:
-        descriptor = os.open(state_dir / "replay.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise ComposeAgentError(f"the state in {state_dir} cannot be used ({error.strerror})") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise ComposeAgentError("dead letters are being sent already", remedy="wait for it") from error
-    finally:
-        os.close(descriptor)
-
-
-def _taken(state_dir: Path) -> Path | None:
-    """Move the letters aside, behind those that an earlier replay did not come to."""
-    letters, aside = state_dir / FILE_NAME, state_dir / BEING_SENT
-    if letters.exists() and aside.exists():
-        letters.rename(state_dir / _MOVING)
-    elif letters.exists():
-        letters.rename(aside)
-    if (moving := state_dir / _MOVING).exists():
-        # A kill before the last step leaves letters in both: they are sent twice, and not lost.
-        _write_whole(aside, _whole(aside) + _whole(moving))
-        moving.unlink()
-    return aside if aside.exists() else None
-
-
-def _whole(path: Path) -> bytes:
-    """Return the content of a file that was moved aside, when nobody writes to it any more."""
-    with path.open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        return file.read()
-
-
-def _letter(line: bytes) -> Letter:
+def _letter(line: bytes) -> _Letter:
     """Return a letter; one that a power failure tore belongs to no sink, and so stays."""
     try:
-        letter = msgspec.json.decode(line, type=Letter)
+        letter = msgspec.json.decode(line, type=_Letter)
     except msgspec.DecodeError:
-        letter = Letter("", Event("", "", ""), {})
+        letter = _Letter("", Event("", "", ""), _Described("", "", "", {}))
     letter.line = line
     return letter
-
-
-def _put_back(path: Path, letters: Iterable[Letter]) -> None:
-    """Replace the file by what is left, or remove it."""
-    kept = b"".join(letter.line + b"\n" for letter in letters)
-    if not kept:
-        path.unlink()
-        return
-    _write_whole(path, kept)
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Replace a file by another content, on disk and for our eyes only."""
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)

@@ -67,7 +67,7 @@ class ForwarderRole:
         general = config.of(GeneralSettings)
         self._state_dir, self._run_dir = general.state_dir(), general.run_dir()
         self._store = Store(self._state_dir, locked=not share.is_whole)
-        self._letters = DeadLetters(self._state_dir)
+        self._letters = DeadLetters(self._state_dir, self._settings.dead_letters_size)
         self._keeper = Keeper(self._store)
         self._spool = Spool(self._store, share.of(self._settings.spool_size), share.has)
         self._selection = self._select(self._settings)
@@ -116,6 +116,7 @@ class ForwarderRole:
         self._listeners.change(self._addresses(settings))
         self._settings, self._transforms = settings, config.of(TransformSettings)
         self._selection = selection
+        self._letters.limit = settings.dead_letters_size
         self._files.reconsider()
         if self._engine:
             self._engine.reconsider()

@@ -111,6 +111,13 @@ class ForwarderSettings:
         "copies nothing.",
         restart=True,
     )
+    dead_letters_size: int = option(
+        "dead-letters.size",
+        kinds.size,
+        "256MiB",
+        "How large the file of dead letters may become. At the limit delivery waits with the next line that "
+        "a sink will never take, until they are sent again or moved away.",
+    )
     drain_timeout: float = option(
         "drain-timeout",
         kinds.duration,

@@ -53,6 +53,16 @@ class Pauses:
         self._health.last_success = time.monotonic()
         self._next = FIRST_PAUSE_SECONDS
 
+    def trouble(self, what: str) -> None:
+        """Note what holds the sink up while it tries again by itself, and say so once."""
+        if not self._health.error:
+            logger.warning("sink is held up", extra={"sink": self._name, "error": what})
+        self._health.error = what
+
+    def shorten(self) -> None:
+        """Have the next pause be a short one, because something else is tried after it."""
+        self._next = FIRST_PAUSE_SECONDS
+
     def failure(self, error: ComposeAgentError, kind: str = "unavailable") -> None:
         """Note a failure, say so once, and wait."""
         if not self._health.error:

@@ -34,6 +34,14 @@ class SinkUnavailable(ComposeAgentError):
         self.retry_after = retry_after
 
 
+class LinkEnded(SinkUnavailable):
+    """The peer ended a connection that was there.
+
+    Nothing else is one: not a peer that cannot be reached, or that does not answer. When the same lines are
+    on their way each time, they may be what the peer cannot bear.
+    """
+
+
 class RequestTooLarge(ComposeAgentError):
     """The peer refuses a request of this size; it is sent again in two halves."""
 
@@ -94,6 +102,23 @@ class Parcel:
     data: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One event that will never be stored, and why; ``index`` is its place in the batch that was encoded."""
+
+    batch: Batch
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """The peer is done with the parcel ``id``: all of it is stored, but for what is ``refused``."""
+
+    id: str
+    refused: Sequence[Refusal] = ()
+
+
 @runtime_checkable
 class WindowSink(Protocol):
     """A sink that sends ahead and is answered later."""
@@ -102,10 +127,15 @@ class WindowSink(Protocol):
     window: int  # parcels sent and not yet confirmed
     answer_seconds: float  # a parcel unconfirmed for so long is sent again on a new connection
 
+    @property
+    def trouble(self) -> str:
+        """What holds the sink up while it tries again by itself; empty for sinks that never do."""
+
     def encode(self, batches: Sequence[Batch]) -> list[Parcel]:
         """Return parcels with every event of ``batches``, in order within each stream.
 
-        A batch is settled when all parcels of the call are confirmed.
+        A batch is settled when all parcels of the call are confirmed. It may be a part of what was read: with
+        other batches, and with parts of the same one, it may be encoded once more.
         """
 
     def connect(self) -> None:
@@ -114,8 +144,8 @@ class WindowSink(Protocol):
     def send(self, parcel: Parcel) -> None:
         """Send without waiting for the answer; raises SinkUnavailable."""
 
-    def confirmed(self, wait: float) -> list[str]:
-        """Return the ids that the peer has confirmed, waiting up to ``wait`` seconds for the first one.
+    def confirmed(self, wait: float) -> list[Confirmation]:
+        """Return what the peer has confirmed, waiting up to ``wait`` seconds for the first parcel.
 
         Raises SinkUnavailable when the connection is gone.
         """

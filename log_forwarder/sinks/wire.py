@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 from compose_agent.web.address import Address
-from log_forwarder.sinks.contract import SinkUnavailable
+from log_forwarder.sinks.contract import LinkEnded, SinkUnavailable
 from log_forwarder.sinks.servers import Server
 from log_forwarder.sinks.tls import TlsOptions
 
@@ -27,12 +27,10 @@ _HINTS = {
     False: "check the address, and set tls=1 if this port speaks TLS",
     True: "look at the server's log, it may want cert= and key=",
 }
-# What recv and send raise when there is nothing to do for them at the moment.
+# What recv and send raise when the other end is gone …
+_ENDED = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+# … and when there is nothing to do for them at the moment.
 _NOT_NOW = (TimeoutError, BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-
-class LinkEnded(SinkUnavailable):
-    """The connection was there and is gone."""
 
 
 class Wire:
@@ -143,22 +141,28 @@ def _named(server: Server, hint: str = "") -> Iterator[None]:
             remedy="name its authority with ca=, or the name in the certificate with server-name=",
         ) from error
     except ssl.SSLError as error:
-        raise _tls_failure(server, error) from error
+        raise (_ended(server, error, hint) or _tls_failure(server, error)) from error
     except TimeoutError as error:
         raise SinkUnavailable(
             f"{server} does not answer", remedy="check the address and firewalls"
         ) from error
     except OSError as error:
-        reason = error.strerror or str(error)
-        if hint:
-            raise LinkEnded(f"{server} broke the connection ({reason})", remedy=hint) from error
-        raise SinkUnavailable(
-            f"{server} cannot be reached ({reason})", remedy="check that it runs, and the address"
-        ) from error
+        unreachable = SinkUnavailable(
+            f"{server} cannot be reached ({error.strerror or error})",
+            remedy="check that it runs, and the address",
+        )
+        raise (_ended(server, error, hint) or unreachable) from error
     except ValueError as error:  # of a name with a label that is empty or too long
         raise SinkUnavailable(
             f"{server} has a name that cannot be looked up", remedy="check the address and server-name="
         ) from error
+
+
+def _ended(server: Server, error: OSError, hint: str) -> LinkEnded | None:
+    """Return the failure for a connection that was there; a network that is down does not end it."""
+    if not hint or not isinstance(error, _ENDED):
+        return None
+    return LinkEnded(f"{server} broke the connection ({error.strerror or error})", remedy=hint)
 
 
 def _tls_failure(server: Server, error: ssl.SSLError) -> SinkUnavailable:

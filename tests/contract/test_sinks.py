@@ -160,6 +160,7 @@ def test_a_sink_is_one_of_the_two_kinds_and_has_bounds(sink: Sink) -> None:
     else:
         assert sink.window > 0
         assert sink.answer_seconds > 0
+        assert sink.trouble == ""
 
 
 def test_making_a_sink_connects_to_nobody_and_opens_nothing(sample: Sample, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from compose_agent.dockerd.model import Container
 from log_forwarder.event import Batch, Event, Mark, Position
-from log_forwarder.sinks.contract import Answer, Entry, Parcel
+from log_forwarder.sinks.contract import Answer, Confirmation, Entry, Parcel, Refusal
 
 ID = "0123456789ab" * 5 + "cdef"
 START = Position(Mark("generation", 0))
@@ -107,7 +107,10 @@ def _everything(sent: list[Parcel]) -> Iterable[str]:
 
 
 class WindowMemory:
-    """A window sink; its peer confirms what ``answer`` picks from the parcels of this connection."""
+    """A window sink; its peer confirms what ``answer`` picks from the parcels of this connection.
+
+    ``refuse`` is asked for each line that is encoded, and gives the reason why it will never be stored.
+    """
 
     def __init__(
         self,
@@ -120,14 +123,24 @@ class WindowMemory:
         self.most_bytes = most_bytes
         self.answer_seconds = answer_seconds
         self.answer = answer
+        self.refuse: Callable[[str], str | None] = lambda _log: None
+        self._refusals: dict[str, list[Refusal]] = {}
         self.connections: list[list[Parcel]] = []
         self.closed = 0
+        self.trouble = ""
         self.on_connect: Callable[[], None] = lambda: None
         self.on_send: Callable[[Parcel], None] = lambda _parcel: None
 
     def encode(self, batches: Sequence[Batch]) -> list[Parcel]:
         texts = [event.log for batch in batches for event in batch.events]
-        return [Parcel("+".join(texts), "\n".join(texts).encode())] if texts else []
+        parcel = Parcel("+".join(texts), "\n".join(texts).encode())
+        self._refusals[parcel.id] = [
+            Refusal(batch, index, reason)
+            for batch in batches
+            for index, event in enumerate(batch.events)
+            if (reason := self.refuse(event.log))
+        ]
+        return [parcel] if texts else []
 
     def connect(self) -> None:
         self.on_connect()
@@ -137,11 +150,11 @@ class WindowMemory:
         self.connections[-1].append(parcel)
         self.on_send(parcel)
 
-    def confirmed(self, wait: float) -> list[str]:
+    def confirmed(self, wait: float) -> list[Confirmation]:
         found = list(self.answer(self.connections[-1]))
         if not found:
             threading.Event().wait(min(wait, _POLL_SECONDS))
-        return found
+        return [Confirmation(each, self._refusals.get(each, ())) for each in found]
 
     def close(self) -> None:
         self.closed += 1

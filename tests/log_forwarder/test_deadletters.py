@@ -8,9 +8,12 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
+from log_forwarder import deadletters
 from log_forwarder.deadletters import FILE_NAME, DeadLetters, append
 from log_forwarder.event import Event
-from tests.log_forwarder.making import ID, container, descriptors, moment, until
+from tests.log_forwarder.making import ID, PATIENCE_SECONDS, container, descriptors, moment, until
 
 NEVER = threading.Event()
 
@@ -69,21 +72,30 @@ def test_a_letter_that_cannot_be_written_is_said_and_waited_for_until_given_up(t
     assert not thread.is_alive()
 
 
-def test_the_error_is_over_with_the_next_letter(tmp_path: Path) -> None:
-    folder = tmp_path / "late"
-    letters = DeadLetters(folder)
-    given_up = threading.Event()
-    given_up.set()
-    put(letters, abandon=given_up)
-    assert letters.error
-    folder.mkdir()
-    put(letters)
+@pytest.mark.parametrize("mended", [True, False])
+def test_the_error_is_over_when_the_letter_is_written_or_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, mended: bool
+) -> None:
+    monkeypatch.setattr(deadletters, "_RETRY_SECONDS", 0.01)
+    letters = DeadLetters(tmp_path / "late")
+    abandon = threading.Event()
+    thread = threading.Thread(target=put, args=(letters, "text", abandon))
+    thread.start()
+    until(lambda: letters.error)
+    if mended:
+        letters.path.parent.mkdir()
+    else:
+        abandon.set()
+    thread.join(PATIENCE_SECONDS)
     assert not letters.error
+    assert letters.path.exists() is mended
 
 
 _LIMITED = """
 import resource, sys
 from pathlib import Path
+
+import pytest
 from log_forwarder.deadletters import append
 path = Path(sys.argv[1])
 append(path, b"first\\n")
@@ -117,3 +129,58 @@ def test_a_letter_behind_a_torn_one_can_be_read(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b'{"at":"2026-01-02T03:0')
     put(DeadLetters(tmp_path))
     assert json.loads((tmp_path / FILE_NAME).read_bytes().splitlines()[-1])["reason"] == "mapping conflict"
+
+
+def test_at_the_limit_delivery_waits_until_the_file_is_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadletters, "_RETRY_SECONDS", 0.01)
+    letters = DeadLetters(tmp_path, 500)
+    put(letters)
+    before = letters.path.read_bytes()
+    thread = threading.Thread(target=put, args=(letters, "x" * 500))
+    thread.start()
+    until(lambda: letters.error)
+    assert letters.error == (
+        f"the dead letters in {letters.path} have reached their limit of 500 B, delivery waits: raise "
+        "logs.dead-letters.size, or send them again with 'compose-agent logs replay', or move the file away"
+    )
+    assert letters.path.read_bytes() == before
+    letters.path.rename(tmp_path / "elsewhere")
+    thread.join(PATIENCE_SECONDS)
+    assert not thread.is_alive()
+    assert letters.error == ""
+    # A letter that is larger than the limit has a file of its own.
+    assert letters.path.stat().st_size > 500
+
+
+def test_a_limit_that_is_raised_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadletters, "_RETRY_SECONDS", 0.01)
+    letters = DeadLetters(tmp_path, 500)
+    put(letters)
+    thread = threading.Thread(target=put, args=(letters, "x" * 500))
+    thread.start()
+    until(lambda: letters.error)
+    letters.limit = 10_000
+    thread.join(PATIENCE_SECONDS)
+    assert len(letters.path.read_bytes().splitlines()) == 2
+
+
+@pytest.mark.parametrize(("limit", "taken"), [(11, True), (10, False), (0, False), (None, True)])
+def test_the_limit_counts_what_is_in_the_file(tmp_path: Path, limit: int | None, *, taken: bool) -> None:
+    path = tmp_path / FILE_NAME
+    assert append(path, b"first\n", limit)
+    assert append(path, b"more\n", limit) is taken
+    assert path.read_bytes() == (b"first\nmore\n" if taken else b"first\n")
+
+
+def test_what_delivery_waits_for_is_logged_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(deadletters, "_RETRY_SECONDS", 0.001)
+    letters = DeadLetters(tmp_path / "missing")
+    abandon = threading.Event()
+    threading.Timer(0.1, abandon.set).start()
+    put(letters, abandon=abandon)
+    errors = [each.message for each in caplog.records if each.levelname == "ERROR"]
+    assert errors == [f"the dead letters in {letters.path} cannot be written (No such file or directory)"]

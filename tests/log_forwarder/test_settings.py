@@ -23,6 +23,7 @@ def test_without_configuration_nothing_is_shipped_and_little_is_held() -> None:
     assert found.listen_addresses == (Address("127.0.0.1", 9418),)
     assert (found.begin, found.engine, found.docker_root) == ("auto", True, None)
     assert (found.queue_size, found.spool_size) == (8 * 1024**2, 1024**3)
+    assert found.dead_letters_size == 256 * 1024**2
     assert (found.drain_timeout, found.stall_after) == (5.0, 25.0)
     assert found.containers == found.exclude == found.projects == ()
 
@@ -38,6 +39,7 @@ def test_every_option_is_read() -> None:
         **{
             "queue-size": "1MiB",
             "spool.size": "0",
+            "dead-letters.size": "1GB",
             "from": "now",
             "containers": ["web-*", "db"],
             "exclude": "noisy",
@@ -48,6 +50,7 @@ def test_every_option_is_read() -> None:
         }
     )
     assert (found.queue_size, found.spool_size, found.begin) == (1024**2, 0, "now")
+    assert found.dead_letters_size == 10**9
     assert (found.containers, found.exclude) == (("web-*", "db"), ("noisy",))
     assert (found.drain_timeout, found.stall_after) == (0.0, 60.0)
     assert (found.docker_root, found.engine) == (Path("/data/docker"), False)

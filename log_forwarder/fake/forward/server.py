@@ -33,9 +33,13 @@ class Tally:
 
 
 class Faults:
-    """What goes wrong from now on; everything may be set at any time by any thread."""
+    """What goes wrong from now on; everything may be set at any time by any thread.
+
+    The connection dies at each chunk with ``poison`` in one of its records, which is not stored.
+    """
 
     def __init__(self) -> None:
+        self.poison = ""
         self.hang = False
         self.late_seconds = 0.0
         self.refusal = ""
@@ -182,6 +186,8 @@ class ForwardServer:
 
     def _take(self, connection: socket.socket, chunk: Chunk) -> bool:
         """Store a chunk and acknowledge it; False ends the connection."""
+        if self.faults.poison and any(self.faults.poison in str(record) for _, record in unpacked(chunk)):
+            return False
         dies, stored = self.faults.take_death()
         if stored:
             self._store(chunk)

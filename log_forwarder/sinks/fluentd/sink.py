@@ -9,7 +9,14 @@ from typing import Any
 
 from compose_agent.errors import ConfigError
 from log_forwarder.event import Batch
-from log_forwarder.sinks.contract import Parcel, SinkContext, SinkKind, SinkUnavailable
+from log_forwarder.sinks.contract import (
+    Confirmation,
+    LinkEnded,
+    Parcel,
+    SinkContext,
+    SinkKind,
+    SinkUnavailable,
+)
 from log_forwarder.sinks.failover import FailOver
 from log_forwarder.sinks.fluentd import handshake
 from log_forwarder.sinks.fluentd.connection import Link
@@ -17,7 +24,6 @@ from log_forwarder.sinks.fluentd.encode import Run, parcels
 from log_forwarder.sinks.fluentd.options import OPTIONS, SCHEMES, FluentdOptions
 from log_forwarder.sinks.fluentd.shapes import Shapes
 from log_forwarder.sinks.servers import Server
-from log_forwarder.sinks.wire import LinkEnded
 from log_forwarder.sinks.word import SinkWord
 
 # With metadata 200-byte lines double in size: parcels of about a megabyte.
@@ -26,6 +32,8 @@ MOST_SOURCE_BYTES = 512 * 1024
 
 class FluentdSink:
     """A window sink of the forward protocol; ``now`` is a monotonic clock in seconds."""
+
+    trouble = ""
 
     def __init__(self, options: FluentdOptions, host: str, now: Callable[[], float] = time.monotonic) -> None:
         self.most_bytes = MOST_SOURCE_BYTES
@@ -57,11 +65,11 @@ class FluentdSink:
         self._unconfirmed.add(parcel.id)
         self._guarded(lambda link: link.send(parcel.data))
 
-    def confirmed(self, wait: float) -> list[str]:
-        """Return the acknowledged ids."""
+    def confirmed(self, wait: float) -> list[Confirmation]:
+        """Return the acknowledged chunks."""
         ids: list[str] = self._guarded(lambda link: [_acknowledged(each) for each in link.receive(wait)])
         self._unconfirmed.difference_update(ids)
-        return ids
+        return [Confirmation(each) for each in ids]
 
     def close(self) -> None:
         """Close the connection, if any; what is unconfirmed stays so."""

@@ -1,4 +1,4 @@
-"""Batches as Kafka messages: key, value and topic, and which of them have arrived."""
+"""Batches as Kafka messages: key, value and topic, and what became of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from log_forwarder.event import Batch, Event, metadata
-from log_forwarder.sinks.contract import Parcel
+from log_forwarder.sinks.contract import Parcel, Refusal
 from log_forwarder.sinks.ecs import Documents
 from log_forwarder.sinks.fluentd.tags import TagTemplate
 from log_forwarder.sinks.kafka.options import LONGEST_TOPIC
@@ -19,18 +19,27 @@ class Message:
     """One event; the key is its container's id, so that its lines stay in order in one partition."""
 
     batch: Batch
-    event: Event
+    index: int
     topic: str
     key: bytes
     value: bytes
 
+    @property
+    def event(self) -> Event:
+        """The event itself."""
+        return self.batch.events[self.index]
+
 
 @dataclass(frozen=True, slots=True)
 class Messages(Parcel):
-    """A parcel of messages; ``arrived`` has a 1 for each that is in Kafka, whatever became of the parcel."""
+    """A parcel of messages, and what became of them; both outlive the producer that they were given to.
+
+    ``done`` has a 1 for each that is in Kafka, and for each that is among the ``refused``.
+    """
 
     messages: Sequence[Message] = ()
-    arrived: bytearray = field(default_factory=bytearray, repr=False)
+    done: bytearray = field(default_factory=bytearray, repr=False)
+    refused: list[Refusal] = field(default_factory=list)
 
 
 class Packer:
@@ -52,8 +61,9 @@ class Packer:
     def _messages(self, batch: Batch) -> list[Message]:
         topic = self._topic.render(metadata(batch.container, self._host))[:LONGEST_TOPIC]
         key = batch.container.id.encode()
-        pairs = zip(batch.events, self._values(batch), strict=True)
-        return [Message(batch, event, topic, key, value) for event, value in pairs]
+        values = self._values(batch)
+        assert len(values) == len(batch.events)  # noqa: S101 - the encoders are our own
+        return [Message(batch, index, topic, key, value) for index, value in enumerate(values)]
 
 
 def _lines(host: str) -> Callable[[Batch], list[bytes]]:

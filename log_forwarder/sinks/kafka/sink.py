@@ -9,22 +9,24 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from compose_agent.dockerd.model import Container
 from compose_agent.errors import ConfigError
-from log_forwarder.deadletters import DeadLetters
-from log_forwarder.event import Batch, Event
-from log_forwarder.sinks.contract import Parcel, SinkContext, SinkKind, SinkUnavailable
+from log_forwarder.event import Batch
+from log_forwarder.sinks.contract import (
+    Confirmation,
+    Parcel,
+    Refusal,
+    SinkContext,
+    SinkKind,
+    SinkUnavailable,
+)
 from log_forwarder.sinks.kafka.messages import Message, Messages, Packer
 from log_forwarder.sinks.kafka.options import OPTIONS, KafkaOptions
 from log_forwarder.sinks.word import SinkWord
-
-logger = logging.getLogger(__name__)
 
 MOST_SOURCE_BYTES = 256 * 1024
 WINDOW = 8
@@ -38,6 +40,9 @@ _ROOM_SECONDS = 10.0
 _FLUSH_SECONDS = 1.0
 # Messages that wait so long for company travel in larger batches; half of what confirmations are awaited for.
 _LINGER_MS = 20
+# A topic that was just made is known to all brokers within a moment; librdkafka itself would wait for half a
+# minute before it says that there is none.
+_TOPIC_MS = 5000
 # A window of the shortest lines has more messages than librdkafka's own limit of 100,000.
 _MOST_QUEUED = 2_000_000
 # Beside the value a message has a key, headers and numbers.
@@ -45,7 +50,6 @@ _OVERHEAD_BYTES = 512
 _FIRST_BATCH_BYTES = 1_000_000
 # Each smaller size costs a new producer, and is remembered.
 _SMALLER = 4
-Refuse = Callable[[Container, Event, str], None]
 
 
 class _Codes:
@@ -64,8 +68,8 @@ class _Codes:
 class KafkaSink:
     """A window sink over ``library``, the module confluent_kafka.
 
-    ``refuse`` takes what no broker will ever take. ``further`` are settings of librdkafka, for tests.
-    ``answer_seconds`` is infinite because librdkafka itself sends again what is not answered.
+    ``further`` are settings of librdkafka, for tests. ``answer_seconds`` is infinite because librdkafka
+    itself sends again what is not answered.
     """
 
     most_bytes = MOST_SOURCE_BYTES
@@ -77,22 +81,25 @@ class KafkaSink:
         library: Any,
         options: KafkaOptions,
         host: str,
-        refuse: Refuse,
         further: dict[str, Any] | None = None,
     ) -> None:
         self._library = library
         self._options = options
         self._packer = Packer(options.topic, host, ecs=options.ecs)
-        self._refuse = refuse
         self._further = further or {}
         self._producer: Any = None
-        self._open: dict[str, int] = {}  # by parcel, the messages of this producer that have not arrived
-        self._confirmed: list[str] = []
+        self._open: dict[str, int] = {}  # by parcel, the messages of this producer that are not done
+        self._confirmed: list[Confirmation] = []
         self._failure: SinkUnavailable | None = None
-        self._said = ""  # the last thing that librdkafka complained of …
+        self._said = ""  # what librdkafka complained of since a message has arrived …
         self._hopeless = False  # … and whether waiting for this producer is in vain
         self._batch_bytes = _FIRST_BATCH_BYTES
         self._codes = _Codes(library.KafkaError)
+
+    @property
+    def trouble(self) -> str:
+        """What librdkafka complained of since a message has arrived."""
+        return self._said
 
     def encode(self, batches: Sequence[Batch]) -> list[Parcel]:
         """Return one parcel."""
@@ -117,17 +124,17 @@ class KafkaSink:
         self._producer = producer
 
     def send(self, parcel: Parcel) -> None:
-        """Hand the messages that have not arrived to librdkafka."""
+        """Hand the messages that are not done to librdkafka."""
         if self._producer is None:
             raise SinkUnavailable("there is no producer")
         assert isinstance(parcel, Messages)  # noqa: S101 - they are our own
-        self._open[parcel.id] = parcel.arrived.count(0)
-        for place, message in enumerate(parcel.messages):
-            if not parcel.arrived[place]:
-                self._produce(message, partial(self._reported, self._producer, parcel, place))
+        self._open[parcel.id] = parcel.done.count(0)
+        for place in range(len(parcel.messages)):
+            if not parcel.done[place]:
+                self._produce(parcel, place)
         self._settle(parcel)
 
-    def confirmed(self, wait: float) -> list[str]:
+    def confirmed(self, wait: float) -> list[Confirmation]:
         """Return the parcels of which every message has arrived or was refused."""
         if self._producer is None:
             raise SinkUnavailable("there is no producer")
@@ -163,6 +170,7 @@ class KafkaSink:
             "batch.size": self._batch_bytes,
             "compression.type": self._options.compress,
             "linger.ms": _LINGER_MS,
+            "topic.metadata.propagation.max.ms": _TOPIC_MS,
             "queue.buffering.max.messages": _MOST_QUEUED,
             "partitioner": "murmur2_random",  # that of Kafka's own clients
             "log.connection.close": False,
@@ -183,15 +191,15 @@ class KafkaSink:
         # That all brokers are down says less than what was said of each before.
         if code != self._codes.all_down or not self._said:
             self._said = error.str()
-        elif self._producer is not None:
-            logger.warning("no broker can be reached; trying again", extra={"error": self._said})
         self._hopeless = self._hopeless or code in self._codes.hopeless
         if error.fatal():
             self._failure = SinkUnavailable(f"the producer cannot go on ({error.str()})", unseen=True)
 
-    def _produce(self, message: Message, reported: Callable[[Any, Any], None]) -> None:
+    def _produce(self, parcel: Messages, place: int) -> None:
         deadline = time.monotonic() + _ROOM_SECONDS
+        message = parcel.messages[place]
         headers = [("event_id", message.event.id.encode())]
+        reported = partial(self._reported, self._producer, parcel, place)
         while True:
             try:
                 self._producer.produce(
@@ -203,8 +211,7 @@ class KafkaSink:
                 self._producer.poll(_LOOK_SECONDS)
             except self._library.KafkaException as error:
                 if error.args[0].code() == self._codes.too_large:  # for us, whatever batch it is in
-                    self._refuse(message.batch.container, message.event, error.args[0].str())
-                    reported(None, None)
+                    self._done(parcel, place, refusal=error.args[0].str())
                 else:
                     reported(error.args[0], None)
                 return
@@ -215,30 +222,38 @@ class KafkaSink:
         """Take note of what became of one message; called within ``poll`` and ``produce``."""
         if producer is not self._producer:
             if error is None:
-                parcel.arrived[place] = 1
+                parcel.done[place] = 1
             return
-        if error is not None and not self._is_settled(error, parcel.messages[place]):
-            return
-        parcel.arrived[place] = 1
+        if error is None:
+            self._said = ""
+            self._done(parcel, place)
+        elif self._is_refused(error, parcel.messages[place]):
+            self._done(parcel, place, refusal=error.str())
+
+    def _done(self, parcel: Messages, place: int, refusal: str | None = None) -> None:
+        """Take note that a message is in Kafka, or never will be."""
+        if refusal is not None:
+            message = parcel.messages[place]
+            parcel.refused.append(Refusal(message.batch, message.index, refusal))
+        parcel.done[place] = 1
         self._open[parcel.id] -= 1
         self._settle(parcel)
 
     def _settle(self, parcel: Messages) -> None:
         if self._open.get(parcel.id) == 0:
             del self._open[parcel.id]
-            self._confirmed.append(parcel.id)
+            self._confirmed.append(Confirmation(parcel.id, tuple(parcel.refused)))
 
-    def _is_settled(self, error: Any, message: Message) -> bool:
-        """Refuse a message for good, or have the producer replaced for what may be mended."""
+    def _is_refused(self, error: Any, message: Message) -> bool:
+        """Tell whether no broker will ever take it; have the producer replaced for what may be mended."""
         code = error.code()
         if code in self._codes.unfit:
-            self._refuse(message.batch.container, message.event, error.str())
             return True
         # Every message of a batch that was refused is reported: the first one has said what is to be done.
         if self._failure or code in self._codes.given_up:
             return False
         if code == self._codes.too_large:
-            return self._is_settled_by_size(error, message)
+            return self._is_too_large(message)
         self._failure = SinkUnavailable(
             f"messages to the topic {message.topic} fail ({error.str()})",
             remedy="create the topic or allow it to be created, and let the user write to it",
@@ -246,11 +261,10 @@ class KafkaSink:
         )
         return False
 
-    def _is_settled_by_size(self, error: Any, message: Message) -> bool:
+    def _is_too_large(self, message: Message) -> bool:
         """Have smaller batches made: brokers measure them, and the message may have been in large company."""
         size = len(message.value) + _OVERHEAD_BYTES
         if size >= self._batch_bytes:
-            self._refuse(message.batch.container, message.event, error.str())
             return True
         self._batch_bytes = max(self._batch_bytes // _SMALLER, size)
         self._failure = SinkUnavailable("brokers take smaller batches only")
@@ -271,12 +285,7 @@ def make(word: SinkWord, context: SinkContext) -> KafkaSink:
         import confluent_kafka  # noqa: PLC0415 - an extra, which most users do without
     except ImportError as error:
         raise word.problem("Kafka needs a library: pip install compose-agent[kafka]") from error
-    letters, never = DeadLetters(context.state_dir), threading.Event()
-
-    def refuse(container: Container, event: Event, reason: str) -> None:
-        letters.put(word.name, container, event, reason, never)
-
-    return KafkaSink(confluent_kafka, options, context.host, refuse)
+    return KafkaSink(confluent_kafka, options, context.host)
 
 
 SINK = SinkKind(

@@ -12,14 +12,21 @@ from typing import TypeVar
 from compose_agent import __version__
 from compose_agent.errors import ConfigError
 from log_forwarder.event import Batch
-from log_forwarder.sinks.contract import Parcel, SinkContext, SinkKind, SinkUnavailable
+from log_forwarder.sinks.contract import (
+    Confirmation,
+    LinkEnded,
+    Parcel,
+    SinkContext,
+    SinkKind,
+    SinkUnavailable,
+)
 from log_forwarder.sinks.ecs import Documents
 from log_forwarder.sinks.elasticsearch.fields import to_json
 from log_forwarder.sinks.failover import FailOver
 from log_forwarder.sinks.logstash.frames import Acknowledgements, events_in, windows
 from log_forwarder.sinks.logstash.options import OPTIONS, LogstashOptions
 from log_forwarder.sinks.servers import Server
-from log_forwarder.sinks.wire import LinkEnded, Wire
+from log_forwarder.sinks.wire import Wire
 from log_forwarder.sinks.word import SinkWord
 
 _T = TypeVar("_T")
@@ -54,6 +61,7 @@ class LogstashSink:
 
     most_bytes = MOST_SOURCE_BYTES
     answer_seconds = math.inf
+    trouble = ""
 
     def __init__(
         self, options: LogstashOptions, host: str, now: Callable[[], float] = time.monotonic
@@ -90,7 +98,7 @@ class LogstashSink:
         self._unconfirmed.append((parcel.id, events_in(parcel.data)))
         self._guarded(lambda link: link.send(parcel.data))
 
-    def confirmed(self, wait: float) -> list[str]:
+    def confirmed(self, wait: float) -> list[Confirmation]:
         """Return the windows of which the last event was acknowledged."""
         numbers = self._guarded(lambda link: link.numbers(wait))
         if numbers:
@@ -101,7 +109,7 @@ class LogstashSink:
                 remedy="look at the server's log",
                 unseen=True,
             )
-        return [done for number in numbers if (done := self._settled(number))]
+        return [Confirmation(done) for number in numbers if (done := self._settled(number))]
 
     def close(self) -> None:
         """Close the connection, if any; what is unconfirmed stays so."""

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import json
 import random
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from log_forwarder.couriers import WindowCourier
+from log_forwarder.couriers import WindowCourier, window
+from log_forwarder.couriers.trial import PROOFS
+from log_forwarder.deadletters import FILE_NAME, DeadLetters
 from log_forwarder.event import Batch
 from log_forwarder.outbox import Outbox
-from log_forwarder.sinks.contract import Parcel, SinkUnavailable
+from log_forwarder.sinks.contract import Confirmation, LinkEnded, Parcel, Refusal, SinkUnavailable
 from tests.log_forwarder.couriers.test_request import Impatient
 from tests.log_forwarder.making import Owner, WindowMemory, make_batch, until
 
@@ -18,13 +22,14 @@ from tests.log_forwarder.making import Owner, WindowMemory, make_batch, until
 class Run:
     """A courier with its outbox, delivering in a thread."""
 
-    def __init__(self, sink: WindowMemory) -> None:
+    def __init__(self, sink: WindowMemory, folder: Path = Path("/nonexistent")) -> None:
         self.owner = Owner()
         self.sink = sink
         self.outbox = Outbox(1_000_000)
         self.stop = threading.Event()
         self.abandon = Impatient()
-        self.courier = WindowCourier("fluentd", sink, self.outbox, self.abandon)
+        self.letters = DeadLetters(folder)
+        self.courier = WindowCourier("fluentd", sink, self.outbox, self.letters, self.abandon)
         self.thread = threading.Thread(target=self.courier.run, args=(self.stop,), daemon=True)
 
     def put(self, *logs: str) -> Batch:
@@ -108,7 +113,7 @@ def test_the_window_is_filled_before_an_answer_is_waited_for() -> None:
     waits: list[int] = []
 
     class Waiting(WindowMemory):
-        def confirmed(self, wait: float) -> list[str]:
+        def confirmed(self, wait: float) -> list[Confirmation]:
             if wait:
                 waits.append(len(self.connections[-1]))
                 return super().confirmed(wait)
@@ -200,6 +205,35 @@ def test_a_peer_that_cannot_be_reached_is_tried_again() -> None:
     assert run.courier.health.error == ""
 
 
+def test_what_holds_the_sink_up_is_told_while_nothing_is_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "_TROUBLE_SECONDS", 0.1)
+    sink = WindowMemory(nothing)
+    run = Run(sink)
+    run.put("a")
+    with running(run):
+        until(run.sent)
+        assert run.courier.health.error == ""
+        sink.trouble = "all brokers are down"
+        until(lambda: run.courier.health.error == "all brokers are down")
+        sink.answer = lambda sent: [each.id for each in sent]
+        until(lambda: run.owner.batches)
+        assert run.courier.health.error == ""
+    assert run.sent() == [["a"]]
+    assert run.courier.health.failures == {}
+
+
+def test_trouble_is_no_news_while_lines_are_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "_TROUBLE_SECONDS", 0.1)
+    sink = WindowMemory()
+    sink.trouble = "one broker of three is down"
+    run = Run(sink)
+    with running(run):
+        for number in range(20):
+            run.put(str(number))
+            until(lambda number=number: len(run.owner.batches) > number)  # type: ignore[misc]
+            assert run.courier.health.error == ""
+
+
 def test_a_silent_peer_is_left_for_a_new_connection() -> None:
     run = Run(WindowMemory(nothing, answer_seconds=0.05))
     run.put("a")
@@ -285,3 +319,203 @@ def test_a_fault_in_a_sink_does_not_end_delivery() -> None:
     run.put("a")
     run.finish()
     assert len(run.owner.batches) == 1
+
+
+def letters(folder: Path) -> dict[str, str]:
+    """Return the reasons of the dead letters by their lines; fails if a line is there twice."""
+    path = folder / FILE_NAME
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    found = {letter["event"]["log"]: letter["reason"] for letter in map(json.loads, lines)}
+    assert len(found) == len(lines)
+    return found
+
+
+def test_what_is_refused_is_a_dead_letter_and_no_line_that_was_sent(tmp_path: Path) -> None:
+    sink = WindowMemory(most_bytes=1000)
+    sink.refuse = lambda log: f"not {log}" if log.startswith("bad") else None
+    run = Run(sink, tmp_path)
+    run.put("a", "bad 1")
+    run.put("bad 2", "b", "bad 3")
+    run.put("c")
+    run.finish()
+    tally = run.outbox.tally()
+    assert (tally.read, tally.sent, tally.dead_lettered, tally.held) == (6, 3, 3, 0)
+    assert letters(tmp_path) == {f"bad {n}": f"not bad {n}" for n in (1, 2, 3)}
+
+
+def test_a_refusal_that_cannot_be_written_down_leaves_the_batch_to_the_next_start(tmp_path: Path) -> None:
+    sink = WindowMemory()
+    sink.refuse = lambda log: "never" if log == "bad" else None
+    run = Run(sink, tmp_path / "missing")
+    run.put("a", "bad")
+    with running(run):
+        until(lambda: run.letters.error)
+    assert run.owner.batches == []
+    assert run.outbox.tally().held == 2
+
+
+def test_a_refusal_of_a_batch_that_was_not_sent_is_a_fault_of_the_sink_and_loses_nothing(
+    tmp_path: Path,
+) -> None:
+    class Confused(WindowMemory):
+        stranger: Batch | None = make_batch("x")
+
+        def confirmed(self, wait: float) -> list[Confirmation]:
+            found = super().confirmed(wait)
+            if self.stranger and found:
+                refusal = Refusal(self.stranger, 0, "never")
+                self.stranger = None
+                return [Confirmation(each.id, [refusal]) for each in found]
+            return found
+
+    run = Run(Confused(), tmp_path)
+    run.put("a")
+    run.finish()
+    assert run.courier.health.failures == {"unavailable": 1}
+    assert run.sent() == [["a"], ["a"]]
+    assert run.outbox.tally().sent == 1
+    assert letters(tmp_path) == {}
+
+
+class Touchy(WindowMemory):
+    """Its peer ends the connection at each parcel with ``bad`` in a line; it confirms all others at once."""
+
+    def __init__(self, *, window: int = 4, most_bytes: int = 1000) -> None:
+        super().__init__(window=window, most_bytes=most_bytes)
+        self.stored: list[str] = []
+        self.on_send = self._meet
+        self.well: Callable[[], bool] = lambda: True
+
+    def _meet(self, parcel: Parcel) -> None:
+        lines = parcel.data.decode().splitlines()
+        if not self.well() or any("bad" in line for line in lines):
+            raise LinkEnded("closed")
+        self.stored += lines
+
+
+def in_order(lines: list[str], stored: list[str]) -> bool:
+    """Tell whether all lines were stored in their order, but for further copies of some of them."""
+    left = iter(stored)
+    return set(lines) == set(stored) and all(line in left for line in lines)
+
+
+@pytest.mark.parametrize("bad", [[0], [7], [99], [0, 1, 2], [13, 50, 51], list(range(0, 100, 9)), [98, 99]])
+@pytest.mark.parametrize("batches", [1, 5])
+def test_lines_at_which_the_peer_ends_each_connection_are_found_and_all_others_arrive_in_order(
+    tmp_path: Path, bad: list[int], batches: int
+) -> None:
+    lines = [f"bad {n}" if n in bad else f"good {n}" for n in range(100)]
+    sink = Touchy()
+    run = Run(sink, tmp_path)
+    for at in range(0, 100, 100 // batches):
+        run.put(*lines[at : at + 100 // batches])
+    run.finish()
+    tally = run.outbox.tally()
+    assert (tally.read, tally.sent, tally.dead_lettered, tally.held) == (100, 100 - len(bad), len(bad), 0)
+    assert in_order([line for line in lines if "good" in line], sink.stored)
+    assert len(sink.stored) <= 100 + PROOFS * len(bad)
+    found = letters(tmp_path)
+    assert list(found) == [line for line in lines if "bad" in line]
+    reason = f"at this line the peer ended {PROOFS} connections on which it took another: closed"
+    assert set(found.values()) == {reason}
+    assert len(run.owner.batches) == batches
+
+
+def test_a_suspect_is_on_its_way_alone() -> None:
+    sink = Touchy()
+    run = Run(sink)
+    together: list[int] = []
+
+    def note() -> bool:
+        if len(sink.connections) > 1:
+            together.append(len(run.courier._sent))
+        return False
+
+    sink.well = note
+    for number in range(4):
+        run.put(str(number))
+    with running(run):
+        until(lambda: len(sink.connections) > 5)
+    assert set(together) == {1}
+
+
+def test_a_line_is_not_given_up_while_the_peer_takes_no_other(tmp_path: Path) -> None:
+    sink = Touchy()
+    sink.well = lambda: False
+    run = Run(sink, tmp_path)
+    run.put("good 1", "good 2", "good 3")
+    run.put("good 4")
+    with running(run):
+        until(lambda: len(sink.connections) > 100)
+        sink.well = lambda: True
+        until(lambda: len(run.owner.batches) == 2)
+    assert letters(tmp_path) == {}
+    assert in_order([f"good {n}" for n in range(1, 5)], sink.stored)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_servers_behind_one_address_of_which_most_end_every_connection_cost_no_line(
+    tmp_path: Path, seed: int
+) -> None:
+    dice = random.Random(seed)  # noqa: S311 - a schedule
+    well = [False]
+    sink = Touchy(most_bytes=200)
+    sink.on_connect = lambda: well.append(dice.random() < 0.3)
+    sink.well = lambda: well[-1] and dice.random() < 0.9
+    run = Run(sink, tmp_path)
+    for number in range(0, 60, 3):
+        run.put(*(f"good {n}" for n in range(number, number + 3)))
+    run.finish()
+    assert letters(tmp_path) == {}
+    assert run.outbox.tally().sent == 60
+    assert in_order([f"good {n}" for n in range(60)], sink.stored)
+
+
+def test_a_line_alone_at_which_the_peer_ends_connections_waits_until_there_is_another(tmp_path: Path) -> None:
+    sink = Touchy()
+    run = Run(sink, tmp_path)
+    run.put("bad")
+    with running(run):
+        until(lambda: len(sink.connections) > 20)
+        assert letters(tmp_path) == {}
+        run.put("good")
+        until(lambda: len(run.owner.batches) == 2)
+    assert list(letters(tmp_path)) == ["bad"]
+
+
+@pytest.mark.parametrize("error", [SinkUnavailable("silence"), ValueError("a mistake")])
+def test_other_failures_at_a_line_are_no_reason_to_give_it_up(tmp_path: Path, error: Exception) -> None:
+    sink = WindowMemory()
+
+    def send(parcel: Parcel) -> None:
+        if b"bad" in parcel.data:
+            raise error
+
+    sink.on_send = send
+    run = Run(sink, tmp_path)
+    run.put("good")
+    run.put("bad 1", "bad 2")
+    with running(run):
+        until(lambda: len(sink.connections) > 30)
+    assert letters(tmp_path) == {}
+    assert {parcel.id for parcels in sink.connections for parcel in parcels} == {"good", "bad 1+bad 2"}
+
+
+def test_lines_that_cannot_be_encoded_are_dead_letters_and_the_others_arrive(tmp_path: Path) -> None:
+    class Picky(WindowMemory):
+        def encode(self, batches: Sequence[Batch]) -> list[Parcel]:
+            if any("bad" in event.log for batch in batches for event in batch.events):
+                raise ValueError("a third party's mistake")
+            return super().encode(batches)
+
+    run = Run(Picky(), tmp_path)
+    run.put("a", "bad 1", "b")
+    run.put("bad 2")
+    run.put("c")
+    run.finish()
+    assert letters(tmp_path) == {
+        f"bad {n}": """it cannot be encoded: ValueError("a third party's mistake")""" for n in (1, 2)
+    }
+    assert [parcel for connection in run.sent() for parcel in connection] == ["a", "b", "c"]
+    tally = run.outbox.tally()
+    assert (tally.sent, tally.dead_lettered, tally.held) == (3, 2, 0)

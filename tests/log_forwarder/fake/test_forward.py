@@ -179,6 +179,15 @@ def test_it_dies_between_a_chunk_and_its_acknowledgement(
     second.close()
 
 
+def test_it_dies_at_each_chunk_with_a_certain_text(client: Client, server: ForwardServer) -> None:
+    server.faults.poison = "ö"
+    client.send(["tag", OTHER, {"chunk": "a"}])
+    assert client.answer() == {"ack": "a"}
+    client.send(["tag", gzip.compress(OTHER + ENTRY), {"chunk": "b", "compressed": "gzip"}])
+    assert client.answer() is None
+    assert (server.tally().events, server.tally().acks) == (1, 1)
+
+
 def test_while_it_hangs_it_reads_and_does_not_acknowledge(client: Client, server: ForwardServer) -> None:
     server.faults.hang = True
     client.send(["tag", ENTRY, {"chunk": "a"}])

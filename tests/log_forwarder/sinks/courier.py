@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from log_forwarder.couriers import RequestCourier, WindowCourier
+from log_forwarder.couriers import courier_for
 from log_forwarder.deadletters import FILE_NAME, DeadLetters
 from log_forwarder.event import Batch
 from log_forwarder.outbox import Outbox, Tally
-from log_forwarder.sinks.contract import RequestSink, Sink
+from log_forwarder.sinks.contract import Sink
 
 PATIENCE_SECONDS = 60.0
 _EVERYTHING = 2**40
@@ -24,12 +24,7 @@ class Delivery:
     def __init__(self, sink: Sink, folder: Path, batches: Sequence[Batch] = ()) -> None:
         self.outbox = Outbox(_EVERYTHING)
         self.abandon, self._stop = threading.Event(), threading.Event()
-        self.courier: RequestCourier | WindowCourier
-        if isinstance(sink, RequestSink):
-            letters = DeadLetters(folder)
-            self.courier = RequestCourier("sink", sink, self.outbox, letters, self.abandon)
-        else:
-            self.courier = WindowCourier("sink", sink, self.outbox, self.abandon)
+        self.courier = courier_for("sink", sink, self.outbox, DeadLetters(folder), self.abandon)
         self._thread = threading.Thread(target=self.courier.run, args=(self._stop,), daemon=True)
         self.put(batches)
         self._thread.start()
@@ -38,13 +33,16 @@ class Delivery:
         for batch in batches:
             self.outbox.put(batch, 0)
 
+    def give_up(self) -> None:
+        self.abandon.set()
+        self._thread.join(PATIENCE_SECONDS)
+
     def finish(self) -> Tally:
         self.outbox.close()
         self._stop.set()
         self._thread.join(PATIENCE_SECONDS)
         late = self._thread.is_alive()
-        self.abandon.set()
-        self._thread.join(PATIENCE_SECONDS)
+        self.give_up()
         assert not late, f"not delivered: {self.courier.health.error}"
         return self.outbox.tally()
 

@@ -106,7 +106,7 @@ def deliver(sink: FluentdSink, parcels: list[Parcel]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while open_ids:
         assert time.monotonic() < deadline, f"no acknowledgement of {open_ids}"
-        open_ids.difference_update(sink.confirmed(0.1))
+        open_ids.difference_update(each.id for each in sink.confirmed(0.1))
 
 
 def secret(folder: Path, name: str, text: str) -> Path:

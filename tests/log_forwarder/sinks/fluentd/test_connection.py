@@ -12,7 +12,7 @@ from lab.loopback import free_port
 from log_forwarder import sinks
 from log_forwarder.fake.forward import ForwardServer
 from log_forwarder.sinks import wire
-from log_forwarder.sinks.contract import SinkContext, SinkUnavailable
+from log_forwarder.sinks.contract import Confirmation, SinkContext, SinkUnavailable
 from log_forwarder.sinks.fluentd.connection import Link
 from log_forwarder.sinks.fluentd.options import FluentdOptions
 from log_forwarder.sinks.fluentd.sink import FluentdSink
@@ -126,7 +126,7 @@ def test_a_connection_that_ended_while_it_was_idle_is_replaced_without_a_failure
         server.drop_connections()
         (parcel,) = ours.encode([batch([event(2)])])
         ours.send(parcel)
-        wait_until(lambda: ours.confirmed(0.1) == [parcel.id], "the acknowledgement")
+        wait_until(lambda: ours.confirmed(0.1) == [Confirmation(parcel.id)], "the acknowledgement")
         ours.close()
         assert (server.tally().connections, server.tally().events) == (2, 2)
 
@@ -169,7 +169,7 @@ def test_the_next_server_takes_over_and_the_first_one_is_taken_again_later() -> 
         def one(number: int) -> tuple[int, int]:
             (parcel,) = ours.encode([batch([event(number)])])
             ours.send(parcel)
-            wait_until(lambda: parcel.id in ours.confirmed(0.1), "the acknowledgement")
+            wait_until(lambda: Confirmation(parcel.id) in ours.confirmed(0.1), "the acknowledgement")
             return first.tally().events, second.tally().events
 
         ours.connect()

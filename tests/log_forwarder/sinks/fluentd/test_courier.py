@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+import trustme
 
 from log_forwarder.couriers.window import WindowCourier
+from log_forwarder.deadletters import FILE_NAME, DeadLetters
 from log_forwarder.event import Batch
-from log_forwarder.fake.forward import ForwardServer
+from log_forwarder.fake.forward import ForwardServer, server_context
 from log_forwarder.outbox import Outbox
-from log_forwarder.sinks.contract import Parcel
+from log_forwarder.sinks.contract import Confirmation, Parcel
 from log_forwarder.sinks.fluentd.sink import FluentdSink
 from tests.log_forwarder.sinks.fluentd.samples import DB, WEB, Owner, batch, event, records, sink
 from tests.log_forwarder.sinks.fluentd.servers import PATIENCE_SECONDS, Arrivals, wait_until
@@ -31,6 +36,7 @@ class Watched:
         self.most_bytes = 2000  # of source: a parcel for every batch
         self.window = inner.window
         self.answer_seconds = inner.answer_seconds
+        self.trouble = ""
         self.attempts: Counter[str] = Counter()
         self.resent_although_confirmed: list[str] = []
         self.resent: set[str] = set()
@@ -47,10 +53,10 @@ class Watched:
             self.resent_although_confirmed.append(parcel.id)
         self._inner.send(parcel)
 
-    def confirmed(self, wait: float) -> list[str]:
-        ids = self._inner.confirmed(wait)
-        self._confirmed.update(ids)
-        return ids
+    def confirmed(self, wait: float) -> list[Confirmation]:
+        found = self._inner.confirmed(wait)
+        self._confirmed.update(each.id for each in found)
+        return found
 
 
 @dataclass
@@ -73,15 +79,23 @@ class Delivery:
         return len(self.owner.batches) == len(self.batches)
 
 
+Delivering = Callable[[str], AbstractContextManager["Delivery"]]
+
+
+@pytest.fixture
+def delivering(tmp_path: Path) -> Delivering:
+    return lambda word: _delivering(word, tmp_path)
+
+
 @contextmanager
-def delivering(word: str) -> Iterator[Delivery]:
+def _delivering(word: str, folder: Path) -> Iterator[Delivery]:
     owner = Owner()
     batches = [
         batch([event(n * EVENTS + at) for at in range(EVENTS)], DB if n % 3 else WEB, owner)
         for n in range(BATCHES)
     ]
     watched, outbox, abandon, stop = Watched(sink(word)), Outbox(10**9), threading.Event(), threading.Event()
-    courier = WindowCourier("fluentd", watched, outbox, abandon)
+    courier = WindowCourier("fluentd", watched, outbox, DeadLetters(folder), abandon)
     thread = threading.Thread(target=courier.run, args=(stop,))
     thread.start()
     try:
@@ -110,7 +124,9 @@ def _in_order(ids: list[str]) -> list[str]:
     return list(dict.fromkeys(ids))
 
 
-def test_without_faults_everything_arrives_once_in_order(server: ForwardServer, arrivals: Arrivals) -> None:
+def test_without_faults_everything_arrives_once_in_order(
+    server: ForwardServer, arrivals: Arrivals, delivering: Delivering
+) -> None:
     with delivering(f"fluentd://127.0.0.1:{server.port}") as delivery:
         delivery.put()
         wait_until(delivery.done, "all batches settled")
@@ -136,6 +152,13 @@ def _outage(server: ForwardServer) -> None:
     server.start()
 
 
+def _restarts(server: ForwardServer) -> None:
+    for _ in range(5):
+        wait_until(lambda: server.tally().connections > 0, "a connection")
+        server.stop()
+        server.start()
+
+
 def _hang(server: ForwardServer) -> None:
     server.faults.hang = True
     wait_until(lambda: server.tally().connections > 1, "a second connection")
@@ -149,13 +172,18 @@ def _hang(server: ForwardServer) -> None:
         lambda server: _die(server, stored=False),
         _drop,
         _outage,
+        _restarts,
         _hang,
     ],
-    ids=["die after storing", "die before storing", "drop connections", "outage", "hang"],
+    ids=["die after storing", "die before storing", "drop connections", "outage", "restarts", "hang"],
 )
 @pytest.mark.parametrize("compress", ["none", "gzip"])
 def test_everything_arrives_and_only_what_was_unconfirmed_comes_twice_with_the_same_ids(
-    server: ForwardServer, arrivals: Arrivals, fault: Callable[[ForwardServer], None], compress: str
+    server: ForwardServer,
+    arrivals: Arrivals,
+    delivering: Delivering,
+    fault: Callable[[ForwardServer], None],
+    compress: str,
 ) -> None:
     word = f"fluentd://127.0.0.1:{server.port}?ack-timeout=300ms&compress={compress}"
     with delivering(word) as delivery:
@@ -175,7 +203,43 @@ def test_everything_arrives_and_only_what_was_unconfirmed_comes_twice_with_the_s
         assert _in_order(own) == sorted(set(own))
 
 
-def test_late_acknowledgements_settle_everything_once(server: ForwardServer, arrivals: Arrivals) -> None:
+@pytest.mark.parametrize(
+    "poisoned", [range(405, 406), range(3), range(EVENTS * BATCHES - 2, EVENTS * BATCHES)]
+)
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+def test_lines_at_which_the_server_dies_are_dead_letters_and_all_others_arrive_in_order(
+    arrivals: Arrivals, delivering: Delivering, tmp_path: Path, poisoned: range, *, secure: bool
+) -> None:
+    with ForwardServer(on_event=arrivals, tls=_tls(tmp_path) if secure else None) as server:
+        server.faults.poison = "poison"
+        options = f"?tls=1&ca={tmp_path}/ca.pem" if secure else ""
+        with delivering(f"fluentd://127.0.0.1:{server.port}{options}") as delivery:
+            for number in poisoned:
+                delivery.batches[number // EVENTS].events[number % EVENTS].log = "poison"
+            delivery.put()
+            wait_until(delivery.done, "all batches settled")
+            tally = delivery.outbox.tally()
+    wanted = [each.id for one in delivery.batches for each in one.events if each.log != "poison"]
+    assert (tally.sent, tally.dead_lettered) == (len(wanted), len(poisoned))
+    assert set(arrivals.ids()) == set(wanted)
+    letters = (tmp_path / FILE_NAME).read_text().splitlines()
+    assert [json.loads(each)["event"]["id"] for each in letters] == [event(number).id for number in poisoned]
+    for container in (WEB, DB):
+        arrived = iter([r["event_id"] for _, _, r in arrivals.all if r["container_id"] == container.id])
+        own = [e.id for b in delivery.batches if b.container is container for e in b.events if e.id in wanted]
+        assert all(each in arrived for each in own)  # in this order, whatever else came twice
+
+
+def _tls(folder: Path) -> ssl.SSLContext:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(folder / "server.pem"))
+    return server_context(folder / "server.pem")
+
+
+def test_late_acknowledgements_settle_everything_once(
+    server: ForwardServer, arrivals: Arrivals, delivering: Delivering
+) -> None:
     server.faults.late_seconds = 0.05
     with delivering(f"fluentd://127.0.0.1:{server.port}") as delivery:
         delivery.put()
@@ -184,7 +248,7 @@ def test_late_acknowledgements_settle_everything_once(server: ForwardServer, arr
 
 
 def test_a_refused_login_is_told_and_delivery_goes_on_when_it_is_accepted(
-    arrivals: Arrivals, tmp_path_factory: pytest.TempPathFactory
+    arrivals: Arrivals, delivering: Delivering, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     key = tmp_path_factory.mktemp("key") / "key"
     key.write_text("key")
@@ -204,7 +268,9 @@ def _stop_amidst(server: ForwardServer) -> None:
     server.stop()
 
 
-def test_the_second_server_takes_over_when_the_first_one_goes(arrivals: Arrivals) -> None:
+def test_the_second_server_takes_over_when_the_first_one_goes(
+    arrivals: Arrivals, delivering: Delivering
+) -> None:
     with ForwardServer(on_event=arrivals) as first, ForwardServer(on_event=arrivals) as second:
         with delivering(f"fluentd://127.0.0.1:{first.port},127.0.0.1:{second.port}") as delivery:
             first.faults.late_seconds = 0.02

@@ -17,9 +17,8 @@ import trustme
 from compose_agent.dockerd.model import Container
 from compose_agent.errors import ConfigError
 from lab.loopback import free_port
-from log_forwarder.event import Event
 from log_forwarder.sinks import make_sink, parse
-from log_forwarder.sinks.contract import SinkContext, SinkUnavailable
+from log_forwarder.sinks.contract import Confirmation, SinkContext, SinkUnavailable
 from log_forwarder.sinks.kafka import sink as module
 from log_forwarder.sinks.kafka.messages import Messages
 from log_forwarder.sinks.kafka.options import KafkaOptions
@@ -30,16 +29,6 @@ from tests.log_forwarder.sinks.kafka.consuming import consumed
 from tests.log_forwarder.sinks.lines import CONTAINER, batch, event, numbered
 
 MOCK = {"test.mock.num.brokers": 3}
-
-
-class Refusals:
-    """Takes what is refused."""
-
-    def __init__(self) -> None:
-        self.all: list[tuple[str, str]] = []
-
-    def __call__(self, _container: Container, each: Event, reason: str) -> None:
-        self.all.append((each.log, reason))
 
 
 @contextmanager
@@ -57,9 +46,15 @@ def brokers() -> Iterator[str]:
         yield started
 
 
-def sink(word: str, refuse: Refusals | None = None, further: dict[str, Any] | None = None) -> KafkaSink:
-    options = KafkaOptions.read(parse(word))
-    return KafkaSink(confluent_kafka, options, "host-1", refuse or Refusals(), further)
+def sink(word: str, further: dict[str, Any] | None = None, library: Any = confluent_kafka) -> KafkaSink:
+    return KafkaSink(library, KafkaOptions.read(parse(word)), "host-1", further)
+
+
+def refused(folder: Path) -> list[tuple[str, str]]:
+    """Return the lines of the dead letters, each with its reason."""
+    path = folder / "dead-letters.ndjson"
+    letters = [json.loads(each) for each in path.read_text().splitlines()] if path.exists() else []
+    return [(letter["event"]["log"], letter["reason"]) for letter in letters]
 
 
 def context(folder: Path) -> SinkContext:
@@ -115,20 +110,24 @@ def _two() -> list[Container]:
 
 
 def test_a_line_that_is_too_long_is_refused_and_the_others_arrive(brokers: str, tmp_path: Path) -> None:
-    refused = Refusals()
-    made = sink(f"kafka://{brokers}/long?message-max=10KB", refused)
+    made = sink(f"kafka://{brokers}/long?message-max=10KB")
     long = "x" * 20_000
     lines = [event(1), event(2, long), event(3)]
-    Delivery(made, tmp_path, [batch(lines)]).finish()
-    assert [(log, "too large" in reason) for log, reason in refused.all] == [(long, True)]
+    tally = Delivery(made, tmp_path, [batch(lines)]).finish()
+    assert (tally.read, tally.sent, tally.dead_lettered) == (3, 2, 1)
+    assert [(log, "too large" in reason) for log, reason in refused(tmp_path)] == [(long, True)]
     assert [each.event_id for each in consumed(brokers, ["long"])] == [lines[0].id, lines[2].id]
 
 
-def test_what_is_refused_becomes_a_dead_letter(brokers: str, tmp_path: Path) -> None:
-    made = make_sink(parse(f"kafka://{brokers}/letters?message-max=1KB&name=mine"), context(tmp_path))
-    Delivery(made, tmp_path, [batch([event(1, "x" * 2000)])]).finish()
-    letter = json.loads((tmp_path / "dead-letters.ndjson").read_text())
-    assert (letter["sink"], letter["event"]["id"]) == ("mine", event(1).id)
+def test_what_is_refused_is_told_once_also_when_the_producer_is_given_up_before_all_is_done(
+    brokers: str, tmp_path: Path
+) -> None:
+    library = _Failing({1: confluent_kafka.KafkaError.TOPIC_AUTHORIZATION_FAILED})
+    made = sink(f"kafka://{brokers}/told-once?message-max=1KB", library=library)
+    lines = [event(0, "x" * 2000), event(1)]
+    tally = Delivery(made, tmp_path, [batch(lines)]).finish()
+    assert (tally.sent, tally.dead_lettered) == (1, 1)
+    assert [log for log, _ in refused(tmp_path)] == ["x" * 2000]
 
 
 class _Failing:
@@ -166,24 +165,22 @@ def test_brokers_that_take_smaller_batches_get_them_and_what_has_arrived_is_not_
     brokers: str, tmp_path: Path
 ) -> None:
     too_large = confluent_kafka.KafkaError.MSG_SIZE_TOO_LARGE
-    library, refused = _Failing({4: too_large}), Refusals()
-    options = KafkaOptions.read(parse(f"kafka://{brokers}/smaller"))
-    made = KafkaSink(library, options, "host-1", refused)
+    library = _Failing({4: too_large})
+    made = sink(f"kafka://{brokers}/smaller", library=library)
     assert Delivery(made, tmp_path, [numbered(0, 10)]).finish().sent == 10
     assert library.batch_sizes == [1_000_000, 250_000]
-    assert refused.all == []
+    assert refused(tmp_path) == []
     ids = [each.event_id for each in consumed(brokers, ["smaller"])]
     assert sorted(set(ids)) == sorted(event(n).id for n in range(10))
 
 
 def test_a_line_that_no_batch_is_small_enough_for_is_refused(brokers: str, tmp_path: Path) -> None:
     too_large = confluent_kafka.KafkaError.MSG_SIZE_TOO_LARGE
-    library, refused = _Failing(dict.fromkeys(range(50), too_large)), Refusals()
-    options = KafkaOptions.read(parse(f"kafka://{brokers}/never"))
-    made = KafkaSink(library, options, "host-1", refused)
+    library = _Failing(dict.fromkeys(range(50), too_large))
+    made = sink(f"kafka://{brokers}/never", library=library)
     made._batch_bytes = 4000
     Delivery(made, tmp_path, [batch([event(1, "x" * 3000)])]).finish()
-    assert [log for log, _ in refused.all] == ["x" * 3000]
+    assert [log for log, _ in refused(tmp_path)] == ["x" * 3000]
 
 
 def test_a_topic_that_may_not_be_written_to_is_a_failure_that_waits_to_be_mended(
@@ -191,7 +188,7 @@ def test_a_topic_that_may_not_be_written_to_is_a_failure_that_waits_to_be_mended
 ) -> None:
     forbidden = confluent_kafka.KafkaError.TOPIC_AUTHORIZATION_FAILED
     library = _Failing({0: forbidden, 3: forbidden})
-    made = KafkaSink(library, KafkaOptions.read(parse(f"kafka://{brokers}/forbidden")), "h", Refusals())
+    made = sink(f"kafka://{brokers}/forbidden", library=library)
     delivery = Delivery(made, tmp_path, [numbered(0, 3)])
     until(lambda: delivery.courier.health.failures["unavailable"])
     assert "messages to the topic forbidden fail" in delivery.courier.health.error
@@ -205,11 +202,11 @@ def test_what_has_arrived_is_remembered_when_the_producer_is_given_up(brokers: s
     assert isinstance(parcel, Messages)
     made.connect()
     made.send(parcel)
-    until(lambda: made.confirmed(0.1) == [parcel.id])
+    until(lambda: made.confirmed(0.1) == [Confirmation(parcel.id)])
     made.close()
     made.connect()
     made.send(parcel)
-    assert made.confirmed(0) == [parcel.id]
+    assert made.confirmed(0) == [Confirmation(parcel.id)]
     made.close()
     assert len(consumed(brokers, ["remembered"])) == 3
 
@@ -219,10 +216,9 @@ def test_a_record_that_brokers_find_invalid_is_refused_and_its_neighbours_are_se
 ) -> None:
     errors: Any = confluent_kafka.KafkaError
     other, invalid = errors._INVALID_DIFFERENT_RECORD, errors.INVALID_RECORD
-    library, refused = _Failing({0: other, 1: invalid, 2: other}), Refusals()
-    made = KafkaSink(library, KafkaOptions.read(parse(f"kafka://{brokers}/invalid")), "h", refused)
+    made = sink(f"kafka://{brokers}/invalid", library=_Failing({0: other, 1: invalid, 2: other}))
     Delivery(made, tmp_path, [numbered(0, 4)]).finish()
-    assert [log for log, _ in refused.all] == ["line 1"]
+    assert [log for log, _ in refused(tmp_path)] == ["line 1"]
     assert {each.event_id for each in consumed(brokers, ["invalid"])} == {event(n).id for n in (0, 2, 3)}
 
 
@@ -236,6 +232,17 @@ def test_a_producer_whose_brokers_are_gone_is_given_up_quickly() -> None:
     begin = time.monotonic()
     made.close()
     assert time.monotonic() - begin < module._FLUSH_SECONDS + 3
+
+
+def test_what_the_library_complains_of_is_told_soon_and_over_when_lines_arrive(tmp_path: Path) -> None:
+    with cluster() as brokers:
+        delivery = Delivery(sink(f"kafka://{brokers}/trouble"), tmp_path, [numbered(0, 10)])
+        until(lambda: delivery.outbox.tally().sent == 10)
+        assert delivery.courier.health.error == ""
+    delivery.put([numbered(10, 20)])
+    until(lambda: "Connection refused" in delivery.courier.health.error)
+    assert delivery.courier.health.failures == {}
+    delivery.give_up()
 
 
 def test_a_full_queue_is_waited_for(brokers: str, tmp_path: Path) -> None:

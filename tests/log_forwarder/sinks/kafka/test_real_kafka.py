@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,12 +58,28 @@ def test_batches_that_the_topic_is_too_small_for_are_sent_smaller_and_long_lines
     long = event(200, _noise(0, 60_000))
     running = delivery(server, "small", tmp_path)
     running.put([batch([*lines, long])])
-    running.finish()
+    tally = running.finish()
+    assert (tally.sent, tally.dead_lettered) == (200, 1)
     assert {message.event_id for message in consumed(server.address, ["small"])} == {
         each.id for each in lines
     }
     letters = (tmp_path / "dead-letters.ndjson").read_text().splitlines()
     assert [json.loads(letter)["event"]["id"] for letter in letters] == [long.id]
+
+
+def test_a_topic_that_is_missing_is_told_long_before_the_stall_limit_and_used_when_it_is_made(
+    tmp_path: Path,
+) -> None:
+    with Kafka({"auto.create.topics.enable": "false"}) as strict:
+        running = delivery(strict, "missing", tmp_path)
+        begin = time.monotonic()
+        running.put([numbered(0, 10)])
+        until(lambda: "messages to the topic missing fail" in running.courier.health.error)
+        assert time.monotonic() - begin < 15  # stall-after is 25 s
+        admin = AdminClient({"bootstrap.servers": strict.address})
+        admin.create_topics([NewTopic("missing", 1, 1)])["missing"].result(30)
+        assert running.finish().sent == 10
+        assert len(consumed(strict.address, ["missing"])) == 10
 
 
 def test_frozen_and_killed_it_loses_nothing(server: Kafka, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from compose_agent.errors import ConfigError
 from lab.forward_node import TlsFiles
 from lab.loopback import free_port
 from lab.lumberjack import Lumberjack
+from log_forwarder.deadletters import FILE_NAME
 from log_forwarder.event import Batch
 from log_forwarder.sinks import make_sink, parse
 from log_forwarder.sinks.contract import Parcel, SinkContext, SinkUnavailable
@@ -22,6 +24,7 @@ from log_forwarder.sinks.servers import RETURN_SECONDS
 from tests.log_forwarder.making import until
 from tests.log_forwarder.sinks.courier import Delivery
 from tests.log_forwarder.sinks.lines import batch, event, numbered
+from tests.log_forwarder.sinks.logstash.touchy import TouchyProxy
 from tests.log_forwarder.sinks.peers import saying
 
 PATIENCE_SECONDS = 20.0
@@ -61,7 +64,7 @@ def deliver(ours: LogstashSink, parcels: list[Parcel]) -> None:
         ours.send(parcel)
 
     def confirmed() -> bool:
-        waiting.difference_update(ours.confirmed(0.1))
+        waiting.difference_update(each.id for each in ours.confirmed(0.1))
         return not waiting
 
     until(confirmed, PATIENCE_SECONDS)
@@ -156,6 +159,23 @@ def test_nothing_is_lost_when_the_server_is_killed_in_between(tmp_path: Path) ->
         messages = [each["message"] for each in server.events()]
     assert list(dict.fromkeys(messages)) == [f"line {n}" for n in range(5000)]
     assert len(messages) <= 5000 + 2 * 2 * 50
+
+
+def test_a_line_at_which_the_server_ends_each_connection_is_a_dead_letter_and_all_others_arrive(
+    tmp_path: Path,
+) -> None:
+    with Lumberjack() as server, TouchyProxy(server.port, b"poison") as proxy:
+        lines = [event(n, "poison" if n == 70 else "") for n in range(100)]
+        ours = sink(f"logstash://127.0.0.1:{proxy.port}?compress=none")
+        ours.most_bytes = 5000  # of source: a window for each batch
+        delivery = Delivery(ours, tmp_path, [batch(lines[at : at + 20]) for at in range(0, 100, 20)])
+        tally = delivery.finish()
+        found = iter([each["event"]["id"] for each in server.events()])
+    assert (tally.sent, tally.dead_lettered) == (99, 1)
+    letter = json.loads((tmp_path / FILE_NAME).read_text())
+    assert letter["event"]["id"] == lines[70].id
+    assert "the peer ended 3 connections on which it took another" in letter["reason"]
+    assert all(each.id in found for each in lines if each.log != "poison")
 
 
 def test_a_connection_that_ended_while_idle_is_replaced_without_a_failure() -> None:
