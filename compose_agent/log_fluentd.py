@@ -15,8 +15,8 @@ from typing import Any
 import msgpack
 from fluent.asynchandler import FluentHandler
 
+from compose_agent.address import Address
 from compose_agent.log import fields_of
-from compose_agent.web.address import Address
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from compose_agent.address import Address
 from compose_agent.config import Option, kinds, option, option_map
-from compose_agent.web.address import Address
 from compose_agent.web.options import listen_addresses, web_config_file
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from compose_agent import __version__
+from compose_agent.address import Address
 from compose_agent.config import Config
 from compose_agent.config.general import GeneralSettings
 from compose_agent.dockerd.client import EngineClient
@@ -21,7 +22,6 @@ from compose_agent.dockerd.folders.watch import FolderWatch
 from compose_agent.dockerd.inventory import Inventory
 from compose_agent.dockerd.model import Container
 from compose_agent.role import ConfigState
-from compose_agent.web.address import Address
 from compose_agent.web.health import Readiness
 from compose_agent.web.listeners import Listeners
 from compose_agent.web.webfile import WebConfigFile

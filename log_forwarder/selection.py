@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from compose_agent.address import Address
 from compose_agent.config import kinds
 from compose_agent.dockerd.model import Container
-from compose_agent.web.address import Address
 
 LOGS_LABEL = "compose-agent.logs"
 # The Dockerfile sets it, so it is on every container of our image, whatever that is called.

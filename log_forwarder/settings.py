@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compose_agent.address import Address
 from compose_agent.config import kinds, option
-from compose_agent.web.address import Address
 from compose_agent.web.options import listen_addresses, web_config_file
 from log_forwarder.transforms.patterns import Pattern, named_regexes
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from compose_agent import log, log_fluentd
+from compose_agent.address import Address
 from compose_agent.log_fluentd import FluentdHandler
-from compose_agent.web.address import Address
 from log_forwarder.fake.forward import ForwardServer
 
 PATIENCE_SECONDS = 20.0

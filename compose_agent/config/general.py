@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from compose_agent.address import Address
 from compose_agent.config import kinds
 from compose_agent.config.options import option
-from compose_agent.web.address import Address
 
 SYSTEM_STATE_DIR = Path("/var/lib/compose-agent")
 

@@ -12,9 +12,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from compose_agent.address import Address
 from compose_agent.config.nearest import did_you_mean, nearest
 from compose_agent.errors import ConfigError
-from compose_agent.web.address import Address
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from compose_agent.web.address import Address, UnixAddress
+    from compose_agent.address import Address, UnixAddress
 
 # Alertmanager opens 500 connections in under a second; the kernel caps it at net.core.somaxconn.
 BACKLOG = 1024

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from wsgiref.types import WSGIApplication
 
+from compose_agent.address import Address
 from compose_agent.errors import ListenError
-from compose_agent.web.address import Address
 from compose_agent.web.server import WebServer
 from compose_agent.web.webfile import WebConfigFile
 

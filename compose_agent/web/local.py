@@ -6,9 +6,9 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from compose_agent.address import UnixAddress
 from compose_agent.errors import ConfigError, ListenError
 from compose_agent.web import health
-from compose_agent.web.address import UnixAddress
 from compose_agent.web.propagation import with_incoming_trace
 from compose_agent.web.response import Response, body_of, routed
 from compose_agent.web.server import Limits, WebServer

@@ -16,9 +16,9 @@ from cheroot import wsgi
 from cheroot.errors import FatalSSLAlert
 from cheroot.ssl import Adapter
 
+from compose_agent.address import Address, UnixAddress
 from compose_agent.errors import ListenError
 from compose_agent.web import _connection
-from compose_agent.web.address import Address, UnixAddress
 from compose_agent.web.listen import BACKLOG, listen_tcp, listen_unix, unlink_if_same
 from compose_agent.web.wsgi import WebConfigMiddleware
 

@@ -24,9 +24,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import BaseHTTPResponse
 
 from compose_agent import __version__
+from compose_agent.address import Address
 from compose_agent.config import kinds
 from compose_agent.errors import ConfigError
-from compose_agent.web.address import Address
 from log_forwarder.sinks.contract import RequestTooLarge, SinkUnavailable
 from log_forwarder.sinks.word import SinkWord
 

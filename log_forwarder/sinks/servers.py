@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from compose_agent.web.address import Address, UnixAddress
+from compose_agent.address import Address, UnixAddress
 
 Server = Address | UnixAddress
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
-from compose_agent.web.address import Address
+from compose_agent.address import Address
 from log_forwarder.sinks.contract import LinkEnded, SinkUnavailable
 from log_forwarder.sinks.servers import Server
 from log_forwarder.sinks.tls import TlsOptions

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from compose_agent.address import Address
 from compose_agent.config import kinds
 from compose_agent.config.kinds import Kind
 from compose_agent.config.nearest import did_you_mean, nearest
 from compose_agent.errors import ConfigError, Problem
-from compose_agent.web.address import Address
 
 T = TypeVar("T")
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from compose_agent.address import Address
 from compose_agent.config import Config
 from compose_agent.config.general import GeneralSettings
 from compose_agent.role import ConfigState
-from compose_agent.web.address import Address
 from log_forwarder.fake.forward import ForwardServer
 from log_forwarder.role import ForwarderRole
 from log_forwarder.settings import ForwarderSettings

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from compose_agent.address import Address
 from compose_agent.config import kinds
 from compose_agent.config.kinds import Kind
-from compose_agent.web.address import Address
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from compose_agent.address import Address
 from compose_agent.commands.roles import SCHEMA, RunSettings
 from compose_agent.config import Config, ConfigSource, Given
 from compose_agent.config.general import GeneralSettings
 from compose_agent.errors import ConfigError
-from compose_agent.web.address import Address
 from exporter.settings import ExporterSettings
 
 HOME = "expected a path, not '~nobody-here': there is no such home directory"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from compose_agent.address import Address
 from compose_agent.dockerd.model import Container
-from compose_agent.web.address import Address
 from log_forwarder.selection import (
     IMAGE_LABEL,
     IMAGE_TITLE,

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from compose_agent.address import Address
 from compose_agent.commands.roles import SCHEMA
 from compose_agent.config import Given, resolve
 from compose_agent.errors import ConfigError
-from compose_agent.web.address import Address
 from log_forwarder.settings import ForwarderSettings
 
 

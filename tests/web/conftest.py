@@ -11,7 +11,7 @@ import bcrypt
 import pytest
 import trustme
 
-from compose_agent.web.address import Address
+from compose_agent.address import Address
 from compose_agent.web.server import Limits, WebServer
 from compose_agent.web.webfile import WebConfigFile
 

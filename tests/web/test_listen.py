@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from compose_agent.address import Address, UnixAddress
 from compose_agent.errors import InstanceRunning, ListenError
-from compose_agent.web.address import Address, UnixAddress
 from compose_agent.web.listen import listen_tcp, listen_unix
 from compose_agent.web.portholder import holder_of
 

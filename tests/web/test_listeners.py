@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from compose_agent.address import Address
 from compose_agent.errors import ListenError
-from compose_agent.web.address import Address
 from compose_agent.web.listeners import Listeners
 from compose_agent.web.response import Response
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from compose_agent.address import Address
 from compose_agent.config import Given, Schema, Section, resolve
 from compose_agent.config.options import bound_options
-from compose_agent.web.address import Address
 from compose_agent.web.options import listen_addresses, web_config_file
 
 

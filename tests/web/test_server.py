@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from compose_agent.address import Address, UnixAddress
 from compose_agent.errors import ListenError
 from compose_agent.web import server as server_module
-from compose_agent.web.address import Address, UnixAddress
 from compose_agent.web.response import Response, body_of
 from compose_agent.web.server import WebServer
 from tests.web.wire import connect, exchange, read_all

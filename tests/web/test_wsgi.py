@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import bcrypt
 import pytest
 
-from compose_agent.web.address import Address
+from compose_agent.address import Address
 from compose_agent.web.response import Response
 
 if TYPE_CHECKING:

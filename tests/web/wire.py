@@ -6,7 +6,7 @@ import socket
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from compose_agent.web.address import Address
+from compose_agent.address import Address
 
 if TYPE_CHECKING:
     from compose_agent.web.server import WebServer

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from compose_agent.address import UnixAddress
 from compose_agent.config import kinds
 from compose_agent.config.kinds import Kind
-from compose_agent.web.address import UnixAddress
 from log_forwarder.sinks import tls
 from log_forwarder.sinks.contract import SinkContext
 from log_forwarder.sinks.fluentd.compress import NAMES, compression

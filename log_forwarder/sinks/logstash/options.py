@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+from compose_agent.address import Address
 from compose_agent.config import kinds
 from compose_agent.config.kinds import Kind
-from compose_agent.web.address import Address
 from log_forwarder.sinks import tls
 from log_forwarder.sinks.tls import TlsOptions
 from log_forwarder.sinks.word import SinkWord

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from compose_agent.web.address import Address
+from compose_agent.address import Address
 from log_forwarder.sinks.contract import SinkUnavailable
 from log_forwarder.sinks.failover import RETURN_CONNECT_SECONDS, FailOver
 from log_forwarder.sinks.servers import RETURN_SECONDS, Server

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from compose_agent.address import Address
 from compose_agent.errors import ConfigError
-from compose_agent.web.address import Address
 from log_forwarder.fake.bulk import FakeBulk
 from log_forwarder.sinks.contract import RequestTooLarge, SinkUnavailable
 from log_forwarder.sinks.http import HttpClient, Response, checked, client_of, retry_after

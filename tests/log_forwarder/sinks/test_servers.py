@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from compose_agent.web.address import Address
+from compose_agent.address import Address
 from log_forwarder.sinks.servers import MOST_RETURN_SECONDS, RETURN_SECONDS, Servers
 
 A, B, C = (Address(name, 24224) for name in "abc")

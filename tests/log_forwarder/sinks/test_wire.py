@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from compose_agent.web.address import Address
+from compose_agent.address import Address
 from log_forwarder.sinks.contract import LinkEnded, SinkUnavailable
 from log_forwarder.sinks.wire import Wire
 

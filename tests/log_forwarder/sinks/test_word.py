@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from compose_agent.address import Address
 from compose_agent.config import kinds
 from compose_agent.errors import ConfigError
-from compose_agent.web.address import Address
 from log_forwarder.sinks.word import SinkWord, parse_word
 
 PORTS = {"fluentd": 24224, "fluentd+tls": 24224, "es": 9200, "file": 0}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from compose_agent.web.address import Address
+from compose_agent.address import Address
 from log_forwarder.fake.bulk import FakeBulk
 from log_forwarder.sinks.contract import SinkUnavailable
 from log_forwarder.sinks.elasticsearch.lookup import PORTION, SETTLE_SECONDS, Lookup

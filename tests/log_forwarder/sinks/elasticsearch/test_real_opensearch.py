@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from compose_agent.web.address import Address
+from compose_agent.address import Address
 from lab.opensearch import OpenSearch
 from log_forwarder.event import Event
 from log_forwarder.setup import set_up

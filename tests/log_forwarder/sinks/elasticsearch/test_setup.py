@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from compose_agent.address import Address
 from compose_agent.errors import ConfigError
-from compose_agent.web.address import Address
 from log_forwarder.fake.bulk import FakeBulk
 from log_forwarder.sinks import parse
 from log_forwarder.sinks.contract import SinkUnavailable

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from compose_agent.address import Address, UnixAddress
 from compose_agent.errors import ConfigError
-from compose_agent.web.address import Address, UnixAddress
 from log_forwarder import sinks
 from log_forwarder.sinks.contract import SinkContext
 from log_forwarder.sinks.fluentd.handshake import Credentials

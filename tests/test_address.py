@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from compose_agent.address import Address
 from compose_agent.errors import ConfigError
-from compose_agent.web.address import Address
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The addresses that a listener can have."""
+"""Addresses of listeners and peers: TCP, and unix sockets."""
 
 from __future__ import annotations
 
