@@ -17,6 +17,7 @@ from log_forwarder.couriers.state import Health
 from log_forwarder.deadletters import DeadLetters
 from log_forwarder.event import Batch, Mark
 from log_forwarder.keeper import SinkBooks
+from log_forwarder.moments import unix_seconds
 from log_forwarder.outbox import Outbox
 from log_forwarder.sinks.contract import Sink
 from log_forwarder.sources.chain import Chain
@@ -64,6 +65,9 @@ class Source(Protocol):
     def behind(self) -> int:
         """Return the bytes of source that are known and not read yet."""
 
+    def newest(self) -> str:
+        """Return Docker's time of the last record that was read; empty before the first."""
+
     def drained(self) -> bool:
         """Tell whether a removed container's log is read and settled to its end."""
 
@@ -107,10 +111,15 @@ class Arrival:
 
 @dataclass(slots=True)
 class Standing:
-    """How far a lane is with one container."""
+    """How far a lane is with one container.
+
+    ``behind_seconds`` is at least the age of the oldest line that is not read: that of the last one that was,
+    or for how long there has been something to read, whichever is less.
+    """
 
     container: Container
     behind_bytes: int
+    behind_seconds: float
     unsettled: int
     oldest_seconds: float
 
@@ -144,6 +153,7 @@ class Lane:
         self._leaving: dict[str, Source] = {}  # let go of while lines were on their way
         self._arrivals: deque[Newcomer] = deque()
         self._ready: dict[str, None] = {}
+        self._noticed: dict[str, float] = {}  # since when (monotonic) there is something to read
         self._news = threading.Condition()
         self._stop_reading = threading.Event()
         self._stop_sending = threading.Event()
@@ -193,8 +203,11 @@ class Lane:
 
     def notice(self, container_ids: Iterable[str]) -> None:
         """Look at these containers' logs: something is new in them."""
+        now = time.monotonic()
         with self._news:
-            self._ready.update(dict.fromkeys(container_ids))
+            for container_id in container_ids:
+                self._ready[container_id] = None
+                self._noticed.setdefault(container_id, now)
             self._news.notify()
 
     def follower(self, container_id: str) -> Source | None:
@@ -236,11 +249,16 @@ class Lane:
 
     def standings(self) -> list[Standing]:
         """Return how far the lane is with each container."""
+        return [self._standing(container_id, each) for container_id, each in list(self._followers.items())]
+
+    def _standing(self, container_id: str, source: Source) -> Standing:
         now = time.monotonic()
-        return [
-            Standing(each.container, each.behind(), each.unsettled(), each.oldest_age(now))
-            for each in list(self._followers.values())
-        ]
+        behind, lag = source.behind(), 0.0
+        if behind:
+            lag = max(0.0, now - self._noticed.get(container_id, now))
+            if newest := unix_seconds(source.newest()):
+                lag = max(0.0, min(lag, time.time() - newest))
+        return Standing(source.container, behind, lag, source.unsettled(), source.oldest_age(now))
 
     def _read(self) -> None:
         while not self._stop_reading.is_set():
@@ -290,6 +308,7 @@ class Lane:
             return False
         with self._news:
             self._followers[container.id] = follower
+            self._noticed.setdefault(container.id, time.monotonic())
         return True
 
     def _postpone(self, arrival: Newcomer, seconds: float) -> None:
@@ -300,6 +319,8 @@ class Lane:
         """Take one batch, so that all containers have their turn."""
         follower = self._followers.get(container_id)
         batch = follower.read() if follower else None
+        if not follower or not follower.behind():
+            self._noticed.pop(container_id, None)
         self.errors.pop(container_id, None)
         if follower and follower.holds():
             self._holding.add(container_id)

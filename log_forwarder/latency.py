@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from bisect import bisect_left
-from datetime import datetime
 
 from log_forwarder.event import Batch
+from log_forwarder.moments import unix_seconds
 
 # From a local sink that is polled five times a second to an outage of hours.
 BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0)
@@ -25,11 +25,10 @@ class Latency:
         """Take the lines of a batch that is confirmed now."""
         if not batch.events:
             return
-        try:
-            written = (_seconds(batch.events[0].time) + _seconds(batch.events[-1].time)) / 2
-        except ValueError:
+        first, last = unix_seconds(batch.events[0].time), unix_seconds(batch.events[-1].time)
+        if not first or not last:
             return  # a damaged time in an otherwise whole record
-        seconds = max(0.0, time.time() - written)
+        seconds = max(0.0, time.time() - (first + last) / 2)
         with self._lock:
             self._counts[bisect_left(BUCKETS, seconds)] += len(batch.events)
             self._sum += seconds * len(batch.events)
@@ -41,7 +40,3 @@ class Latency:
         bounds = [*map(str, BUCKETS), "+Inf"]
         cumulative = [float(sum(counts[: at + 1])) for at in range(len(bounds))]
         return list(zip(bounds, cumulative, strict=True)), total
-
-
-def _seconds(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()

@@ -166,6 +166,11 @@ def _containers(lanes: Sequence[Lane]) -> Iterator[Metric]:
     behind = GaugeMetricFamily(
         "log_forwarder_lag_bytes", "Bytes of a container's log not read yet.", labels=_CONTAINER_LABELS
     )
+    lag = GaugeMetricFamily(
+        "log_forwarder_lag_seconds",
+        "Age of the oldest line of a container's log that is not read yet; 0 without any.",
+        labels=_CONTAINER_LABELS,
+    )
     age = GaugeMetricFamily(
         "log_forwarder_oldest_unconfirmed_seconds",
         "For how long the oldest line on its way has been waiting; 0 without any.",
@@ -178,12 +183,13 @@ def _containers(lanes: Sequence[Lane]) -> Iterator[Metric]:
         for each in lane.standings():
             labels = (lane.name, *_labels(each.container))
             behind.add_metric(labels, each.behind_bytes)
+            lag.add_metric(labels, each.behind_seconds)
             age.add_metric(labels, each.oldest_seconds)
         lost = lane.losses()
         corrupt.add_metric((lane.name,), lost.corrupt)
         gaps.add_metric((lane.name,), lost.gaps)
         gap_bytes.add_metric((lane.name,), lost.gap_bytes)
-    yield from (behind, age, corrupt, gaps, gap_bytes)
+    yield from (behind, lag, age, corrupt, gaps, gap_bytes)
 
 
 def _latencies(lanes: Sequence[tuple[Lane, Latency]]) -> Metric:

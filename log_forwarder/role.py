@@ -284,6 +284,7 @@ class ForwarderRole:
                 "container_id": each.container.id,
                 "container": each.container.name,
                 "behind_bytes": each.behind_bytes,
+                "behind_seconds": round(each.behind_seconds, 3),
                 "batches_on_their_way": each.unsettled,
                 "oldest_unconfirmed_seconds": round(each.oldest_seconds, 3),
             }

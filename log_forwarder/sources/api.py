@@ -62,6 +62,7 @@ class ApiFollower:
         self._taken: tuple[list[Dated], int] | None = None
         self._pipeline = None if pipeline is None or pipeline.empty else pipeline
         self._gone = False
+        self._newest = ""
         self._pump = Pump(container.name or container.short_id, open_stream, self._needs.offset, wake)
         self._pump.look(runs=_runs(container))
         self._pump.start()
@@ -96,6 +97,7 @@ class ApiFollower:
             times = [nanos for _, nanos in pieces]
             self._make_known(max(times))
             self._taken = None
+            self._newest = pieces[-1][0].time
             lines = [line for piece, nanos in pieces for line in self._lines.take(piece, nanos)]
             if lines:
                 return self._batch(self._transformed(lines), size, again=min(times) < self._suspect_until)
@@ -124,6 +126,10 @@ class ApiFollower:
     def behind(self) -> int:
         """Return the bytes that came and are not read yet; what the Engine still has is not known."""
         return self._pump.waiting()
+
+    def newest(self) -> str:
+        """Return Docker's time of the last piece that was read; empty before the first."""
+        return self._newest
 
     def drained(self) -> bool:
         """Tell whether a removed container's log is read and settled to its end."""

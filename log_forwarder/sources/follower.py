@@ -86,6 +86,7 @@ class Follower:
         self._keeps = Mark("", 0)
         self._replayed: Position | None = None
         self._moved = False
+        self._newest = ""
         self._unsent = 0  # bytes of blocks since the last batch
         self._closed = False
         self._position = books.position
@@ -146,6 +147,10 @@ class Follower:
     def behind(self) -> int:
         """Return the bytes of source that are not read yet."""
         return self._cursor.left()
+
+    def newest(self) -> str:
+        """Return Docker's time of the last record that was read; empty before the first."""
+        return self._newest
 
     def drained(self) -> bool:
         """Tell whether a removed container's log is read and settled to its end."""
@@ -235,6 +240,8 @@ class Follower:
         self._moved = decoded.size > 0
         self._unsent += decoded.size
         cursor.losses.corrupt += decoded.corrupt
+        if decoded.records:
+            self._newest = decoded.records[-1].time
         again = self._may_be_sent(name)
         cursor.offset += decoded.size
         records, starts = self._unread(decoded, name)

@@ -15,9 +15,9 @@ from compose_agent.config import Option, kinds
 from compose_agent.config.kinds import Detail, Kind
 from compose_agent.config.nearest import did_you_mean, nearest
 from log_forwarder.event import Event, Mark
+from log_forwarder.moments import unix_seconds
 from log_forwarder.transforms.contract import Counters, Stage, Transform, TransformKind, Values
 from log_forwarder.transforms.marks import mark_of
-from log_forwarder.transforms.moments import unix_seconds
 from log_forwarder.transforms.patterns import Pattern, matches, regex
 from log_forwarder.transforms.stacktraces import LANGUAGES
 

@@ -7,8 +7,8 @@ import re
 from compose_agent.config import Option
 from compose_agent.config.kinds import Kind
 from log_forwarder.event import Event
+from log_forwarder.moments import unix_seconds
 from log_forwarder.transforms.contract import Counters, Stage, Transform, TransformKind, Values
-from log_forwarder.transforms.moments import unix_seconds
 
 REASON = "rate_limited"
 # A burst of this long at the allowed rate passes; less would drop what comes in one write.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -167,6 +168,35 @@ def test_standings_tell_how_far_the_lane_is(tmp_path: Path) -> None:
         assert standing.container.id == ONE
         assert standing.behind_bytes == 0
         assert standing.oldest_seconds >= 0
+
+
+def test_a_lane_that_is_behind_tells_by_how_long(tmp_path: Path) -> None:
+    run = Run(tmp_path, RequestMemory(down, most_bytes=1), limit=10)
+    began = time.monotonic()
+    with running(run, drain=0.0):
+        log = run.add(ONE)
+        for text in ("on its way", "waiting for room", "not read"):
+            log.line(text)
+            run.tell(ONE)
+            time.sleep(lane_module._WAIT_SECONDS)  # else two of them are one batch
+        until(lambda: run.lane.standings()[0].behind_bytes)
+        until(lambda: run.lane.standings()[0].behind_seconds > 0.01)
+        assert run.lane.standings()[0].behind_seconds < time.monotonic() - began
+
+
+def test_nothing_is_read_while_positions_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a kill would leave more to look for in a sink than it looks back."""
+    sink = RequestMemory()
+    with running(Run(tmp_path, sink)) as run:
+        late = True
+        monkeypatch.setattr(run.keeper, "unwritten_seconds", lambda: 60.0 if late else 0.0)
+        run.add(ONE).line("a")
+        time.sleep(3 * lane_module._WAIT_SECONDS)
+        assert sink.stored == []
+        late = False
+        until(lambda: sink.stored)
 
 
 def test_a_container_that_is_let_go_leaves_its_losses(tmp_path: Path) -> None:

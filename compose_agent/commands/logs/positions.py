@@ -31,13 +31,14 @@ def _callback(**parameters: Any) -> None:
 
 def _table(rows: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for title in ("CONTAINER", "SINK", "BEHIND", "ON THEIR WAY", "OLDEST"):
+    for title in ("CONTAINER", "SINK", "BEHIND", "BY", "ON THEIR WAY", "OLDEST"):
         table.add_column(title, justify="left" if title in {"CONTAINER", "SINK"} else "right", no_wrap=True)
     for row in sorted(rows, key=lambda row: (row["container"], row["sink"])):
         table.add_row(
             row["container"],
             row["sink"],
             size(row["behind_bytes"]),
+            f"{row['behind_seconds']:.1f} s",
             str(row["batches_on_their_way"]),
             f"{row['oldest_unconfirmed_seconds']:.1f} s",
         )

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from compose_agent.dockerd.model import Container
 from log_forwarder.event import Batch, Event
+from log_forwarder.moments import unix_seconds
 from log_forwarder.sinks.contract import Entry
 from log_forwarder.sinks.remediation.cloudevent import cloud_event
 from log_forwarder.transforms.hints import LABEL_PREFIX, TRIGGER, trigger_of
-from log_forwarder.transforms.moments import unix_seconds
 from log_forwarder.transforms.patterns import MOST_CHARACTERS, Pattern
 
 # Why an event is none.

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from log_forwarder.event import Event, Mark
+from log_forwarder.moments import unix_seconds
 from log_forwarder.transforms.marks import mark_of
-from log_forwarder.transforms.moments import unix_seconds
 from log_forwarder.transforms.pipeline import UNPROTECTED, Pipeline, Step
 from tests.log_forwarder.transforms.building import Counted, event, events, pipeline
 
