@@ -189,9 +189,10 @@ def test_nothing_is_read_while_positions_cannot_be_written(
 ) -> None:
     """Else a kill would leave more to look for in a sink than it looks back."""
     sink = RequestMemory()
-    with running(Run(tmp_path, sink)) as run:
-        late = True
-        monkeypatch.setattr(run.keeper, "unwritten_seconds", lambda: 60.0 if late else 0.0)
+    run = Run(tmp_path, sink)
+    late = True
+    monkeypatch.setattr(run.keeper, "unwritten_seconds", lambda: 60.0 if late else 0.0)
+    with running(run):
         run.add(ONE).line("a")
         time.sleep(3 * lane_module._WAIT_SECONDS)
         assert sink.stored == []
