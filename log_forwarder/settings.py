@@ -22,6 +22,9 @@ def _sink(text: str) -> SinkWord:
     return parse(text)
 
 
+# Each holds some 40 MB, and what is read of a container is never divided.
+_MOST_WORKERS = 64
+
 sink = kinds.Kind("sink", "a sink such as fluentd://host:24224", _sink)
 
 
@@ -90,7 +93,7 @@ class ForwarderSettings:
     )
     workers: int = option(
         "workers",
-        kinds.count,
+        kinds.whole_number(1, _MOST_WORKERS),
         "1",
         "How many processes share the containers, for hosts that write more than one core can ship. Each has "
         "a queue of its own for each sink; the spool is divided among them.",

@@ -31,6 +31,8 @@ _SIZE_UNITS = {"": 1, "b": 1} | {
 LARGEST_SIZE_BYTES = 2**63 - 1
 # Of processes, files and the like; whoever means more means something else.
 LARGEST_COUNT = 1_000_000
+# A text of more digits is no number that anybody means, and Python would refuse to read thousands of them.
+_MOST_DIGITS = 20
 # Ten years: beyond any use, and far below what the clocks of the operating system take.
 LONGEST_DURATION_SECONDS = 3650 * 86400.0
 # What needs no escaping in a URL, and means nothing to the router.
@@ -106,10 +108,17 @@ def _positive_duration(text: str) -> float:
     return seconds
 
 
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or not 0 < int(text) <= LARGEST_COUNT:
-        raise ValueError(text)
-    return int(text)
+def whole_number(least: int, most: int) -> Kind[int]:
+    """Return a kind that takes whole numbers between two, these included."""
+
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
+            raise ValueError(text)
+        if not least <= (number := int(text)) <= most:
+            raise ValueError(text)
+        return number
+
+    return Kind("number", f"a whole number from {least} to {most}", parse)
 
 
 def choice(*words: str) -> Kind[str]:
@@ -168,5 +177,5 @@ string = Kind("string", "a text", _non_empty)
 path = Kind("path", "a path", _absolute)
 url_path = Kind("URL path", "a URL path such as /metrics", _url_path)
 address = Kind("address", "host:port, :port or [IPv6]:port", _address)
-count = Kind("count", "a whole number above 0", _count)
+count = whole_number(1, LARGEST_COUNT)
 size = Kind("size", "a size such as 64MiB, 1GB or 4096", parse_size)

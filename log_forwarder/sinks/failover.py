@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from log_forwarder.sinks.contract import SinkUnavailable
+from log_forwarder.sinks.contract import LinkEnded, SinkUnavailable
 from log_forwarder.sinks.servers import Server, Servers
 from log_forwarder.sinks.wire import CONNECT_SECONDS
 
@@ -19,6 +19,7 @@ class _Closable(Protocol):
 
 
 L = TypeVar("L", bound=_Closable)
+T = TypeVar("T")
 
 
 class FailOver(Generic[L]):
@@ -59,6 +60,27 @@ class FailOver(Generic[L]):
         self.close()
         self.link = link
         self._servers.chose(self._servers.first)
+
+    def freshen(self, look: Callable[[], object]) -> None:
+        """Before something is sent after a pause: go back if that can be, and replace a link that ended.
+
+        ``look`` reads what has come, and raises LinkEnded.
+        """
+        self.go_back()
+        try:
+            look()
+        except LinkEnded:
+            self.connect()
+
+    def use(self, call: Callable[[L], T], *, unconfirmed: bool) -> T:
+        """Do something with the link; a failure is ``unseen`` if something was sent and is unconfirmed."""
+        if self.link is None:
+            raise SinkUnavailable("the connection is closed", unseen=unconfirmed)
+        try:
+            return call(self.link)
+        except SinkUnavailable as failure:
+            failure.unseen = unconfirmed
+            raise
 
     def close(self) -> None:
         """Close the connection, if any."""

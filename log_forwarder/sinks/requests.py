@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping
+from types import MappingProxyType
 
+from log_forwarder.sinks.http import HttpClient, Response
 from log_forwarder.sinks.word import SinkWord
 
 # Level 1: lines of a container are so alike that more effort gains a tenth.
@@ -13,6 +15,7 @@ _LEVEL = 1
 _GZIP = 16 + zlib.MAX_WBITS
 # RFC 9110, 5.6.2: what the name of a header may have; its value is any text without control characters.
 _HEADER = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(?P<value>[^\x00-\x08\x0a-\x1f\x7f]*)")
+_NONE: Mapping[str, str] = MappingProxyType({})
 # These are the client's own.
 _RESERVED = ("content-length", "content-type", "content-encoding", "host", "transfer-encoding", "connection")
 
@@ -20,6 +23,27 @@ _RESERVED = ("content-length", "content-type", "content-encoding", "host", "tran
 def gzipped(body: bytes) -> bytes:
     """Return a body in gzip, packed quickly."""
     return zlib.compress(body, _LEVEL, _GZIP)
+
+
+class Poster:
+    """Posts bodies of one type to one path, packed if that is wanted."""
+
+    def __init__(self, client: HttpClient, path: str, content_type: str, *, compress: bool) -> None:
+        self._client = client
+        self._path = path
+        self._headers = {"Content-Type": content_type}
+        if compress:
+            self._headers["Content-Encoding"] = "gzip"
+        self._compress = compress
+
+    def post(self, body: bytes, headers: Mapping[str, str] = _NONE) -> Response:
+        """Return the answer, whatever its status; raises SinkUnavailable."""
+        packed = gzipped(body) if self._compress else body
+        return self._client.request("POST", self._path, packed, {**headers, **self._headers})
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
 
 
 def headers_of(word: SinkWord, option: str) -> Mapping[str, str]:

@@ -49,6 +49,17 @@ def test_no_time_at_all_is_no_time_to_wait(text: str) -> None:
     assert kinds.positive_duration.read("1ms") == 0.001
 
 
+@pytest.mark.parametrize(("text", "number"), [("1", 1), ("64", 64), (" 07 ", 7)])
+def test_a_whole_number_is_read(text: str, number: int) -> None:
+    assert kinds.whole_number(1, 64).read(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "0", "65", "-1", "1.0", "x", "٣", "0" * 19 + "5" * 5000])
+def test_what_is_no_whole_number_in_its_bounds_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected a whole number from 1 to 64, not '"):
+        kinds.whole_number(1, 64).read(text)
+
+
 @pytest.mark.parametrize(
     ("texts", "value"),
     [(("true", "yes", "on", "1", "TRUE", "Yes"), True), (("false", "no", "off", "0", "Off"), False)],

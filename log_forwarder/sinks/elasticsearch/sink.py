@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from urllib.parse import quote, urlencode
 
@@ -13,6 +12,7 @@ from log_forwarder.sinks.elasticsearch.encode import Encoder
 from log_forwarder.sinks.elasticsearch.lookup import Lookup
 from log_forwarder.sinks.elasticsearch.options import Options, options_of
 from log_forwarder.sinks.http import HttpClient, checked, client_of
+from log_forwarder.sinks.requests import Poster
 from log_forwarder.sinks.word import SinkWord
 
 # 1 MiB of lines makes some 5 MB of documents, the size that both servers' makers recommend for a bulk.
@@ -20,9 +20,6 @@ MOST_BYTES = 1 << 20
 MOST_EVENTS = 4000
 # How long the server may wait for a shard; it has to answer before we give its answer up.
 _SHARD_SECONDS = 20
-# Level 1: documents of a container are so alike that more effort gains a tenth.
-_GZIP_LEVEL = 1
-_GZIP = 16 + zlib.MAX_WBITS
 
 
 class ElasticsearchSink:
@@ -32,14 +29,9 @@ class ElasticsearchSink:
     most_events = MOST_EVENTS
 
     def __init__(self, client: HttpClient, encoder: Encoder, options: Options, lookup: Lookup | None) -> None:
-        self._client = client
+        self._poster = Poster(client, bulk_path(options), "application/x-ndjson", compress=options.compress)
         self._encoder = encoder
-        self._compress = options.compress
         self._lookup = lookup
-        self._path = bulk_path(options)
-        self._headers = {"Content-Type": "application/x-ndjson"}
-        if options.compress:
-            self._headers["Content-Encoding"] = "gzip"
         self._in_doubt = False
 
     def encode(self, batch: Batch) -> list[Entry]:
@@ -65,7 +57,7 @@ class ElasticsearchSink:
 
     def close(self) -> None:
         """Close the connection."""
-        self._client.close()
+        self._poster.close()
 
     def _missing(self, entries: Sequence[Entry], *, again: bool) -> Sequence[int]:
         """Return the places of entries to be sent; within one index the server itself refuses what it has."""
@@ -74,10 +66,7 @@ class ElasticsearchSink:
         return self._lookup.missing([entry.event.id for entry in entries])
 
     def _bulk(self, lines: Sequence[bytes]) -> Sorted:
-        body = b"".join(lines)
-        if self._compress:
-            body = zlib.compress(body, _GZIP_LEVEL, _GZIP)
-        response = checked(self._client.request("POST", self._path, body, self._headers))
+        response = checked(self._poster.post(b"".join(lines)))
         if response.status != 200:
             raise refused_whole(response.status, response.body)
         return sorted_out(response.body, len(lines))

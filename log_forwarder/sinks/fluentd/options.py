@@ -36,16 +36,7 @@ DEFAULT_WINDOW = 8
 _MOST_WINDOW = 64
 # Fluentd's own sender waits 190 s; a minute is far above what a server in order takes.
 DEFAULT_ACK_SECONDS = 60.0
-
-
-def _window(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= _MOST_WINDOW:
-        raise ValueError(text)
-    return number
-
-
-_WINDOW = Kind("number", f"a number from 1 to {_MOST_WINDOW}", _window)
+_WINDOW = kinds.whole_number(1, _MOST_WINDOW)
 _TAG = Kind("tag", f"a tag such as {DEFAULT_TAG}", TagTemplate.parse)
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from compose_agent.errors import ConfigError
 from log_forwarder.event import Batch
 from log_forwarder.sinks.contract import (
     Confirmation,
-    LinkEnded,
     Parcel,
     SinkContext,
     SinkKind,
@@ -61,13 +59,16 @@ class FluentdSink:
     def send(self, parcel: Parcel) -> None:
         """Send a parcel; while nothing is unconfirmed, see to the connection before."""
         if not self._unconfirmed:
-            self._freshen()
+            self._links.freshen(lambda: self.confirmed(0))
         self._unconfirmed.add(parcel.id)
-        self._guarded(lambda link: link.send(parcel.data))
+        self._links.use(lambda link: link.send(parcel.data), unconfirmed=True)
 
     def confirmed(self, wait: float) -> list[Confirmation]:
         """Return the acknowledged chunks."""
-        ids: list[str] = self._guarded(lambda link: [_acknowledged(each) for each in link.receive(wait)])
+        ids = self._links.use(
+            lambda link: [_acknowledged(each) for each in link.receive(wait)],
+            unconfirmed=bool(self._unconfirmed),
+        )
         self._unconfirmed.difference_update(ids)
         return [Confirmation(each) for each in ids]
 
@@ -75,24 +76,6 @@ class FluentdSink:
         """Close the connection, if any; what is unconfirmed stays so."""
         self._links.close()
         self._unconfirmed.clear()
-
-    def _guarded(self, call: Callable[[Link], Any]) -> Any:
-        """Do something with the connection; a failure says whether an answer may have been missed."""
-        if self._links.link is None:
-            raise SinkUnavailable("the connection is closed", unseen=bool(self._unconfirmed))
-        try:
-            return call(self._links.link)
-        except SinkUnavailable as failure:
-            failure.unseen = bool(self._unconfirmed)
-            raise
-
-    def _freshen(self) -> None:
-        """Replace a connection that ended while it was idle; return to the first server if it is back."""
-        self._links.go_back()
-        try:
-            self.confirmed(0)
-        except LinkEnded:
-            self.connect()
 
     def _opened(self, server: Server, seconds: float) -> Link:
         try:

@@ -7,7 +7,6 @@ from typing import Self
 
 from compose_agent.address import Address
 from compose_agent.config import kinds
-from compose_agent.config.kinds import Kind
 from log_forwarder.sinks import tls
 from log_forwarder.sinks.tls import TlsOptions
 from log_forwarder.sinks.word import SinkWord
@@ -23,16 +22,7 @@ DEFAULT_WINDOW = 4
 _MOST_WINDOW = 16
 # While it works on a window, Logstash gives a sign of life every few seconds, as does Elastic's Go server.
 DEFAULT_SILENCE_SECONDS = 60.0
-
-
-def _window(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= _MOST_WINDOW:
-        raise ValueError(text)
-    return number
-
-
-_WINDOW = Kind("number", f"a number from 1 to {_MOST_WINDOW}", _window)
+_WINDOW = kinds.whole_number(1, _MOST_WINDOW)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,12 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 from compose_agent import __version__
 from compose_agent.errors import ConfigError
 from log_forwarder.event import Batch
 from log_forwarder.sinks.contract import (
     Confirmation,
-    LinkEnded,
     Parcel,
     SinkContext,
     SinkKind,
@@ -28,8 +26,6 @@ from log_forwarder.sinks.logstash.options import OPTIONS, LogstashOptions
 from log_forwarder.sinks.servers import Server
 from log_forwarder.sinks.wire import Wire
 from log_forwarder.sinks.word import SinkWord
-
-_T = TypeVar("_T")
 
 # 200-byte lines become documents of five times that: windows of two thousand events.
 MOST_SOURCE_BYTES = 512 * 1024
@@ -93,14 +89,14 @@ class LogstashSink:
     def send(self, parcel: Parcel) -> None:
         """Send a window; while nothing is unconfirmed, see to the connection before."""
         if not self._unconfirmed:
-            self._freshen()
+            self._links.freshen(lambda: self.confirmed(0))  # Logstash ends one that is idle for a minute
             self._heard = self._now()
         self._unconfirmed.append((parcel.id, events_in(parcel.data)))
-        self._guarded(lambda link: link.send(parcel.data))
+        self._links.use(lambda link: link.send(parcel.data), unconfirmed=True)
 
     def confirmed(self, wait: float) -> list[Confirmation]:
         """Return the windows of which the last event was acknowledged."""
-        numbers = self._guarded(lambda link: link.numbers(wait))
+        numbers = self._links.use(lambda link: link.numbers(wait), unconfirmed=bool(self._unconfirmed))
         if numbers:
             self._heard = self._now()
         elif self._unconfirmed and self._now() - self._heard > self._options.silence_seconds:
@@ -125,24 +121,6 @@ class LogstashSink:
             return ""
         self._unconfirmed.popleft()
         return parcel_id
-
-    def _freshen(self) -> None:
-        """Replace a connection that ended while it was idle: Logstash ends each after a minute."""
-        self._links.go_back()
-        try:
-            self.confirmed(0)
-        except LinkEnded:
-            self.connect()
-
-    def _guarded(self, call: Callable[[_Link], _T]) -> _T:
-        """Do something with the connection; a failure says whether an answer may have been missed."""
-        if self._links.link is None:
-            raise SinkUnavailable("the connection is closed", unseen=bool(self._unconfirmed))
-        try:
-            return call(self._links.link)
-        except SinkUnavailable as failure:
-            failure.unseen = bool(self._unconfirmed)
-            raise
 
     def _opened(self, server: Server, seconds: float) -> _Link:
         try:

@@ -16,11 +16,11 @@ from log_forwarder.sinks.contract import (
     SinkKind,
     SinkUnavailable,
 )
-from log_forwarder.sinks.http import HttpClient, Response, checked, client_of
+from log_forwarder.sinks.http import Response, checked, client_of
 from log_forwarder.sinks.loki.answers import Sent, refused_entries
 from log_forwarder.sinks.loki.encode import Encoder
 from log_forwarder.sinks.nanoseconds import nanoseconds
-from log_forwarder.sinks.requests import gzipped, headers_of
+from log_forwarder.sinks.requests import Poster, headers_of
 from log_forwarder.sinks.word import SinkWord
 
 DEFAULT_PATH = "/loki/api/v1/push"
@@ -39,16 +39,10 @@ class LokiSink:
     most_bytes = MOST_BYTES
     most_events = MOST_EVENTS
 
-    def __init__(
-        self, client: HttpClient, encoder: Encoder, path: str, headers: Mapping[str, str], *, compress: bool
-    ) -> None:
-        self._client = client
+    def __init__(self, poster: Poster, encoder: Encoder, headers: Mapping[str, str]) -> None:
+        self._poster = poster
         self._encoder = encoder
-        self._path = path
-        self._headers = {**headers, "Content-Type": "application/json"}
-        if compress:
-            self._headers["Content-Encoding"] = "gzip"
-        self._compress = compress
+        self._headers = headers
 
     def encode(self, batch: Batch) -> list[Entry]:
         """Return a value for each event."""
@@ -56,10 +50,7 @@ class LokiSink:
 
     def send(self, entries: Sequence[Entry], *, again: bool) -> Answer:
         """Send one push."""
-        body = self._encoder.request(entries)
-        if self._compress:
-            body = gzipped(body)
-        response = checked(self._client.request("POST", self._path, body, self._headers))
+        response = checked(self._poster.post(self._encoder.request(entries), self._headers))
         if 200 <= response.status < 300:
             return Answer()
         if response.status == 400:
@@ -72,7 +63,7 @@ class LokiSink:
 
     def close(self) -> None:
         """Close the connection."""
-        self._client.close()
+        self._poster.close()
 
     def _sorted_out(self, response: Response, entries: Sequence[Entry]) -> Answer:
         """Return what a refusal says of each entry; one that does not say it is halved."""
@@ -94,13 +85,9 @@ def make(word: SinkWord, context: SinkContext) -> LokiSink:
             raise word.problem("tenant: expected a name in ASCII")
         headers[TENANT_HEADER] = tenant
     path = word.path if word.path.strip("/") else DEFAULT_PATH
-    return LokiSink(
-        client_of(word, tls=word.scheme.endswith("+https")),
-        Encoder(context.host, metadata=metadata),
-        quote(path),
-        headers,
-        compress=compress == "gzip",
-    )
+    client = client_of(word, tls=word.scheme.endswith("+https"))
+    poster = Poster(client, quote(path), "application/json", compress=compress == "gzip")
+    return LokiSink(poster, Encoder(context.host, metadata=metadata), headers)
 
 
 SINK = SinkKind(

@@ -11,10 +11,10 @@ from compose_agent.errors import ConfigError
 from log_forwarder.event import Batch
 from log_forwarder.sinks import http
 from log_forwarder.sinks.contract import Answer, Entry, SinkContext, SinkKind
-from log_forwarder.sinks.http import HttpClient, Response, checked, client_of
+from log_forwarder.sinks.http import Response, checked, client_of
 from log_forwarder.sinks.otlp.answers import partial_success, refused
 from log_forwarder.sinks.otlp.encode import Encoder
-from log_forwarder.sinks.requests import gzipped, headers_of
+from log_forwarder.sinks.requests import Poster, headers_of
 from log_forwarder.sinks.word import SinkWord
 
 logger = logging.getLogger(__name__)
@@ -36,25 +36,12 @@ class OtlpSink:
     most_bytes = MOST_BYTES
     most_events = MOST_EVENTS
 
-    def __init__(
-        self,
-        client: HttpClient,
-        encoder: Encoder,
-        path: str,
-        headers: Callable[[], Mapping[str, str]],
-        *,
-        compress: bool,
-    ) -> None:
+    def __init__(self, poster: Poster, encoder: Encoder, headers: Callable[[], Mapping[str, str]]) -> None:
         self.not_taken = 0  # records, of requests that were taken in part
-        self._client = client
+        self._poster = poster
         self._encoder = encoder
-        self._path = path
         self._headers = headers
         self._from_file = headers()
-        self._own = {"Content-Type": "application/x-protobuf"}
-        if compress:
-            self._own["Content-Encoding"] = "gzip"
-        self._compress = compress
 
     def encode(self, batch: Batch) -> list[Entry]:
         """Return a record for each event."""
@@ -62,10 +49,7 @@ class OtlpSink:
 
     def send(self, entries: Sequence[Entry], *, again: bool) -> Answer:
         """Send one request."""
-        body = self._encoder.request(entries)
-        if self._compress:
-            body = gzipped(body)
-        response = self._client.request("POST", self._path, body, {**self._from_file, **self._own})
+        response = self._poster.post(self._encoder.request(entries), self._from_file)
         if response.status == 401:
             self._renew()
         if not 200 <= checked(response).status < 300:
@@ -74,7 +58,7 @@ class OtlpSink:
 
     def close(self) -> None:
         """Close the connection."""
-        self._client.close()
+        self._poster.close()
 
     def _taken(self, response: Response, entries: Sequence[Entry]) -> Answer:
         partial = partial_success(response)
@@ -98,13 +82,9 @@ def make(word: SinkWord, context: SinkContext) -> OtlpSink:
     """Return the sink of a word; raises ConfigError."""
     compress = word.read("compress", kinds.choice("gzip", "none"), "gzip")
     path = word.path if word.path.strip("/") else DEFAULT_PATH
-    return OtlpSink(
-        client_of(word, tls=word.scheme.endswith("+https")),
-        Encoder(context.host),
-        quote(path),
-        lambda: headers_of(word, "header-file"),
-        compress=compress == "gzip",
-    )
+    client = client_of(word, tls=word.scheme.endswith("+https"))
+    poster = Poster(client, quote(path), "application/x-protobuf", compress=compress == "gzip")
+    return OtlpSink(poster, Encoder(context.host), lambda: headers_of(word, "header-file"))
 
 
 SINK = SinkKind(

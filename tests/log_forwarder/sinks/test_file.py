@@ -223,7 +223,7 @@ def test_why_nothing_can_be_written(name: str, message: str, tmp_path: Path) -> 
             "expected an absolute path after three slashes, such as file:///var/log/x.ndjson",
         ),
         ("file:///x?max-size=0", "max-size: expected more than 0 bytes"),
-        ("file:///x?max-files=0", "max-files: expected a whole number above 0, not '0'"),
+        ("file:///x?max-files=0", "max-files: expected a whole number from 1 to 1000000, not '0'"),
         ("file:///x?compress=maybe", "compress: expected true or false, not 'maybe'"),
         ("file:///x?max-sise=1", "there is no option 'max-sise', did you mean 'max-size'?"),
     ],

@@ -258,7 +258,7 @@ def test_each_server_that_cannot_be_reached_is_told() -> None:
     [
         ("logstash://", "expected host:port"),
         ("logstash://h/index", "'/index' means nothing here"),
-        ("logstash://h?window=17", "window: expected a number from 1 to 16, not '17'"),
+        ("logstash://h?window=17", "window: expected a whole number from 1 to 16, not '17'"),
         ("logstash://h?compress=gzip", "compress: expected one of zlib, none"),
         ("logstash://h?ca=/x", "ca: has a meaning only with tls=1"),
         ("logstash://h?ack-timeout=0", "ack-timeout: expected a duration above 0"),
