@@ -204,9 +204,15 @@ def test_everything_arrives_and_only_what_was_unconfirmed_comes_twice_with_the_s
 
 
 @pytest.mark.parametrize(
-    "poisoned", [range(405, 406), range(3), range(EVENTS * BATCHES - 2, EVENTS * BATCHES)]
+    ("poisoned", "secure"),
+    [
+        (range(405, 406), False),
+        (range(3), False),
+        (range(EVENTS * BATCHES - 2, EVENTS * BATCHES), False),
+        (range(405, 406), True),
+    ],
+    ids=["one", "the first", "the last", "TLS"],
 )
-@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
 def test_lines_at_which_the_server_dies_are_dead_letters_and_all_others_arrive_in_order(
     arrivals: Arrivals, delivering: Delivering, tmp_path: Path, poisoned: range, *, secure: bool
 ) -> None:
