@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from log_forwarder.couriers.trial import Trial
@@ -99,3 +99,12 @@ class Load:
             piece.shipment.open -= 1
             if not piece.shipment.open:
                 settle(piece.shipment)
+
+
+def lines_beside(accused: Load, loads: Iterable[Load]) -> list[Batch]:
+    """Return a line of each piece that is not of the accused load, those of other containers first."""
+    ours = {piece.batch.container.id for piece in accused.pieces}
+    others = {id(load): load for load in loads if load is not accused}
+    batches = [piece.batch for load in others.values() for piece in load.pieces if piece.batch.events]
+    batches.sort(key=lambda batch: batch.container.id in ours)
+    return [replace(batch, events=batch.events[:1]) for batch in batches]

@@ -7,9 +7,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from log_forwarder.couriers.load import Load, Shipment
+from log_forwarder.couriers.load import Load, Shipment, lines_beside
 from log_forwarder.couriers.state import IDLE_SECONDS, Health, Pauses
 from log_forwarder.couriers.trial import PROOFS, Step
 from log_forwarder.deadletters import DeadLetters
@@ -114,10 +114,12 @@ class WindowCourier:
 
     def _may_go(self, load: Load) -> bool:
         """Tell whether a load may join what is on its way: there is room, and no suspect among them."""
-        if (oldest := next(iter(self._sent.values()), None)) is None or oldest.load is load:
-            return len(self._sent) < self._sink.window
-        steps = {oldest.load.trial.step, load.trial.step}
-        return steps == {Step.TOGETHER} and len(self._sent) < self._sink.window
+        if len(self._sent) >= self._sink.window:
+            return False
+        oldest = next(iter(self._sent.values()), None)
+        if oldest is None or oldest.load is load:
+            return True
+        return oldest.load.trial.step is load.trial.step is Step.TOGETHER
 
     def _confirmed(self, confirmation: Confirmation) -> None:
         if (sent := self._sent.get(confirmation.id)) is None:
@@ -133,12 +135,15 @@ class WindowCourier:
             return
         load.moved = True
         load.open -= 1
-        if load.open:
-            return
+        if not load.open:
+            self._done(load, whole=not dead)
+
+    def _done(self, load: Load, *, whole: bool) -> None:
+        """Settle what is confirmed; ``whole`` if none of it was refused."""
         load.close(self._settle)
         if load.witness:
             load.witness.compared(taken=True)
-        elif not dead:
+        elif whole:
             self._known = load.last
 
     def _buried(self, shipment: Shipment, event: Event, reason: str) -> bool:
@@ -231,13 +236,5 @@ class WindowCourier:
         """
         if self._known:
             return self._known
-        ours = {piece.batch.container.id for piece in accused.pieces}
-        waiting = {id(sent.load): sent.load for sent in self._packed if sent.load is not accused}
-        lines = [
-            replace(piece.batch, events=piece.batch.events[:1])
-            for load in waiting.values()
-            for piece in load.pieces
-            if piece.batch.events
-        ]
-        lines.sort(key=lambda line: line.container.id in ours)
+        lines = lines_beside(accused, [sent.load for sent in self._packed])
         return lines[self._missed % len(lines)] if lines else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import ssl
 import threading
 from collections import Counter
@@ -15,12 +14,13 @@ import pytest
 import trustme
 
 from log_forwarder.couriers.window import WindowCourier
-from log_forwarder.deadletters import FILE_NAME, DeadLetters
+from log_forwarder.deadletters import DeadLetters
 from log_forwarder.event import Batch
 from log_forwarder.fake.forward import ForwardServer, server_context
 from log_forwarder.outbox import Outbox
 from log_forwarder.sinks.contract import Confirmation, Parcel
 from log_forwarder.sinks.fluentd.sink import FluentdSink
+from tests.log_forwarder.sinks.courier import dead_letters
 from tests.log_forwarder.sinks.fluentd.samples import DB, WEB, Owner, batch, event, records, sink
 from tests.log_forwarder.sinks.fluentd.servers import PATIENCE_SECONDS, Arrivals, wait_until
 
@@ -204,9 +204,15 @@ def test_everything_arrives_and_only_what_was_unconfirmed_comes_twice_with_the_s
 
 
 @pytest.mark.parametrize(
-    "poisoned", [range(405, 406), range(3), range(EVENTS * BATCHES - 2, EVENTS * BATCHES)]
+    ("poisoned", "secure"),
+    [
+        (range(405, 406), False),
+        (range(3), False),
+        (range(EVENTS * BATCHES - 2, EVENTS * BATCHES), False),
+        (range(405, 406), True),
+    ],
+    ids=["one", "the first", "the last", "TLS"],
 )
-@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
 def test_lines_at_which_the_server_dies_are_dead_letters_and_all_others_arrive_in_order(
     arrivals: Arrivals, delivering: Delivering, tmp_path: Path, poisoned: range, *, secure: bool
 ) -> None:
@@ -222,8 +228,8 @@ def test_lines_at_which_the_server_dies_are_dead_letters_and_all_others_arrive_i
     wanted = [each.id for one in delivery.batches for each in one.events if each.log != "poison"]
     assert (tally.sent, tally.dead_lettered) == (len(wanted), len(poisoned))
     assert set(arrivals.ids()) == set(wanted)
-    letters = (tmp_path / FILE_NAME).read_text().splitlines()
-    assert [json.loads(each)["event"]["id"] for each in letters] == [event(number).id for number in poisoned]
+    dead = [letter["event"]["id"] for letter in dead_letters(tmp_path)]
+    assert dead == [event(number).id for number in poisoned]
     for container in (WEB, DB):
         arrived = iter([r["event_id"] for _, _, r in arrivals.all if r["container_id"] == container.id])
         own = [e.id for b in delivery.batches if b.container is container for e in b.events if e.id in wanted]

@@ -24,7 +24,7 @@ from log_forwarder.sinks.kafka.messages import Messages
 from log_forwarder.sinks.kafka.options import KafkaOptions
 from log_forwarder.sinks.kafka.sink import KafkaSink
 from tests.log_forwarder.making import container, make_batch, until
-from tests.log_forwarder.sinks.courier import Delivery
+from tests.log_forwarder.sinks.courier import Delivery, dead_letters
 from tests.log_forwarder.sinks.kafka.consuming import consumed
 from tests.log_forwarder.sinks.lines import CONTAINER, batch, event, numbered
 
@@ -52,9 +52,7 @@ def sink(word: str, further: dict[str, Any] | None = None, library: Any = conflu
 
 def refused(folder: Path) -> list[tuple[str, str]]:
     """Return the lines of the dead letters, each with its reason."""
-    path = folder / "dead-letters.ndjson"
-    letters = [json.loads(each) for each in path.read_text().splitlines()] if path.exists() else []
-    return [(letter["event"]["log"], letter["reason"]) for letter in letters]
+    return [(letter["event"]["log"], letter["reason"]) for letter in dead_letters(folder)]
 
 
 def context(folder: Path) -> SinkContext:

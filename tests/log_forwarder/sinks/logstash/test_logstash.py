@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from compose_agent.errors import ConfigError
 from lab.forward_node import TlsFiles
 from lab.loopback import free_port
 from lab.lumberjack import Lumberjack
-from log_forwarder.deadletters import FILE_NAME
 from log_forwarder.event import Batch
 from log_forwarder.sinks import make_sink, parse
 from log_forwarder.sinks.contract import Parcel, SinkContext, SinkUnavailable
@@ -22,7 +20,7 @@ from log_forwarder.sinks.logstash.options import LogstashOptions
 from log_forwarder.sinks.logstash.sink import LogstashSink
 from log_forwarder.sinks.servers import RETURN_SECONDS
 from tests.log_forwarder.making import until
-from tests.log_forwarder.sinks.courier import Delivery
+from tests.log_forwarder.sinks.courier import Delivery, dead_letters
 from tests.log_forwarder.sinks.lines import batch, event, numbered
 from tests.log_forwarder.sinks.logstash.touchy import TouchyProxy
 from tests.log_forwarder.sinks.peers import saying
@@ -172,7 +170,7 @@ def test_a_line_at_which_the_server_ends_each_connection_is_a_dead_letter_and_al
         tally = delivery.finish()
         found = iter([each["event"]["id"] for each in server.events()])
     assert (tally.sent, tally.dead_lettered) == (99, 1)
-    letter = json.loads((tmp_path / FILE_NAME).read_text())
+    (letter,) = dead_letters(tmp_path)
     assert letter["event"]["id"] == lines[70].id
     assert "the peer ended 3 connections on which it took another" in letter["reason"]
     assert all(each.id in found for each in lines if each.log != "poison")
