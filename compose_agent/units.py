@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from typing import Protocol
 
@@ -99,10 +100,12 @@ class ProcessUnit:
         name: str = "",
         share: str = "",
         inherited: Sequence[int] = (),
+        stop_seconds: float = STOP_SECONDS,
     ) -> None:
         self.name = name or role
         self._arguments = [role, *([f"--share={share}"] if share else [])]
         self._inherited = tuple(inherited)
+        self._stop_seconds = stop_seconds
         self._revision, self._config = revision, config
         run_dir = config.of(GeneralSettings).run_dir()
         self._socket = socket_path(run_dir, self.name)
@@ -249,7 +252,7 @@ class ProcessUnit:
             return
         self._process.terminate()
         try:
-            self._process.wait(STOP_SECONDS)
+            self._process.wait(self._stop_seconds)
         except subprocess.TimeoutExpired:
             logger.warning("role did not stop and is killed", extra={"role": self.name})
             self._process.kill()
@@ -263,16 +266,25 @@ class ProcessUnit:
 
 
 def hand_out(units: Sequence[Unit], revision: int, config: Config, before: tuple[int, Config]) -> None:
-    """Have all units take a revision, or none: if one refuses, the others go back. Raises ConfigError."""
+    """Have all units take a revision at once, or none: if one refuses, the others go back to ``before``.
+
+    Raises ConfigError.
+    """
     applied: list[Unit] = []
-    try:
-        for unit in units:
-            unit.apply(revision, config)
-            applied.append(unit)
-    except ConfigError:
-        for unit in applied:
-            unit.take_back(*before)
-        raise
+    refusals: list[ConfigError] = []
+    with ThreadPoolExecutor(len(units) or 1) as pool:
+        for unit, applying in [(unit, pool.submit(unit.apply, revision, config)) for unit in units]:
+            try:
+                applying.result()
+            except ConfigError as error:
+                refusals.append(error)
+            else:
+                applied.append(unit)
+        if refusals:
+            for going_back in [pool.submit(unit.take_back, *before) for unit in applied]:
+                going_back.result()
+    if refusals:
+        raise refusals[0]
 
 
 class ThreadUnit:

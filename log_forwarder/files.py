@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from compose_agent.dockerd.model import Container
@@ -26,6 +27,16 @@ _THOROUGH_ROUNDS = 5
 _TIDY_SECONDS = 1.0
 # Positions of containers that went while nobody watched. Not at once: folders may be mounted late.
 _FORGET_SECONDS = 7 * 86400.0
+
+
+@dataclass(eq=False, slots=True)
+class _Newcomer:
+    """A container that is to be followed: its log as soon as it is opened, and why it is not followed yet."""
+
+    container: Container
+    folder: Path
+    log: FollowedLog | None = None
+    error: str = ""
 
 
 class LogFiles:
@@ -49,7 +60,8 @@ class LogFiles:
         self._without_files = without_files
         self._mine = mine
         self._left_out: dict[str, tuple[Container, Path]] = {}
-        self._postponed: dict[str, tuple[Container, Path]] = {}
+        self._postponed: dict[str, _Newcomer] = {}
+        self._fileless: set[str] = set()  # of which it was said that no file has their log
         self._store = store
         self._keeper = keeper
         self._spool = spool
@@ -106,29 +118,39 @@ class LogFiles:
                 self._left_out[container.id] = (container, folder)
                 return
             self._left_out.pop(container.id, None)
-            try:
-                self._appeared(container, folder)
-            except StateError as error:
-                logger.error(str(error))  # noqa: TRY400 - the sentence says it all
-                self._postponed[container.id] = (container, folder)
-
-    def _appeared(self, container: Container, folder: Path) -> None:
-        if container.id in self._logs:
-            return
-        if not has_files(container):
+            if container.id in self._logs or container.id in self._postponed:
+                return
+            if has_files(container):
+                self._admit(_Newcomer(container, folder))
+                return
             self._left_out[container.id] = (container, folder)
-            self._without_files(container)
-            return
-        log = self._made(container, folder)
-        log.look()
-        log.adopt(self._spool)
-        self._take(log)
+            if container.id not in self._fileless:
+                self._fileless.add(container.id)
+                self._without_files(container)
+
+    def _admit(self, newcomer: _Newcomer) -> None:
+        """Follow a container; what the state cannot take now is held open, and tried again."""
+        container = newcomer.container
+        try:
+            log = newcomer.log = newcomer.log or self._made(container, newcomer.folder)
+            log.look()
+            log.adopt(self._spool)
+        except StateError as error:
+            if not newcomer.error:
+                logger.error(str(error))  # noqa: TRY400 - the sentence says it all
+            newcomer.error = str(error)
+            self._postponed[container.id] = newcomer
+        else:
+            self._take(log)
 
     def changed(self, container: Container) -> None:
         """Take what is new about a container; its labels, driver or addresses may be known only now."""
         with self._lock:
             if container.id in self._left_out:
                 self.appeared(container, self._left_out[container.id][1])
+            elif newcomer := self._postponed.get(container.id):
+                self._give_up(newcomer)
+                self.appeared(container, newcomer.folder)
             elif log := self._logs.get(container.id):
                 self._changed(container, log)
 
@@ -155,8 +177,8 @@ class LogFiles:
     def vanished(self, container_id: str) -> None:
         """Read what a removed container has left, from the descriptors that are open."""
         with self._lock:
-            self._postponed.pop(container_id, None)
-            log = self._logs.get(container_id)
+            newcomer = self._postponed.get(container_id)
+            log = self._logs.get(container_id) or (newcomer.log if newcomer else None)
             folder = log.folder if log else self._left_out.get(container_id, (None, None))[1]
             if folder is None or not folder.parent.is_dir():
                 # Docker's root is not mounted for a while, and the containers are as they were.
@@ -166,6 +188,7 @@ class LogFiles:
                 self._tell([container_id])
             else:
                 self._left_out.pop(container_id)
+                self._fileless.discard(container_id)
                 self._forget(container_id)
 
     def reconsider(self) -> None:
@@ -173,13 +196,17 @@ class LogFiles:
         with self._lock:
             for container, folder in list(self._left_out.values()):
                 self.appeared(container, folder)
+            for newcomer in list(self._postponed.values()):
+                self.changed(newcomer.container)
             for log in list(self._logs.values()):
                 if self._reason_against(log.container):
                     self._leave_out(log.container, log)
 
     def errors(self) -> list[str]:
         """Return what is wrong with single logs."""
-        return [log.error for log in list(self._logs.values()) if log.error]
+        told = [each.error for each in list(self._logs.values())]
+        told += [each.error for each in list(self._postponed.values())]
+        return [error for error in told if error]
 
     def count(self) -> int:
         """Return how many logs there are."""
@@ -191,6 +218,11 @@ class LogFiles:
             self._left_out[container.id] = (container, log.folder)
         self._drop(container.id, forget=log.chain.removed)
 
+    def _give_up(self, newcomer: _Newcomer) -> None:
+        self._postponed.pop(newcomer.container.id)
+        if newcomer.log:
+            newcomer.log.chain.close()
+
     def _take(self, log: FollowedLog) -> None:
         self._logs[log.container.id] = log
         log.lanes = self._lanes
@@ -200,7 +232,7 @@ class LogFiles:
     def _restore_removed(self) -> None:
         """Take the logs of containers that were removed while a sink still needed them."""
         for container in self._spool.containers():
-            if container.id in self._logs or container.id in self._left_out:
+            if container.id in {*self._logs, *self._left_out, *self._postponed}:
                 continue
             if self._reason_against(container):
                 self._forget(container.id)
@@ -214,7 +246,11 @@ class LogFiles:
     def _forget_older(self) -> None:
         """Forget containers that went long ago, while nobody watched; raises StateError."""
         for container_id in self._keeper.unmoved(_FORGET_SECONDS):
-            if self._mine(container_id) and not {container_id} & {*self._logs, *self._left_out}:
+            if self._mine(container_id) and container_id not in {
+                *self._logs,
+                *self._left_out,
+                *self._postponed,
+            }:
                 self._keeper.forget(container_id)
 
     def _made(self, container: Container, folder: Path) -> FollowedLog:
@@ -250,14 +286,14 @@ class LogFiles:
             return
         self._tidied = time.monotonic()
         for container_id in list(self._postponed):
-            self.appeared(*self._postponed.pop(container_id))
+            self._admit(self._postponed.pop(container_id))
         for container_id, log in list(self._logs.items()):
             if log.chain.removed:
                 if log.is_read():
                     self._drop(container_id, forget=True)
                 continue
             try:
-                log.release(self._spool)
+                log.release(self._spool, self._keeper)
             except StateError as error:
                 logger.error(str(error))  # noqa: TRY400 - the sentence says it all
 

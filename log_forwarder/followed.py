@@ -10,6 +10,7 @@ from pathlib import Path
 
 from compose_agent.dockerd.model import Container
 from log_forwarder.event import Mark
+from log_forwarder.keeper import Keeper
 from log_forwarder.lane import Arrival, Lane
 from log_forwarder.sources.chain import Chain
 from log_forwarder.sources.follower import Format
@@ -109,13 +110,15 @@ class FollowedLog:
         names = [each.name for each in self.chain.generations]
         return min(marks, key=lambda mark: (_index(names, mark.generation), mark.offset))
 
-    def release(self, spool: Spool) -> None:
+    def release(self, spool: Spool, keeper: Keeper) -> None:
         """Close the files before the oldest one that a lane needs, and remove their copies; StateError."""
         if len(self.chain.generations) < 2 or not (mark := self.needs()) or not mark.generation:
             return
         needed = next((each for each in self.chain.generations if each.name == mark.generation), None)
         if needed is None or needed is self.chain.generations[0]:
             return
+        # A position on disk must not be in a file whose name is forgotten.
+        keeper.flush()
         self.chain.release(needed)
         left = [each.name for each in self.chain.generations]
         self.names.keep_only(left)

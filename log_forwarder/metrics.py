@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from compose_agent.dockerd.model import Container
@@ -41,8 +42,8 @@ class Watched(Protocol):
     def spool(self) -> SpoolUse:
         """Return the copies of what Docker removed."""
 
-    def dead_letters(self) -> Path:
-        """Return the file of dead letters, which need not be there."""
+    def dead_letters(self) -> Path | None:
+        """Return the file of dead letters, which need not be there; None if another process tells of it."""
 
 
 class ForwarderMetrics:
@@ -54,6 +55,8 @@ class ForwarderMetrics:
         self.registry.register(_Disk(watched))
         text = "Containers whose logs are followed."
         gauge(self.registry, "log_forwarder_containers", text, watched.followed)
+        if file := watched.dead_letters():
+            add_dead_letters(self.registry, file)
         add_program(self.registry, "log_forwarder", "forwarder", state)
 
     def text(self, *, openmetrics: bool) -> bytes:
@@ -105,18 +108,18 @@ class _Disk:
         yield CounterMetricFamily(
             "log_forwarder_spool_rescued_bytes", "Bytes copied into the spool.", spool.rescued_bytes
         )
-        yield GaugeMetricFamily(
-            "log_forwarder_dead_letters_bytes",
-            "Size of the file of dead letters.",
-            _size(self._watched.dead_letters()),
-        )
 
 
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except FileNotFoundError:
-        return 0
+def add_dead_letters(registry: CollectorRegistry, file: Path) -> None:
+    """Add the size of the file of dead letters, which need not be there."""
+
+    def size() -> int:
+        try:
+            return file.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    gauge(registry, "log_forwarder_dead_letters_bytes", "Size of the file of dead letters.", size)
 
 
 def _tallied(tallies: Sequence[tuple[str, Tally]]) -> Iterator[Metric]:

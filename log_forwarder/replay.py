@@ -41,6 +41,7 @@ class Outcome:
     sent: int = 0
     refused: int = 0
     left: int = 0
+    dropped: int = 0  # of no use to their sink any more
 
 
 class _Described(msgspec.Struct):
@@ -90,8 +91,12 @@ def replay(
             ) from error
         finally:
             tallies = [delivery.end() for delivery in deliveries.values()]
-    sent, refused = sum(each.sent for each in tallies), sum(each.dead_lettered for each in tallies)
-    return Outcome(sent, refused, left)
+    return Outcome(
+        sent=sum(each.sent for each in tallies),
+        refused=sum(each.dead_lettered for each in tallies),
+        left=left,
+        dropped=sum(each.dropped.total() for each in tallies),
+    )
 
 
 def _send_all(path: Path, deliveries: Mapping[str, _Delivery], portion_bytes: int) -> int:
@@ -226,7 +231,7 @@ def _letter(line: bytes) -> _Letter:
     """Return a letter; one that a power failure tore belongs to no sink, and so stays."""
     try:
         letter = msgspec.json.decode(line, type=_Letter)
-    except msgspec.DecodeError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         letter = _Letter("", Event("", "", ""), _Described("", "", "", {}))
     letter.line = line
     return letter

@@ -47,7 +47,7 @@ from log_forwarder.transforms import Counters, Pipeline, TransformSettings, make
 
 logger = logging.getLogger(__name__)
 
-# Who asked for the reload waits 5 s for its end; a sink that confirms nothing meanwhile may get lines twice.
+# Who asked for the reload waits for its end; a sink that confirms nothing meanwhile may get lines twice.
 _RELOAD_DRAIN_SECONDS = 2.0
 DEFAULT_DOCKER_ROOT = Path("/var/lib/docker")
 _WHOLE = Share()
@@ -171,9 +171,9 @@ class ForwarderRole:
         """Return the copies of what Docker removed, for the metrics."""
         return self._spool
 
-    def dead_letters(self) -> Path:
-        """Return the file of dead letters, for the metrics."""
-        return self._letters.path
+    def dead_letters(self) -> Path | None:
+        """Return the file of dead letters, for the metrics; of several processes their parent tells of it."""
+        return self._letters.path if self._share.is_whole else None
 
     def _stall_of(self, lane: Lane) -> str:
         oldest = max((each.oldest_seconds for each in lane.standings()), default=0.0)
@@ -188,13 +188,26 @@ class ForwarderRole:
         host = socket.gethostname()
 
         def make(word: SinkWord) -> Sink:
-            triggers = settings.triggers or {}
-            return make_sink(word, SinkContext(word.name, host, self._state_dir, self._run_dir, triggers))
+            context = SinkContext(
+                word.name,
+                host,
+                self._state_dir,
+                self._run_dir,
+                settings.triggers or {},
+                self._share,
+                settings.queue_size,
+            )
+            return make_sink(word, context)
 
         return {word.text: make(word) for word in settings.sinks if anew or word.text not in self._lanes}
 
     def _set_lanes(self, words: Sequence[SinkWord], sinks: Mapping[str, Sink]) -> None:
-        """Have a lane for each word: stop those that are gone, keep what stays, start what is new."""
+        """Have a lane for each word: stop those that are gone, keep what stays, start what is new.
+
+        Raises StateError and changes nothing when positions cannot be read.
+        """
+        for word in words:
+            self._keeper.positions(word.name)
         kept = {word.text for word in words} - set(sinks)
         gone = [lane for text, (lane, _) in self._lanes.items() if text not in kept]
         self._stop_lanes(gone, min(self._settings.drain_timeout, _RELOAD_DRAIN_SECONDS))

@@ -94,13 +94,15 @@ class Spool:
         """
         first = 0 if generation.compressed else start
         known = self._entries.get((container.id, generation.name))
-        if (known is None or known.start > first) and not self._copied(container, generation, first):
+        anew = known is None or known.start > first
+        if anew and not self._copied(container, generation, first):
             return False
         copy = self.open(container.id, generation.name)
-        if copy is None:
-            return False
-        chain.replace(generation, copy)
-        return True
+        if copy is not None and chain.replace(generation, copy):
+            return True
+        if anew:  # every sink has it by now, and nobody would remove the copy
+            self._removed(container.id, generation.name)
+        return False
 
     def remove(self, container: str, generation: str) -> None:
         """Remove a copy that every sink has; raises StateError."""
@@ -109,6 +111,12 @@ class Spool:
         if entry is not None:
             self._store.remove_spooled(container, generation)
             self._path_of(entry).unlink(missing_ok=True)
+
+    def _removed(self, container: str, generation: str) -> None:
+        try:
+            self.remove(container, generation)
+        except StateError as error:
+            self._failed(container, error)
 
     def of(self, container: str) -> list[str]:
         """Return the generations of a container of which there are copies."""

@@ -29,7 +29,9 @@ from compose_agent.web.listeners import Listeners
 from compose_agent.web.localclient import LocalClient
 from compose_agent.web.webfile import WebConfigFile
 from log_forwarder.app import make_app
+from log_forwarder.deadletters import FILE_NAME
 from log_forwarder.joined import joined_text
+from log_forwarder.metrics import add_dead_letters
 from log_forwarder.settings import ForwarderSettings
 from log_forwarder.share import Share
 from log_forwarder.store import Store
@@ -40,8 +42,10 @@ ROLE = "logs"
 _LOOK_SECONDS = 0.2
 # They answer from memory.
 _ANSWER_SECONDS = 2.0
+# Who supervises this process gives it no longer, and then nobody would be left to end its own.
+_STOP_SECONDS = STOP_SECONDS - 2
 # Those of a forwarder that was killed deliver what they have read, and then let go of the state.
-_LOCK_PATIENCE_SECONDS = STOP_SECONDS * 2
+_LOCK_PATIENCE_SECONDS = STOP_SECONDS + 2
 
 
 class WorkersRole:
@@ -61,6 +65,7 @@ class WorkersRole:
                 name=share_name(ROLE, str(share)),
                 share=str(share),
                 inherited=[self._store.lock],
+                stop_seconds=_STOP_SECONDS,
             )
             for share in shares
         ]
@@ -70,6 +75,7 @@ class WorkersRole:
         }
         self._own_metrics = new_registry()
         add_program(self._own_metrics, "log_forwarder", "forwarder", state)
+        add_dead_letters(self._own_metrics, general.state_dir() / FILE_NAME)
         self._app = make_app(self._metrics, self._positions, self._probe)
         web = WebConfigFile(settings.web_config_file) if settings.web_config_file else None
         self._listeners = Listeners(self._serve, web)
@@ -163,7 +169,11 @@ class WorkersRole:
         return joined_text(texts, openmetrics=openmetrics)
 
     def _positions(self) -> list[dict[str, Any]]:
-        return [row for client in self._clients.values() for row in client.get_json("/v1/positions")]
+        rows: list[dict[str, Any]] = []
+        for client in self._clients.values():
+            with suppress(ComposeAgentError):  # as above
+                rows += client.get_json("/v1/positions")
+        return rows
 
     def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self._app(environ, start_response)

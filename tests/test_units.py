@@ -35,11 +35,13 @@ def config_of(run_dir: Path, **given: str) -> Config:
     return resolve(SCHEMA, [{key: Given(value, "test") for key, value in {**everywhere, **given}.items()}])
 
 
+STOP_SECONDS = 2.0
+
+
 @pytest.fixture
 def unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProcessUnit]:
     monkeypatch.setattr(units, "RESTART_FIRST_SECONDS", 0.05)
-    monkeypatch.setattr(units, "STOP_SECONDS", 2.0)
-    unit = ProcessUnit(EXPORTER.name, 1, config_of(tmp_path))
+    unit = ProcessUnit(EXPORTER.name, 1, config_of(tmp_path), stop_seconds=STOP_SECONDS)
     unit.start()
     yield unit
     unit.stop()
@@ -136,7 +138,7 @@ def test_one_that_hangs_does_not_hold_up_a_stop_for_ever(unit: ProcessUnit) -> N
     before = time.monotonic()
     unit.stop()
     assert process_of(unit).returncode == -signal.SIGKILL
-    assert time.monotonic() - before < 2 * units.STOP_SECONDS
+    assert time.monotonic() - before < 2 * STOP_SECONDS
 
 
 def test_what_no_restart_mends_is_raised(tmp_path: Path) -> None:

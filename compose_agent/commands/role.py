@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from dataclasses import replace
 
 import click
@@ -14,6 +15,7 @@ from compose_agent.commands.signals import Signals
 from compose_agent.config.wire import decode_revision
 from compose_agent.role import RoleSpec, share_name
 from compose_agent.runner import Runner, configure_logs
+from compose_agent.units import STOP_SECONDS
 
 _STDIN = 0
 _READ_BYTES = 65536
@@ -64,3 +66,6 @@ def _stop_at_end_of_input(stop: threading.Event) -> None:
     while os.read(_STDIN, _READ_BYTES):
         pass
     stop.set()
+    # Nobody is left who would end a role that takes too long, and the next start waits for its state.
+    time.sleep(STOP_SECONDS)
+    os._exit(1)

@@ -15,8 +15,11 @@ import msgspec
 
 from compose_agent.errors import ComposeAgentError
 from log_forwarder.event import Batch, Event
+from log_forwarder.share import Share
 from log_forwarder.sinks.word import SinkWord
 from log_forwarder.transforms.patterns import Pattern
+
+_WHOLE = Share()
 
 
 class SinkUnavailable(ComposeAgentError):
@@ -162,7 +165,8 @@ class SinkContext:
     """What a sink is made with: its name (unique, stable), this host's name, and where its state may lie.
 
     ``run_dir`` is where the other roles' sockets lie, None where nobody knows; ``triggers`` are the patterns
-    of lines to act upon, for the containers that say nothing else by their labels.
+    of lines to act upon, for the containers that say nothing else by their labels. ``share`` is whose lines
+    come, where several processes use the same sink, and ``queue_bytes`` how much of their logs is read ahead.
     """
 
     name: str
@@ -170,6 +174,8 @@ class SinkContext:
     state_dir: Path
     run_dir: Path | None = None
     triggers: Mapping[str, Pattern] = field(default_factory=dict)
+    share: Share = _WHOLE
+    queue_bytes: int = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)

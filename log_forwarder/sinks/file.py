@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from log_forwarder.sinks.written import written_texts
 
 logger = logging.getLogger(__name__)
 
-# How much of what was written last may be unconfirmed: an outbox holds 8 MiB of Docker's records, which a
-# disk takes in a fraction of a second, and reading stops when positions are not written for much longer.
-LOOK_BACK_BYTES = 64 * 1024 * 1024
+# How much of what was written last may be unconfirmed, in queues: a record with its metadata is at most eight
+# times as long here, and reading stops when positions are not written for much longer than a disk takes.
+LOOK_BACK_QUEUES = 8
+# What was found is kept for so long after it was of use: containers begin again one after the other.
+_KEEP_SECONDS = 60.0
 DEFAULT_BYTES = 100_000_000
 DEFAULT_FILES = 5
 # Each request waits for the disk once, so it should be large; half of it is encoded while the other is read.
@@ -34,16 +37,19 @@ _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 class FileSink:
     """Adds events to a file, each exactly once, and each on disk before it counts as stored.
 
-    What an earlier attempt stored is found by the ids in the last lines of the file.
+    What an earlier attempt stored is found by the ids in the last lines of the file, of those of our share.
     """
 
     most_bytes = _MOST_BYTES
     most_events = _MOST_EVENTS
 
-    def __init__(self, file: RotatedFile, lines: LineEncoder) -> None:
+    def __init__(self, file: RotatedFile, lines: LineEncoder, context: SinkContext) -> None:
         self._file = file
         self._lines = lines
-        self._stored: set[bytes] | None = None
+        self._share = context.share
+        self._look_back = LOOK_BACK_QUEUES * context.queue_bytes
+        self._stored: set[bytes | None] | None = None
+        self._used_at = 0.0
 
     def encode(self, batch: Batch) -> list[Entry]:
         """Return a line for each event."""
@@ -53,7 +59,7 @@ class FileSink:
         """Add the lines that are not there yet; raises SinkUnavailable."""
         try:
             self._file.open()
-            known = self._known() if again else ()
+            known = self._known() if again else self._forget()
             lines = [entry.data for entry in entries if not known or event_id(entry.data) not in known]
             if lines:
                 self._file.append(b"".join(lines))
@@ -65,13 +71,30 @@ class FileSink:
         """Close the file."""
         self._file.close()
 
-    def _known(self) -> set[bytes]:
-        """Return the ids that the file had when it was first asked for them."""
+    def _known(self) -> set[bytes | None]:
+        """Return the ids of ours that the file had when it was first asked for them."""
+        self._used_at = time.monotonic()
         if self._stored is None:
-            found = map(event_id, self._file.tail(LOOK_BACK_BYTES))
-            self._stored = {each for each in found if each is not None}
+            self._stored = set(
+                map(
+                    event_id,
+                    self._file.tail(self._look_back, None if self._share.is_whole else self._is_ours),
+                )
+            )
+            self._stored.discard(None)
             logger.info("looked what is stored", extra={"file": self._file.path, "events": len(self._stored)})
         return self._stored
+
+    def _is_ours(self, line: bytes) -> bool:
+        """Tell whether a line is of this process's share: the others may have written any amount since."""
+        found = event_id(line)
+        return found is not None and self._share.has(found.decode("utf-8", "replace"))
+
+    def _forget(self) -> set[bytes | None]:
+        """Let go of what was found, some time after it was of use; nothing is known then."""
+        if self._stored is not None and time.monotonic() - self._used_at > _KEEP_SECONDS:
+            self._stored = None
+        return set()
 
     def _failure(self, error: OSError) -> SinkUnavailable:
         unseen = not self._file.is_open
@@ -104,7 +127,7 @@ def make(word: SinkWord, context: SinkContext) -> FileSink:
     )
     if not limits.most_bytes:
         raise word.problem("max-size: expected more than 0 bytes")
-    return FileSink(RotatedFile(Path(word.path), limits), LineEncoder(context.host))
+    return FileSink(RotatedFile(Path(word.path), limits), LineEncoder(context.host), context)
 
 
 SINK = SinkKind(

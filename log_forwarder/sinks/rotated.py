@@ -12,7 +12,7 @@ import gzip
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,18 +89,21 @@ class RotatedFile:
         """Whether the file is open."""
         return self._descriptor >= 0
 
-    def tail(self, most_bytes: int) -> Iterator[bytes]:
-        """Yield the whole lines within the last ``most_bytes`` of the chain, file by file, newest first."""
-        with self._locked():  # nobody rotates meanwhile
-            for opened in self._newest_first():
-                with opened as file:
-                    size = file.seek(0, os.SEEK_END)
-                    start = max(0, size - most_bytes)
-                    file.seek(start)
-                    yield from _lines_behind(start, file)
-                most_bytes -= size
+    def tail(self, most_bytes: int, counts: Callable[[bytes], bool] | None = None) -> Iterator[bytes]:
+        """Yield the whole lines within the last ``most_bytes`` of the chain, file by file, newest first.
+
+        With ``counts`` only lines of which it is true are yielded and make up those bytes.
+        """
+        with ExitStack() as opened:
+            with self._locked():  # so that nobody rotates meanwhile
+                files = [opened.enter_context(each) for each in self._newest_first()]
+            for file in files:
                 if most_bytes <= 0:
                     break
+                for line in file if counts else _last_lines(file, most_bytes):
+                    if counts is None or counts(line):
+                        most_bytes -= len(line)
+                        yield line
 
     def close(self) -> None:
         """Close the file, and wait for what is being packed."""
@@ -225,8 +228,10 @@ def _unpacked(path: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(path))
 
 
-def _lines_behind(start: int, file: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the lines of a file from ``start``, without the rest of one that began before."""
+def _last_lines(file: IO[bytes], most_bytes: int) -> Iterator[bytes]:
+    """Yield the whole lines within the last bytes of a file."""
+    start = max(0, file.seek(0, os.SEEK_END) - most_bytes)
+    file.seek(start)
     if start:
-        next(file, None)
+        next(file, None)  # the rest of one that began before
     yield from file

@@ -46,7 +46,7 @@ class SinkWord:
 
     @property
     def required(self) -> bool:
-        """Whether a position waits for this sink."""
+        """Whether reading waits for this sink."""
         return self.read("required", kinds.boolean, default=True)
 
     def read(self, option: str, kind: Kind[T], default: T) -> T:

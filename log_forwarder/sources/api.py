@@ -9,6 +9,7 @@ container wrote that was removed before its log was opened, nobody can read.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -63,6 +64,7 @@ class ApiFollower:
         self._pipeline = None if pipeline is None or pipeline.empty else pipeline
         self._gone = False
         self._newest = ""
+        self._reading = threading.Lock()
         self._pump = Pump(container.name or container.short_id, open_stream, self._needs.offset, wake)
         self._pump.look(runs=_runs(container))
         self._pump.start()
@@ -91,6 +93,10 @@ class ApiFollower:
 
     def read(self) -> Batch | None:
         """Return the next batch; None when there is nothing more at the moment. Raises StateError."""
+        with self._reading:
+            return self._read()
+
+    def _read(self) -> Batch | None:
         while taken := self._taken or self._pump.take():
             self._taken = taken  # until it is written down that it may be sent
             pieces, size = taken
@@ -133,8 +139,13 @@ class ApiFollower:
 
     def drained(self) -> bool:
         """Tell whether a removed container's log is read and settled to its end."""
-        left = self._pump.waiting() or self._taken or self._lines.open() or self.holds()
-        return self._pump.over and not left and not self._settling
+        if not self._pump.over or not self._reading.acquire(blocking=False):
+            return False  # what is being read is neither waiting nor on its way yet
+        try:
+            left = self._pump.waiting() or self._taken or self._lines.open() or self.holds()
+            return not left and not self._settling
+        finally:
+            self._reading.release()
 
     def gone(self) -> None:
         """Take note that the container was removed; may be said more than once."""

@@ -118,17 +118,21 @@ class Chain:
             self.generations = (generation, *self.generations)
             self.version += 1
 
-    def replace(self, old: Generation, new: Generation) -> None:
-        """Put a copy in the place of a generation; followers find it by its name."""
+    def replace(self, old: Generation, new: Generation) -> bool:
+        """Put a copy in the place of a generation; False if that was let go meanwhile.
+
+        Followers find it by its name.
+        """
         with self._lock:
             if not any(each is old for each in self.generations):
                 new.close()
-                return
+                return False
             new.key = old.key
             old.finish()
             self.generations = tuple(new if each is old else each for each in self.generations)
             self.version += 1
         old.close()
+        return True
 
     def identify(self, generation: Generation) -> str:
         """Return the generation's name, empty as long as its first record is not whole."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from typing import Protocol
@@ -92,6 +93,7 @@ class Follower:
         self._position = books.position
         self._from_now = from_now
         self._began = False
+        self._reading = threading.Lock()
         self._begin()
 
     @property
@@ -106,6 +108,10 @@ class Follower:
 
     def read(self) -> Batch | None:
         """Return the next batch; None when there is nothing more at the moment. Raises OSError."""
+        with self._reading:
+            return self._read()
+
+    def _read(self) -> Batch | None:
         cursor = self._cursor
         while not self._closed:
             if not self._began:
@@ -121,7 +127,9 @@ class Follower:
             if block and self._progressed(block, final=final):
                 continue
             if not final or not cursor.advance():
-                return self._rest(generation) if self._chain.removed else self._due(generation)
+                # What was written between the last look and the removal is still to be read.
+                over = final and self._chain.removed
+                return self._rest(generation) if over else self._due(generation)
         return None
 
     def holds(self) -> bool:
@@ -154,8 +162,12 @@ class Follower:
 
     def drained(self) -> bool:
         """Tell whether a removed container's log is read and settled to its end."""
-        left = self._settling or self._held() or self.behind()
-        return self._chain.removed and self._cursor.at_last() and not left
+        if not self._chain.removed or not self._reading.acquire(blocking=False):
+            return False  # what is being read is neither unread nor on its way yet
+        try:
+            return self._cursor.at_last() and not (self._settling or self._held() or self.behind())
+        finally:
+            self._reading.release()
 
     def close(self) -> None:
         """Let go of the reader: nothing more is read."""
@@ -259,8 +271,10 @@ class Follower:
         return tuple((dict(self._joiner.held()) | dict(self._pipeline.held())).items())
 
     def _may_be_sent(self, name: str) -> bool:
-        """Tell whether the lines from here on may have been sent in an earlier life."""
-        if self._suspect_until and self._at_or_after(name, self.offset, self._suspect_until):
+        """Tell whether the lines from here on, or those held back, may have been sent in an earlier life."""
+        place = self._cursor.place
+        marks = [Mark(name, self.offset), *(mark for _, mark in self._held())]
+        if self._suspect_until and min(map(place, marks)) >= place(self._suspect_until):
             self._suspect_until = None
         return self._suspect_until is not None
 
@@ -305,16 +319,18 @@ class Follower:
         """Return the lines that will never be completed, once the container is gone."""
         if not self._held():
             return None
+        again = self._may_be_sent(generation.name)
         lines = self._transformed(self._joiner.flush())
         if self._pipeline:
             lines += self._pipeline.due(time.monotonic(), everything=True)
-        return self._batch(lines, generation.name, again=self._may_be_sent(generation.name))
+        return self._batch(lines, generation.name, again=again)
 
     def _due(self, generation: Generation) -> Batch | None:
         """Return the lines that were held back long enough."""
+        if not self._held():
+            return None
+        again = self._may_be_sent(generation.name)
         now = time.monotonic()
         lines = self._transformed(self._joiner.overdue(now - OPEN_LINE_SECONDS))
         lines += self._pipeline.due(now) if self._pipeline else []
-        if not lines:
-            return None
-        return self._batch(lines, generation.name, again=self._may_be_sent(generation.name))
+        return self._batch(lines, generation.name, again=again) if lines else None

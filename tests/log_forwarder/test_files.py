@@ -1,24 +1,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from compose_agent.dockerd.model import Container
 from log_forwarder import files as files_module
+from log_forwarder import spool as spool_module
 from log_forwarder.deadletters import DeadLetters
+from log_forwarder.event import Position
 from log_forwarder.files import LogFiles
 from log_forwarder.keeper import Keeper, SinkBooks
 from log_forwarder.lane import Lane
 from log_forwarder.outbox import Outbox
 from log_forwarder.sinks.contract import Answer, Entry, SinkUnavailable
 from log_forwarder.spool import Spool
-from log_forwarder.store import Store
+from log_forwarder.store import GenerationNames, StateError, Store
 from tests.log_forwarder.dockerlog import DockerLog
-from tests.log_forwarder.making import RequestMemory, container, until
+from tests.log_forwarder.making import RequestMemory, container, descriptors, until
 
 ONE, TWO = (letter * 64 for letter in "12")
 SPOOL_BYTES = 10_000_000
@@ -459,6 +463,119 @@ def test_a_fault_in_one_round_does_not_end_the_looking(
     until(lambda: rounds)
     log.line("after")
     until(lambda: sink.stored)
+
+
+def test_a_generation_is_known_until_the_position_behind_it_is_written(
+    tmp_path: Path, make: Callable[..., Forwarder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a kill in between would have the whole file shipped again, under other ids."""
+    monkeypatch.setattr(files_module, "_TIDY_SECONDS", 0.0)
+    sink = RequestMemory()
+    forwarder = make(es=sink)
+    kept: list[Position | None] = []
+    real = GenerationNames.keep_only
+
+    def keep_only(names: GenerationNames, left: Iterable[str]) -> None:
+        kept.append(forwarder.store.positions("es").get(ONE))
+        real(names, left)
+
+    monkeypatch.setattr(GenerationNames, "keep_only", keep_only)
+    monkeypatch.setattr(forwarder.keeper, "keep", _late(forwarder.keeper))
+    log = log_of(tmp_path, max_file=2)
+    forwarder.appeared(log)
+    log.line("a")
+    until(lambda: len(sink.stored) == 1)
+    log.rotate()
+    log.line("b")
+    forwarder.files.file_created(ONE, log.path.name)
+    until(lambda: kept)
+    newest = forwarder.files._logs[ONE].chain.generations[-1].name
+    assert kept[0]
+    assert kept[0].mark.generation == newest
+
+
+def _late(keeper: Keeper) -> Callable[[tuple[str, str], Position], None]:
+    """Take positions without waking the thread that writes them."""
+
+    def keep(key: tuple[str, str], position: Position) -> None:
+        with keeper._lock:
+            keeper._fresh[key], keeper._fresh_since = position, time.monotonic()
+
+    return keep
+
+
+def test_a_copy_that_is_made_while_its_container_is_forgotten_does_not_stay(
+    tmp_path: Path, make: Callable[..., Forwarder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next start would take it for unshipped lines."""
+    back = threading.Event()
+
+    def plan(_entries: Sequence[Entry], _again: bool) -> Answer | None:
+        if not back.is_set():
+            raise SinkUnavailable("gone")
+        return None
+
+    sink = RequestMemory(plan)
+    forwarder = make(es=sink)
+
+    def sync(_folder: Path) -> None:
+        back.set()
+        until(lambda: forwarder.files.count() == 0)
+
+    monkeypatch.setattr(spool_module, "sync_folder", sync)
+    log = log_of(tmp_path)
+    log.line("a")
+    forwarder.appeared(log)
+    until(lambda: forwarder.lanes["es"].outbox.tally().held)
+    forwarder.removed(log)
+    until(lambda: forwarder.files.count() == 0)
+    until(lambda: not forwarder.store.spooled())
+    assert texts(sink) == ["a"]
+    assert forwarder.spool.used == 0
+
+
+def test_what_the_state_cannot_take_is_held_open_and_read_when_it_can(
+    tmp_path: Path, make: Callable[..., Forwarder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files_module, "_TIDY_SECONDS", 0.0)
+    sink = RequestMemory()
+    forwarder = make(es=sink)
+    full = True
+    real = forwarder.store.add_generation
+
+    def add(*arguments: Any) -> None:
+        if full:
+            raise StateError("the disk is full")
+        real(*arguments)
+
+    monkeypatch.setattr(forwarder.store, "add_generation", add)
+    short, changing = log_of(tmp_path), log_of(tmp_path, TWO)
+    short.line("short life")
+    before = descriptors()
+    forwarder.appeared(short)
+    forwarder.removed(short)
+    changing.line("unwanted")
+    unknown = forwarder.appeared(changing)
+    assert forwarder.files.errors() == ["the disk is full"] * 2
+    time.sleep(1.0)
+    assert descriptors() - before <= 2
+    forwarder.unwanted = {"opted-out"}
+    forwarder.files.changed(replace(unknown, name="opted-out"))
+    full = False
+    until(lambda: sink.stored)
+    until(lambda: forwarder.files.count() == 0)
+    assert texts(sink) == ["short life"]
+    assert forwarder.files.errors() == []
+
+
+def test_of_a_log_in_no_file_it_is_said_once(tmp_path: Path, make: Callable[..., Forwarder]) -> None:
+    forwarder = make(es=RequestMemory())
+    told: list[Container] = []
+    forwarder.files._without_files = told.append
+    found = forwarder.appeared(log_of(tmp_path), log_driver="journald")
+    forwarder.files.reconsider()
+    forwarder.files.changed(found)
+    assert told == [found]
 
 
 def test_a_stop_leaves_no_thread(tmp_path: Path) -> None:

@@ -88,11 +88,13 @@ def test_a_torn_letter_does_not_keep_the_others_from_being_sent(tmp_path: Path) 
     assert (outcome.sent, outcome.left) == (1, 1)
 
 
-@pytest.mark.parametrize("line", ['{"sink":"x"}', '{"sink":1,"event":{},"container":{}}', "[]", "null"])
-def test_what_is_no_letter_stays(tmp_path: Path, line: str) -> None:
-    (tmp_path / FILE_NAME).write_text(line + "\n")
+@pytest.mark.parametrize(
+    "line", [b'{"sink":"x"}', b'{"sink":1,"event":{},"container":{}}', b"[]", b"null", b'{"sink":"\xff\xfe']
+)
+def test_what_is_no_letter_stays(tmp_path: Path, line: bytes) -> None:
+    (tmp_path / FILE_NAME).write_bytes(line + b"\n")
     assert replay(tmp_path, [parse("stdout://")]).left == 1
-    assert (tmp_path / BEING_SENT).read_text() == line + "\n"
+    assert (tmp_path / BEING_SENT).read_bytes() == line + b"\n"
 
 
 def test_letters_are_sent_portion_by_portion_and_those_that_stay_keep_their_order(tmp_path: Path) -> None:

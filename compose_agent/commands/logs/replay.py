@@ -17,7 +17,8 @@ def _callback(**parameters: Any) -> None:
     config = source_of(parameters).load()
     general, settings = config.of(GeneralSettings), config.of(ForwarderSettings)
     outcome = replay(general.state_dir(), settings.sinks, general.run_dir(), settings.triggers)
-    click.echo(f"{outcome.sent} sent, {outcome.refused} refused once more, {outcome.left} left")
+    dropped = f", {outcome.dropped} of no use to their sink" if outcome.dropped else ""
+    click.echo(f"{outcome.sent} sent, {outcome.refused} refused once more, {outcome.left} left{dropped}")
 
 
 command = click.Command(

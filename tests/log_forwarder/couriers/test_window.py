@@ -471,8 +471,11 @@ def test_servers_behind_one_address_of_which_most_end_every_connection_cost_no_l
     assert in_order([f"good {n}" for n in range(60)], sink.stored)
 
 
-def test_a_line_alone_at_which_the_peer_ends_connections_waits_until_there_is_another(tmp_path: Path) -> None:
-    sink = Touchy()
+@pytest.mark.parametrize("window", [1, 2])
+def test_a_line_alone_at_which_the_peer_ends_connections_waits_until_there_is_another(
+    tmp_path: Path, window: int
+) -> None:
+    sink = Touchy(window=window)
     run = Run(sink, tmp_path)
     run.put("bad")
     with running(run):

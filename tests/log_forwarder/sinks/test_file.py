@@ -9,14 +9,18 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from compose_agent.errors import ConfigError
-from log_forwarder.sinks import rotated
-from log_forwarder.sinks.contract import Answer, RequestSink, SinkUnavailable
-from tests.log_forwarder.sinks.lines import numbered, send, sink, texts
+from log_forwarder.event import Event
+from log_forwarder.share import Share
+from log_forwarder.sinks import parse, rotated
+from log_forwarder.sinks.contract import Answer, RequestSink, SinkContext, SinkUnavailable
+from log_forwarder.sinks.file import make as make_file
+from tests.log_forwarder.sinks.lines import CONTAINER, batch, event, numbered, send, sink, texts
 
 
 def put(target: RequestSink, start: int, end: int, *, again: bool = False) -> None:
@@ -152,6 +156,24 @@ for start in range(first, first + 1000, 10):
     target.send(target.encode(numbered(start, start + 10)), again=False)
 target.close()
 """
+
+
+def test_a_process_finds_its_lines_behind_any_amount_of_the_others(path: Path) -> None:
+    """A worker that was killed, while the others went on."""
+    word = parse(f"file://{path}?max-size=20k&max-files=100")
+    mine, other = sorted((Share(0, 2), Share(1, 2)), key=lambda share: not share.has(CONTAINER.id))
+    foreign = next(digit * 12 for digit in "0123456789abcdef" if other.has(digit * 12))
+    context = SinkContext("file", "host-1", path.parent, share=mine, queue_bytes=1000)
+    with closing(make_file(word, context)) as killed:
+        put(killed, 0, 3)
+    with closing(make_file(word, replace(context, share=other))) as busy:
+        for start in range(0, 400, 10):
+            numbers = range(start, start + 10)
+            lines = [Event("x", "stdout", event(at).time, id=f"{foreign}.1.{at:x}") for at in numbers]
+            send(busy, batch(lines))
+    with closing(make_file(word, context)) as again:
+        put(again, 0, 4, again=True)
+    assert [text for text in stored(path) if text != "x"] == texts(0, 4)
 
 
 def test_a_file_that_somebody_holds_is_waited_for_and_then_told(

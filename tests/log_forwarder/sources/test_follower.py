@@ -3,15 +3,17 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from compose_agent.errors import ComposeAgentError
+from log_forwarder.event import Event
 from log_forwarder.sources import follower as follower_module
 from log_forwarder.sources.cursor import Losses
-from log_forwarder.sources.pieces import PIECE_BYTES
+from log_forwarder.sources.pieces import PIECE_BYTES, Joiner
 from log_forwarder.store import GenerationNames, StateError
 from tests.log_forwarder.making import packed
 from tests.log_forwarder.sources.world import World
@@ -576,3 +578,71 @@ def test_a_line_whose_beginning_may_be_stored_is_not_taken_for_it(
     (beginning, _, _), (whole, _, text) = world.runs[0][0], world.runs[1][0]
     assert text == "x" * PIECE_BYTES + "y"
     assert beginning == f"{whole}~"
+
+
+def test_what_is_being_read_does_not_count_as_drained(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is neither unread nor on its way: whoever asked would forget the container."""
+    seen: list[bool] = []
+    real = Joiner.join
+
+    def join(joiner: Joiner, *arguments: Any) -> list[Event]:
+        seen.append(world.follower.drained())
+        return real(joiner, *arguments)
+
+    monkeypatch.setattr(Joiner, "join", join)
+    world.log.line("last")
+    world.start()
+    world.log.remove()
+    world.chain.gone()
+    assert world.read()
+    assert seen == [False]
+    assert not world.follower.drained()
+    world.settle()
+    assert world.follower.drained()
+
+
+def test_what_is_written_right_before_the_removal_belongs_to_its_line(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.log.piece("x" * PIECE_BYTES)
+    world.start()
+    cursor = world.follower._cursor
+    real, removed = cursor.block, False
+
+    def block() -> bytes:
+        nonlocal removed
+        data = real()
+        if not data and not removed:  # behind the read, before it is asked whether there is more
+            removed = True
+            world.log.line("y")
+            world.log.remove()
+            world.chain.gone()
+        return data
+
+    monkeypatch.setattr(cursor, "block", block)
+    while not removed:
+        world.read()
+    world.drain()
+    assert world.texts() == ["x" * PIECE_BYTES + "y"]
+
+
+def test_what_was_held_back_may_be_sent_wherever_reading_has_come_to(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "RESERVE_BYTES", 0)
+    world.log.piece("x" * PIECE_BYTES)
+    world.start()
+    monkeypatch.setattr(follower_module, "OPEN_LINE_SECONDS", -1.0)
+    assert world.read()
+    world.kill()
+    monkeypatch.setattr(follower_module, "OPEN_LINE_SECONDS", 60.0)
+    world.log.line("other", "stderr")
+    world.start()
+    assert world.read()
+    world.log.line("more", "stderr")
+    world.chain.look()
+    assert world.read()
+    monkeypatch.setattr(follower_module, "OPEN_LINE_SECONDS", -1.0)
+    assert world.read()
+    assert world.waiting[-1].events[0].id == world.runs[0][0][0]
+    assert world.waiting[-1].again
