@@ -107,8 +107,13 @@ class ForwarderRole:
         self._listeners.start()
 
     def apply(self, config: Config) -> None:
-        """Take new settings whole: make what is new, change the listeners, then swap."""
+        """Take new settings whole: make what is new, change the listeners, then swap.
+
+        Raises ConfigError for settings, and StateError while positions cannot be read; both change nothing.
+        """
         settings = config.of(ForwarderSettings)
+        for word in settings.sinks:
+            self._keeper.positions(word.name)
         triggers_changed = settings.triggers != self._settings.triggers
         anew = triggers_changed or config.of(TransformSettings) != self._transforms
         sinks = self._make_sinks(settings, anew=anew)
@@ -202,12 +207,7 @@ class ForwarderRole:
         return {word.text: make(word) for word in settings.sinks if anew or word.text not in self._lanes}
 
     def _set_lanes(self, words: Sequence[SinkWord], sinks: Mapping[str, Sink]) -> None:
-        """Have a lane for each word: stop those that are gone, keep what stays, start what is new.
-
-        Raises StateError and changes nothing when positions cannot be read.
-        """
-        for word in words:
-            self._keeper.positions(word.name)
+        """Have a lane for each word: stop those that are gone, keep what stays, start what is new."""
         kept = {word.text for word in words} - set(sinks)
         gone = [lane for text, (lane, _) in self._lanes.items() if text not in kept]
         self._stop_lanes(gone, min(self._settings.drain_timeout, _RELOAD_DRAIN_SECONDS))

@@ -486,8 +486,8 @@ class TestPolicies:
     def test_a_crash_is_followed_by_a_start_without_a_restart_event(self, rig: Rig) -> None:
         one = rig.run("polite", restart_policy={"Name": "always"})
         rig.crash(one)
-        rig.until(lambda: rig.actions(one)[-1] == "start" and "die" in rig.actions(one))
-        assert rig.actions(one)[2:] == ["die", "start"]
+        # Asked for at every moment: what the Engine tells of a moment ago may come later.
+        rig.until(lambda: rig.actions(one)[2:] == ["die", "start"])
         rig.ready(one)
         assert rig.client.inspect_container(one)["RestartCount"] == 1
         rig.client.restart(one, timeout=5)
