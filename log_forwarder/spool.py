@@ -100,7 +100,7 @@ class Spool:
         copy = self.open(container.id, generation.name)
         if copy is not None and chain.replace(generation, copy):
             return True
-        if anew:  # every sink has it by now, and nobody would remove the copy
+        if anew and copy is not None:  # every sink has it by now, and nobody would remove the copy
             self._removed(container.id, generation.name)
         return False
 

@@ -213,18 +213,25 @@ class Chain:
             return fresh
 
     def _list(self) -> bool:
-        """Open what is new in the folder."""
+        """Open what is new in the folder.
+
+        Docker renames upwards while we open: a file may go from a name that is still to come to one that was
+        opened before, and be missed. So what was opened must be what is there afterwards, in the same order.
+        """
         for _ in range(_ATTEMPTS):
             found = self._open_all()
-            try:
-                settled = bool(found) and os.stat(self.path).st_ino == found[-1].inode  # noqa: PTH116
-            except FileNotFoundError:
-                settled = False
-            if settled:
+            if found and [each.inode for each in found] == self._inodes():
                 return self._take(found)
             for each in found:
                 each.close()
         return False
+
+    def _inodes(self) -> list[int]:
+        """Return the inodes of the files there are, oldest first; none while one of them is being renamed."""
+        try:
+            return [os.stat(path).st_ino for path in chain_paths(self.path)]  # noqa: PTH116
+        except FileNotFoundError:
+            return []
 
     def _open_all(self) -> list[Generation]:
         """Return the files there are, oldest first; one that is renamed meanwhile comes once."""

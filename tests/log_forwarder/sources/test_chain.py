@@ -134,6 +134,37 @@ def test_several_rotations_between_two_looks_are_found_as_far_as_they_are_there(
     chain.close()
 
 
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("at", [0, 1, 2, 3])
+def test_no_file_is_missed_when_docker_rotates_while_the_folder_is_opened(
+    log: DockerLog, monkeypatch: pytest.MonkeyPatch, at: int, known: bool
+) -> None:
+    log.max_file = 4
+    chain = make(log)
+    for number in range(4):
+        log.line(str(number))
+        if number == 0 and known:
+            chain.look()
+        if number < 3:
+            log.rotate()
+    opened = 0
+    real = Generation.open
+
+    def open_(path: Path) -> Generation:
+        nonlocal opened
+        if opened == at:
+            log.rotate()
+            log.line("4")
+        opened += 1
+        return real(path)
+
+    monkeypatch.setattr(Generation, "open", open_)
+    chain.look()
+    # The first one Docker has removed by now, unless it was known before.
+    assert everything(chain) == ["0"] * known + ["1", "2", "3", "4"]
+    chain.close()
+
+
 def test_rotations_of_which_no_file_is_left_are_counted(tmp_path: Path) -> None:
     log = DockerLog(tmp_path / "c", max_file=2)
     log.line("first")
