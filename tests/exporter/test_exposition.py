@@ -133,9 +133,7 @@ def described(text: str) -> dict[str, tuple[str, str]]:
 
 
 @pytest.mark.parametrize("openmetrics", [False, True])
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(rows=CONTAINERS)
 def test_whatever_stands_in_it_the_text_means_what_prometheus_clients_own_does(
     openmetrics: bool, rows: list[tuple[str, str, str, Values]]
@@ -165,7 +163,7 @@ def test_whatever_stands_in_it_the_text_means_what_prometheus_clients_own_does(
 
 
 @given(before=VALUES, after=VALUES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_prepared_template_gives_what_a_new_one_would(before: Values, after: Values) -> None:
     prepared = Prepared(FAMILIES, 'name="web"')
     for values in (before, before, after, before):

@@ -240,7 +240,7 @@ def test_giving_up_ends_a_sink_that_is_always_busy(tmp_path: Path) -> None:
     assert run.owner.batches == []
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10**6), sizes=st.lists(st.integers(0, 6), min_size=1, max_size=8))
 def test_every_event_is_stored_or_dead_lettered_whatever_the_peer_answers(
     tmp_path_factory: pytest.TempPathFactory, seed: int, sizes: list[int]

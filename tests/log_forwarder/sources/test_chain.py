@@ -479,7 +479,7 @@ def test_a_part_of_a_file_may_be_cut_off_and_gets_a_place_of_its_own(log: Docker
     chain.close()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10**6),
     max_file=st.sampled_from([2, 3, 5]),

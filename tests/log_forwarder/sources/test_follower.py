@@ -448,7 +448,7 @@ _STEPS = st.lists(
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(steps=_STEPS, seed=st.integers(0, 10**6))
 @example(steps=["line", "rotate", "read", "kill", "line", "rotate"], seed=0)
 @example(steps=["line", "rotate", "line", "rotate", "kill", "line", "start", "rotate"], seed=0)

@@ -148,7 +148,7 @@ _LINES = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(lines=_LINES, seed=st.integers(0, 1000), step=st.integers(1, 5))
 def test_lines_of_both_streams_come_back_whole_whatever_their_pieces_do(
     lines: list[tuple[str, int, bool]], seed: int, step: int

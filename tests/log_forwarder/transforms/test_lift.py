@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from log_forwarder.transforms.level import LEVELS, level_of_fields, level_of_text, level_of_value
@@ -203,7 +203,6 @@ def test_ids_become_fields_of_the_event() -> None:
     assert found == {"traceId": TRACE, "spanId": SPAN, "trace_id": TRACE, "span_id": SPAN}
 
 
-@settings(deadline=None)
 @given(JSON_VALUES, st.text())
 def test_no_value_and_no_text_makes_a_lift_fail(value: Any, text: str) -> None:
     assert level_of_value(value) in (None, *LEVELS)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from log_forwarder.event import Event
@@ -138,7 +138,6 @@ def given_events(drawn: Sequence[tuple[str, bool, float]]) -> list[Event]:
 
 
 @pytest.mark.parametrize("name", RULES)
-@settings(deadline=None)
 @given(drawn=sequences, cuts=st.lists(st.integers(0, 40)))
 def test_the_result_does_not_depend_on_how_lines_are_cut_into_batches(
     name: str, drawn: list[tuple[str, bool, float]], cuts: list[int]
@@ -151,7 +150,6 @@ def test_the_result_does_not_depend_on_how_lines_are_cut_into_batches(
 
 
 @pytest.mark.parametrize("name", RULES)
-@settings(deadline=None)
 @given(drawn=sequences, stop=st.integers(0, 40))
 def test_a_restart_in_the_middle_of_a_group_yields_the_same_groups(
     name: str, drawn: list[tuple[str, bool, float]], stop: int
@@ -170,7 +168,6 @@ def test_a_restart_in_the_middle_of_a_group_yields_the_same_groups(
 
 
 @pytest.mark.parametrize("name", RULES)
-@settings(deadline=None)
 @given(drawn=sequences)
 def test_no_line_is_lost_and_their_order_is_kept(name: str, drawn: list[tuple[str, bool, float]]) -> None:
     found = all_of(multiline(name), [given_events(drawn)])

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from log_forwarder.transforms import access, jsonline, logfmt
@@ -120,7 +120,6 @@ def test_what_only_looks_hostile_is_parsed(value: dict[str, Any]) -> None:
     assert jsonline.parse(json.dumps(value)) == value
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(
         st.text("abc.", min_size=1), st.text(st.characters(exclude_categories=["Cs", "Cc"])), min_size=1
@@ -131,7 +130,6 @@ def test_logfmt_reads_what_is_written_quoted(pairs: dict[str, str]) -> None:
     assert logfmt.parse(line) == pairs
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_no_text_makes_a_parser_fail(line: str) -> None:
     for parser in (*PARSERS.values(), access.parse_common):

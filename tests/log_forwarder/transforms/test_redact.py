@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from log_forwarder.transforms.luhn import is_card, luhn_sum
@@ -122,7 +122,6 @@ words = st.text("abcXYZ019-_.~!$%^*+é", min_size=4, max_size=20)
 around = st.text(max_size=30)
 
 
-@settings(deadline=None)
 @given(words, around, st.sampled_from(["password", "API_KEY", "client_secret", "x-auth-token"]))
 def test_a_planted_password_never_leaks(secret: str, text: str, name: str) -> None:
     assume(secret not in T and secret not in name)
@@ -139,7 +138,6 @@ def test_a_planted_password_never_leaks(secret: str, text: str, name: str) -> No
         assert secret not in redacted(f"{text.replace(secret, '')} {line}")
 
 
-@settings(deadline=None)
 @given(st.text(min_size=1, max_size=20))
 def test_any_text_as_a_json_value_never_leaks(secret: str) -> None:
     line = json.dumps({"password": secret, "n": 1})
@@ -148,14 +146,12 @@ def test_any_text_as_a_json_value_never_leaks(secret: str) -> None:
     assert nested == {"password": T, "n": 1}
 
 
-@settings(deadline=None)
 @given(st.ip_addresses())
 def test_no_ip_address_leaks(address: object) -> None:
     assume(str(address) != "::")
     assert redacted(f"from {address} port 80", "ips") == f"from {IP} port 80"
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["4", "51", "2221", "37", "6011", "36", "3528", "62"]), st.randoms())
 def test_no_card_leaks(prefix: str, random: object) -> None:
     size = {"37": 15, "36": 14}.get(prefix, 16)
@@ -165,7 +161,6 @@ def test_no_card_leaks(prefix: str, random: object) -> None:
     assert redacted(f"card={card};", "cards") == f"card={C};"
 
 
-@settings(deadline=None)
 @given(st.integers(10**12, 10**13 - 1))
 def test_milliseconds_since_1970_are_no_card(moment: int) -> None:
     assert redacted(str(moment), "cards") == str(moment)

@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from compose_agent.commands.roles import SCHEMA
@@ -70,7 +70,6 @@ def test_a_transform_explains_itself_and_is_off_by_default(each: TransformKind) 
 
 
 @pytest.mark.parametrize("name", ACTIVE)
-@settings(deadline=None)
 @given(drawn=lines)
 def test_whatever_the_lines_every_event_comes_out_once_or_is_dropped_or_merged(
     name: str, drawn: list[tuple[str, str]]
@@ -90,7 +89,6 @@ def test_whatever_the_lines_every_event_comes_out_once_or_is_dropped_or_merged(
 
 
 @pytest.mark.parametrize("name", [name for name in ACTIVE if name not in ("multiline", "redact")])
-@settings(deadline=None)
 @given(drawn=lines)
 def test_only_merging_and_redaction_change_the_text_of_a_line(
     name: str, drawn: list[tuple[str, str]]
