@@ -40,9 +40,9 @@ _ROOM_SECONDS = 10.0
 _FLUSH_SECONDS = 1.0
 # Messages that wait so long for company travel in larger batches; half of what confirmations are awaited for.
 _LINGER_MS = 20
-# A topic that was just made is known to all brokers within a moment; librdkafka itself would wait for half a
-# minute before it says that there is none.
-_TOPIC_MS = 5000
+# A topic that was just made is known to all brokers within a moment, within seconds where they are busy.
+# librdkafka's own half a minute would be later than the stall limit.
+_TOPIC_MS = 15_000
 # A window of the shortest lines has more messages than librdkafka's own limit of 100,000.
 _MOST_QUEUED = 2_000_000
 # Beside the value a message has a key, headers and numbers.
@@ -128,6 +128,9 @@ class KafkaSink:
         if self._producer is None:
             raise SinkUnavailable("there is no producer")
         assert isinstance(parcel, Messages)  # noqa: S101 - they are our own
+        self._producer.poll(0)
+        if self._failure:  # what failed must go before this parcel, by the next producer
+            raise self._failure
         self._open[parcel.id] = parcel.done.count(0)
         for place in range(len(parcel.messages)):
             if not parcel.done[place]:
