@@ -36,8 +36,8 @@ _SLOWEST_LINES_PER_SECOND = 5_000.0
 _LEAST_SECONDS = 60.0
 # Rarely, because it is the forwarder that pays for the answer.
 _POLL_SECONDS = 0.5
-# After its start it reads what there is, and allocators settle.
-_WARM_UP_SECONDS = 5.0
+# Containers are looked at more rarely when they have been silent for half a minute.
+_SILENCE_SECONDS = 35.0
 _MIB = 2**20
 
 
@@ -145,7 +145,7 @@ def idle(asked: Asked) -> Iterator[Result]:
     with tempfile.TemporaryDirectory(prefix="forwarder-bench-") as folder, _counting_sink() as port:
         Writer(_root(folder), Rotation(), shares(_IDLE_CONTAINERS, even=True)).backlog(_IDLE_CONTAINERS * 10)
         with _forwarder(_root(folder), Path(folder), _word(port)) as forwarder:
-            time.sleep(_WARM_UP_SECONDS)
+            time.sleep(_SILENCE_SECONDS)
             before = forwarder.usage().cpu_seconds
             time.sleep(asked.seconds)
             used = forwarder.usage()
