@@ -54,7 +54,7 @@ def test_signal_file_and_request_reload_and_what_is_wrong_changes_nothing(
     file.write_text("log.levle: debug\n")
     one.wait_for_config(3, successful=False)
     wrong = f"{file}:1: unknown option 'log.levle', did you mean 'log.level'?"
-    assert wrong in one.log
+    eventually(lambda: wrong in one.log, "the log does not say why")
     with pytest.raises(ConfigError) as caught:
         one.client(local).reload()
     assert str(caught.value) == wrong
@@ -83,7 +83,8 @@ def test_a_role_that_refuses_keeps_the_configuration_of_all(arguments: tuple[str
             LISTEN.format(f"['127.0.0.1:{free_port()}', '127.0.0.1:{port}']")
         )
         one.wait_for_config(1, successful=False)
-        assert f"cannot listen on 127.0.0.1:{port}: the port is in use by" in one.log
+        told = f"cannot listen on 127.0.0.1:{port}: the port is in use by"
+        eventually(lambda: told in one.log, "the log does not say why")
         assert one.urls() == before
         one.metrics(before[0])
     assert one.client("supervisor").reload() == 2
