@@ -95,7 +95,8 @@ class LogFiles:
     def close(self) -> None:
         """Close every file."""
         with self._lock:
-            for log in self._logs.values():
+            opened = [each.log for each in self._postponed.values() if each.log]
+            for log in (*self._logs.values(), *opened):
                 log.chain.close()
 
     def set_lanes(self, lanes: Sequence[Lane]) -> None:
@@ -149,8 +150,7 @@ class LogFiles:
             if container.id in self._left_out:
                 self.appeared(container, self._left_out[container.id][1])
             elif newcomer := self._postponed.get(container.id):
-                self._give_up(newcomer)
-                self.appeared(container, newcomer.folder)
+                self._changed_newcomer(container, newcomer)
             elif log := self._logs.get(container.id):
                 self._changed(container, log)
 
@@ -165,6 +165,23 @@ class LogFiles:
             log.container = container
             for lane in self._lanes:
                 lane.update(container)
+
+    def _changed_newcomer(self, container: Container, newcomer: _Newcomer) -> None:
+        """Keep open what is opened: the container may be gone, and this all that is left of its log."""
+        log = newcomer.log
+        other_format = log and has_files(container) and format_of(container) is not log.format
+        if not other_format and not self._reason_against(container):
+            newcomer.container = container
+            if log:
+                log.container = container
+            return
+        self._postponed.pop(container.id)
+        if log:
+            log.chain.close()
+        if log and log.chain.removed:
+            self._forget(container.id)
+        else:
+            self.appeared(container, newcomer.folder)
 
     def file_created(self, container_id: str, name: str) -> None:
         """Open a new log file at once: it may be gone soon."""
@@ -218,11 +235,6 @@ class LogFiles:
             self._left_out[container.id] = (container, log.folder)
         self._drop(container.id, forget=log.chain.removed)
 
-    def _give_up(self, newcomer: _Newcomer) -> None:
-        self._postponed.pop(newcomer.container.id)
-        if newcomer.log:
-            newcomer.log.chain.close()
-
     def _take(self, log: FollowedLog) -> None:
         self._logs[log.container.id] = log
         log.lanes = self._lanes
@@ -245,12 +257,9 @@ class LogFiles:
 
     def _forget_older(self) -> None:
         """Forget containers that went long ago, while nobody watched; raises StateError."""
-        for container_id in self._keeper.unmoved(_FORGET_SECONDS):
-            if self._mine(container_id) and container_id not in {
-                *self._logs,
-                *self._left_out,
-                *self._postponed,
-            }:
+        present = {*self._logs, *self._left_out, *self._postponed}
+        for container_id in self._keeper.unmoved(_FORGET_SECONDS) - present:
+            if self._mine(container_id):
                 self._keeper.forget(container_id)
 
     def _made(self, container: Container, folder: Path) -> FollowedLog:

@@ -72,10 +72,15 @@ class RotatedFile:
 
         When even that fails the file is closed, and what it holds is to be looked up again (``is_open``).
         """
+        while not self._appended(data):
+            pass
+
+    def _appended(self, data: bytes) -> bool:
+        """Add whole lines; False if a new file was begun instead, which another process may hold by now."""
         with self._locked():
             if self._size and self._size + len(data) > self._limits.most_bytes:
                 self._rotate()
-        with self._locked():
+                return False
             try:
                 _write(self._descriptor, data)
                 os.fdatasync(self._descriptor)
@@ -83,6 +88,7 @@ class RotatedFile:
                 self._take_back()
                 raise
             self._size += len(data)
+            return True
 
     @property
     def is_open(self) -> bool:

@@ -77,7 +77,7 @@ class Cursor:
     def at_last(self) -> bool:
         """Tell whether there is no file behind this one."""
         generations = self.chain.generations
-        return self.generation is None or (bool(generations) and self.generation is generations[-1])
+        return self.generation is None or (bool(generations) and same(self.generation, generations[-1]))
 
     def enter(self, generation: Generation | None) -> bool:
         """Go to the beginning of a file; False if there is none."""
