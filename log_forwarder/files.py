@@ -21,8 +21,9 @@ logger = logging.getLogger(__name__)
 
 # How late a line may be noticed. Looking is a stat for each container.
 LOOK_SECONDS = 0.2
-# One of so many rounds asks by name, and looks at silent containers too; inotify tells of new files at once.
-_THOROUGH_ROUNDS = 5
+# The same for containers that have long been silent, and how often files are asked for by name; inotify tells
+# of new files at once.
+_THOROUGH_SECONDS = 1.0
 # How often files that every sink has are closed.
 _TIDY_SECONDS = 1.0
 # Positions of containers that went while nobody watched. Not at once: folders may be mounted late.
@@ -73,8 +74,9 @@ class LogFiles:
         self._lock = threading.RLock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="look at files", daemon=True)
+        self._stirred = threading.Event()
         self._rescuer = Rescuer(spool, lambda: list(self._logs.values()))
-        self._round = 0
+        self._thorough_at = 0.0
         self._tidied = 0.0
         spool.load()
 
@@ -89,6 +91,7 @@ class LogFiles:
     def stop(self) -> None:
         """Look no more; what Docker removes and a sink has not is copied once more."""
         self._stop.set()
+        self._stirred.set()
         self._thread.join()
         self._rescuer.stop()
 
@@ -188,6 +191,7 @@ class LogFiles:
         with self._lock:
             if (log := self._logs.get(container_id)) and name == log.chain.path.name:
                 log.chain.created()
+                self._rescuer.stir()
                 if log.look():
                     self._tell([container_id])
 
@@ -202,6 +206,7 @@ class LogFiles:
                 return
             if log:
                 log.end()
+                self._rescuer.stir()
                 self._tell([container_id])
             else:
                 self._left_out.pop(container_id)
@@ -237,6 +242,7 @@ class LogFiles:
 
     def _take(self, log: FollowedLog) -> None:
         self._logs[log.container.id] = log
+        self._stirred.set()
         log.lanes = self._lanes
         for lane in log.lanes:
             lane.add(log.arrival())
@@ -270,25 +276,28 @@ class LogFiles:
             lane.notice(container_ids)
 
     def _run(self) -> None:
+        anything_talks = True
         while not self._stop.wait(LOOK_SECONDS):
+            if not anything_talks:
+                self._stirred.wait(_THOROUGH_SECONDS - LOOK_SECONDS)
+            self._stirred.clear()
             try:
                 with self._lock:
-                    self._look()
+                    anything_talks = self._look()
                     self._tidy()
             except Exception:  # the next round must come, whatever this one met
                 logger.exception("fault in looking at files")
 
-    def _look(self) -> None:
-        self._round += 1
-        thorough = self._round % _THOROUGH_ROUNDS == 0
+    def _look(self) -> bool:
+        """Look for news, and tell whether any container has said something lately."""
         now = time.monotonic()
-        changed = [
-            container_id
-            for container_id, log in self._logs.items()
-            if (thorough or not log.is_silent(now)) and log.look(thorough=thorough)
-        ]
-        if changed:
+        if thorough := now - self._thorough_at >= _THOROUGH_SECONDS - LOOK_SECONDS / 2:
+            self._thorough_at = now
+        talking = {key: log for key, log in self._logs.items() if not log.is_silent(now)}
+        looked_at = self._logs if thorough else talking
+        if changed := [key for key, log in looked_at.items() if log.look(thorough=thorough)]:
             self._tell(changed)
+        return bool(talking or changed)
 
     def _tidy(self) -> None:
         if time.monotonic() - self._tidied < _TIDY_SECONDS:

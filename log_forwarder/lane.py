@@ -27,7 +27,7 @@ from log_forwarder.transforms.pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
 
-# How long a reader waits for room or for news before it looks whether it is to stop.
+# How long a reader waits for room, or for news while something is held back, before it looks again.
 _WAIT_SECONDS = 0.5
 # After a file or the state could not be read; the next look at the file may find it mended.
 _RETRY_SECONDS = 2.0
@@ -278,8 +278,10 @@ class Lane:
 
     def _take_ready(self) -> list[str]:
         with self._news:
+            due_unasked = self._holding or self._postponed or self._retries
             self._news.wait_for(
-                lambda: self._ready or self._arrivals or self._stop_reading.is_set(), _WAIT_SECONDS
+                lambda: self._ready or self._arrivals or self._stop_reading.is_set(),
+                _WAIT_SECONDS if due_unasked else None,
             )
             ready, self._ready = list(self._ready), {}
             arrivals, self._arrivals = list(self._arrivals), deque()

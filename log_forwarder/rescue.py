@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 # Rotations come seconds apart even under heavy load; a file is in danger from one to the next.
 ROUND_SECONDS = 0.4
+# While no log has files but the one that Docker writes to. The watch tells of new files; this is for where it
+# cannot, and well within the patience with a reader.
+_CALM_SECONDS = 2.0
 # A removed container's last lines are usually confirmed within a second; only later are they copied.
 GRACE_SECONDS = 1.0
 # A healthy reader has a rotated file confirmed within a second or two.
@@ -89,15 +92,21 @@ class Rescuer:
         self._spool = spool
         self._followed = followed
         self._stop = threading.Event()
+        self._stirred = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rescue logs", daemon=True)
 
     def start(self) -> None:
         """Begin to watch over the files."""
         self._thread.start()
 
+    def stir(self) -> None:
+        """Look soon: Docker has begun another file, or a container was removed."""
+        self._stirred.set()
+
     def stop(self) -> None:
         """End after one more round, so that a stop leaves nothing in danger."""
         self._stop.set()
+        self._stirred.set()
         self._thread.join()
         with contextlib.suppress(ComposeAgentError):  # said where it was met; a stop goes on
             self._round(grace=0.0)
@@ -105,23 +114,31 @@ class Rescuer:
     def _run(self) -> None:
         # At once: much may have been rotated since the last run ended.
         while True:
+            self._stirred.clear()
+            calm = False
             try:
-                self._round(GRACE_SECONDS)
+                calm = not self._round(GRACE_SECONDS)
             except Exception:  # the next round must come, whatever this one met
                 logger.exception("fault in keeping logs")
             if self._stop.wait(ROUND_SECONDS):
                 break
+            if calm:
+                self._stirred.wait(_CALM_SECONDS - ROUND_SECONDS)
 
-    def _round(self, grace: float) -> None:
+    def _round(self, grace: float) -> bool:
+        """Save what is in danger; tell whether anything may come to be."""
         held = 0
+        at_stake = False
         for log in self._followed():
             chain = log.chain
             if len(chain.generations) < 2 and not log.removed_at:
                 continue
+            at_stake = True
             if log.removed_at and time.monotonic() - log.removed_at < grace:
                 continue
             if (needed := log.needs()) is not None:
                 held += self._save(log, needed, held)
+        return at_stake
 
     def _save(self, log: Followed, needed: Mark, held: int) -> int:
         """Copy what is in danger; return the bytes of removed files that only a descriptor holds."""

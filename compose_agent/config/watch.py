@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 # How often the file is read, which costs some microseconds. A change is taken when two readings agree:
 # editors write in several steps.
-LOOK_SECONDS = 0.25
+LOOK_SECONDS = 0.5
 
 
 class FileWatch:

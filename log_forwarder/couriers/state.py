@@ -21,8 +21,8 @@ LAST_PAUSE_SECONDS = 5.0
 _JITTER = 0.25
 # A sink that asks to be left alone is, but not for longer than this.
 _LONGEST_WISH_SECONDS = 60.0
-# How often a courier without work looks whether it is to stop.
-IDLE_SECONDS = 0.5
+# How often a courier without work looks whether it is to stop; the end of its outbox wakes it at once.
+IDLE_SECONDS = 5.0
 
 
 @dataclass(slots=True)

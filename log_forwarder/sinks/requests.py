@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from log_forwarder.sinks.deflate import gzipped
 from log_forwarder.sinks.http import HttpClient, Response
 from log_forwarder.sinks.word import SinkWord
 
-# Level 1: lines of a container are so alike that more effort gains a tenth.
-_LEVEL = 1
-_GZIP = 16 + zlib.MAX_WBITS
 # RFC 9110, 5.6.2: what the name of a header may have; its value is any text without control characters.
 _HEADER = re.compile(r"(?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(?P<value>[^\x00-\x08\x0a-\x1f\x7f]*)")
 _NONE: Mapping[str, str] = MappingProxyType({})
 # These are the client's own.
 _RESERVED = ("content-length", "content-type", "content-encoding", "host", "transfer-encoding", "connection")
-
-
-def gzipped(body: bytes) -> bytes:
-    """Return a body in gzip, packed quickly."""
-    return zlib.compress(body, _LEVEL, _GZIP)
 
 
 class Poster:

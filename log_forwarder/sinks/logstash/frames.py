@@ -9,17 +9,15 @@ window.
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator, Sequence
 
 from log_forwarder.sinks.contract import SinkUnavailable
+from log_forwarder.sinks.deflate import deflated
 
 # As many events as Filebeat puts into a window, which every server is used to …
 MOST_EVENTS = 2048
 # … and as many bytes, before compression, as every server has memory for.
 MOST_BYTES = 4 * 1024 * 1024
-# Level 1: documents of a container are so alike that more effort gains a tenth.
-_LEVEL = 1
 _WINDOW = struct.Struct(">2sI")
 _JSON = struct.Struct(">2sII")
 _ACK = b"2A"
@@ -46,7 +44,7 @@ def window(documents: Sequence[bytes], *, compress: bool) -> bytes:
         frames += (head(b"2J", number, len(document)), document)
     body = b"".join(frames)
     if compress:
-        packed = zlib.compress(body, _LEVEL)
+        packed = deflated(body)
         body = _WINDOW.pack(b"2C", len(packed)) + packed
     return _WINDOW.pack(b"2W", len(documents)) + body
 
