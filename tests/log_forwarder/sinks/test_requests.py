@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from compose_agent.errors import ConfigError
-from log_forwarder.sinks.requests import gzipped, headers_of
+from log_forwarder.sinks.deflate import gzipped
+from log_forwarder.sinks.requests import headers_of
 from log_forwarder.sinks.word import SinkWord, parse_word
 
 
