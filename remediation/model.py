@@ -22,8 +22,8 @@ class Source(StrEnum):
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
     """Something that fires or no longer does: an alert, or what a trigger of this host has seen.
 
-    ``fingerprint`` names what it is about and stays the same while it fires and resolves; with ``starts_at`` it
-    names the occurrence. Times are Unix seconds. Labels only select: they never become commands.
+    ``fingerprint`` names what it is about and stays the same while it fires and resolves; with ``starts_at``
+    it names the occurrence. Times are Unix seconds. Labels only select: they never become commands.
     """
 
     source: Source
@@ -103,8 +103,8 @@ class Reason(StrEnum):
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """One action that is to be done to one target, or was, or was not.
 
-    ``rung`` counts from 0 along the policy's ladder of actions. ``not_before`` and ``reason`` say how long and
-    why a planned intent waits. ``detail`` is a sentence. Times are Unix seconds, 0 for not yet.
+    ``rung`` counts from 0 along the policy's ladder of actions. ``not_before`` and ``reason`` say how long
+    and why a planned intent waits. ``detail`` is a sentence. Times are Unix seconds, 0 for not yet.
     """
 
     id: str

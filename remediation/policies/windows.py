@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From ``begin`` to ``end`` minutes after midnight on these days (0 is Monday), in a time zone by name."""
+    """From ``begin`` to ``end`` minutes after midnight on these days (0 is Monday), in a time zone."""
 
     days: frozenset[int]
     begin: int

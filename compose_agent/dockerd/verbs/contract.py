@@ -10,7 +10,7 @@ from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.verbs.model import Outcome, Standing, VerbRequest
 from compose_agent.errors import ComposeAgentError
 
-# What a verb saw before it called the Engine: JSON that is on disk before the call, and judged by after a crash.
+# What a verb saw before it called the Engine, as JSON: on disk before the call, judged by after a crash.
 Facts = Mapping[str, Any]
 
 
@@ -83,11 +83,11 @@ class Verb(Protocol):
     def prepare(self, client: EngineClient, request: VerbRequest) -> Facts:
         """Look at the target and decide; raises Refused. Changes nothing.
 
-        The facts hold what ``observe`` compares with, and ``labels`` and ``name`` of the target for the opt-in.
+        The facts hold what ``observe`` compares with, and for the opt-in ``labels`` and ``name``.
         """
 
     def call(self, client: EngineClient, request: VerbRequest, facts: Facts) -> None:
         """Have the Engine do it. An EngineRefused is an answer; after any other error nothing is known."""
 
     def observe(self, client: EngineClient, request: VerbRequest, facts: Facts) -> Observation:
-        """Find out from the Engine what became of it: after the call, an error, or a crash. Changes nothing."""
+        """Find out from the Engine what became of it, after a call or a crash. Changes nothing."""

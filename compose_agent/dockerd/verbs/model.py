@@ -16,8 +16,8 @@ class VerbRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One action on one target.
 
     ``id`` is the caller's: whatever happens, the same id is done once. ``target`` is what the verb says: a
-    container's full id, ``project/service``, or the id of a Swarm service. ``arguments`` are those of the verb.
-    ``reason`` is a sentence for logs.
+    container's full id, ``project/service``, or the id of a Swarm service. ``arguments`` are those of the
+    verb. ``reason`` is a sentence for logs.
     """
 
     id: str
@@ -30,7 +30,7 @@ class VerbRequest(msgspec.Struct, frozen=True, kw_only=True):
 class Result(StrEnum):
     """How a request ended.
 
-    ``REFUSED``: nothing was done, and the same request will never be. ``FAILED``: it was tried, and is not so.
+    ``REFUSED``: nothing was done, and this request never will be. ``FAILED``: it was tried, and is not so.
     ``UNKNOWN``: nothing that can still be seen tells whether it was done, so it must not be done again.
     """
 
