@@ -12,7 +12,7 @@ from remediation.guard.breaker import Breaker
 from remediation.guard.buckets import Bucket
 from remediation.journal.chain import Row, entry_of
 from remediation.journal.records import Entry, Occurrence
-from remediation.model import Episode, Intent, Signal, State, Target
+from remediation.model import Episode, Intent, Signal, State, Target, TargetKind
 
 T = TypeVar("T")
 
@@ -120,10 +120,10 @@ class View:
         rows = self._rows(query, before or _PAST_EVERY_NUMBER, limit)
         return [(number, _intent.decode(data)) for number, data in rows]
 
-    def busy_targets(self) -> set[str]:
-        """Return the names of containers and services that are being acted on or verified."""
-        rows = self._rows("SELECT name FROM intents WHERE state IN ('executing', 'verifying')")
-        return {name for (name,) in rows}
+    def busy_targets(self) -> set[Target]:
+        """Return what is being acted on or verified."""
+        rows = self._rows("SELECT target, name FROM intents WHERE state IN ('executing', 'verifying')")
+        return {Target(TargetKind(target.partition(":")[0]), name) for target, name in rows}
 
     def recent_actions(self, target: Target, since: float) -> list[float]:
         """Return when actions on a target began, oldest first."""
