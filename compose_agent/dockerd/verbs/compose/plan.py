@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from compose_agent.dockerd.verbs.compose.clone import clone_name
 from compose_agent.dockerd.verbs.compose.siblings import Replica, Service
@@ -125,17 +124,3 @@ def _remove(service: Service) -> Step:
     if last.healthy and not any(each.healthy for each in service.replicas[:-1]):
         return GiveUp(f"{last.name} is the last healthy replica of {service.target}, so it is kept")
     return Remove(last)
-
-
-def vanished_clones(events: list[dict[str, Any]]) -> frozenset[str]:
-    """Return the names of those that were started and destroyed, out of events about a request's clones."""
-    started: set[str] = set()
-    vanished: set[str] = set()
-    for event in events:
-        actor = event.get("Actor") or {}
-        container_id, name = str(actor.get("ID")), str((actor.get("Attributes") or {}).get("name"))
-        if event.get("Action") == "start":
-            started.add(container_id)
-        elif event.get("Action") == "destroy" and container_id in started:
-            vanished.add(name)
-    return frozenset(vanished)

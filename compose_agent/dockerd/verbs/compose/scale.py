@@ -10,9 +10,9 @@ from typing import Any
 from compose_agent.deadline import Deadline
 from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.verbs.compose import refusals, steps
-from compose_agent.dockerd.verbs.compose.calls import Calls
+from compose_agent.dockerd.verbs.compose.calls import vanished_clones
 from compose_agent.dockerd.verbs.compose.cli import ComposeCli
-from compose_agent.dockerd.verbs.compose.look import injected_into_source, look_at, vanished
+from compose_agent.dockerd.verbs.compose.look import injected_into_source, look_at
 from compose_agent.dockerd.verbs.compose.plan import (
     Add,
     Discard,
@@ -26,6 +26,7 @@ from compose_agent.dockerd.verbs.compose.plan import (
 )
 from compose_agent.dockerd.verbs.compose.refusals import Refusal
 from compose_agent.dockerd.verbs.compose.siblings import Service
+from compose_agent.dockerd.verbs.containers import engine_clock
 from compose_agent.dockerd.verbs.contract import (
     Done,
     Facts,
@@ -36,6 +37,8 @@ from compose_agent.dockerd.verbs.contract import (
     Refused,
 )
 from compose_agent.dockerd.verbs.model import VerbRequest
+
+NANOSECONDS = 10**9
 
 ENGINE, CLI, AUTO = "engine", "cli", "auto"
 # More replicas of one service on one host are a mistake, and each costs a network address.
@@ -89,54 +92,51 @@ class ComposeScale:
     def prepare(self, client: EngineClient, request: VerbRequest) -> Facts:
         """Look at the service and decide by which way it can be scaled."""
         arguments = Arguments.of(request)
-        calls = Calls(client)
-        service, now = look_at(calls, request.target), calls.now()
-        _refuse(refusals.of_service(service, now))
-        through = self._way(calls, service, arguments)
+        service, now = look_at(client, request.target), engine_clock(client)
+        _refuse(refusals.of_service(service, now / NANOSECONDS))
+        through = self._way(client, service, arguments)
         labels = (service.source or service.replicas[0]).container.labels
         return {
             "name": request.target,
             "labels": dict(labels),
             "to": arguments.to,
             "through": through,
-            "since": now,
+            "engine_ns": now,
             "replicas": [{"id": r.id, "name": r.name, "number": r.number} for r in service.replicas],
         }
 
     def call(self, client: EngineClient, request: VerbRequest, facts: Facts) -> None:
         """Take step after step until there are as many replicas as wanted, or it cannot be gone on with."""
-        calls = Calls(client)
         if facts["through"] == CLI:
-            self._call_compose(calls, request, facts)
+            self._call_compose(client, request, facts)
             return
         wish, patience = _wish(request, facts), Deadline(PATIENCE_SECONDS)
         while not patience.expired:
-            step = _look_and_choose(calls, request, facts, wish)
+            step = _look_and_choose(client, request, facts, wish)
             if isinstance(step, Finished | GiveUp):
                 return
-            if not isinstance(step, Wait) and _take(calls, step, request.id):
+            if not isinstance(step, Wait) and _take(client, step, request.id):
                 patience.restart(PATIENCE_SECONDS)
             else:
                 self._sleep(_LOOK_AGAIN_SECONDS)
 
     def observe(self, client: EngineClient, request: VerbRequest, facts: Facts) -> Observation:
         """Find out how far it came; half of the way is NeverSent, because another call goes the rest."""
-        calls = Calls(client)
-        step = _look_and_choose(calls, request, facts, _wish(request, facts))
+        step = _look_and_choose(client, request, facts, _wish(request, facts))
         if isinstance(step, Finished):
-            return Done(_details(look_at(calls, request.target), facts))
+            return Done(_details(look_at(client, request.target), facts))
         if isinstance(step, GiveUp):
             return Failed(step.reason)
         return InProgress() if isinstance(step, Wait) else NeverSent()
 
-    def _call_compose(self, calls: Calls, request: VerbRequest, facts: Facts) -> None:
-        service = look_at(calls, request.target)
+    def _call_compose(self, client: EngineClient, request: VerbRequest, facts: Facts) -> None:
+        service = look_at(client, request.target)
         if service.replicas and self._cli is not None:
-            self._cli.scale(service, int(facts["to"]), calls.host)
+            self._cli.scale(service, int(facts["to"]), client.endpoint.host)
 
-    def _way(self, calls: Calls, service: Service, arguments: Arguments) -> str:
+    def _way(self, client: EngineClient, service: Service, arguments: Arguments) -> str:
         """Return by which way the service is scaled; raises Refused when there is none."""
-        found = _against(calls, service, arguments.to)
+        found = _against(client, service, arguments.to)
         wanted_by_cli = arguments.through == CLI or (
             arguments.through == AUTO and bool(found) and all(each.compose_can for each in found)
         )
@@ -145,7 +145,9 @@ class ComposeScale:
             return ENGINE
         _refuse([each for each in found if not each.compose_can])
         obstacle = (
-            self._cli.obstacle(service, calls.host) if self._cli else "Compose is not used behind a broker"
+            self._cli.obstacle(service, client.endpoint.host)
+            if self._cli
+            else "Compose is not used behind a broker"
         )
         if obstacle:
             own = "; ".join(each.sentence for each in found)
@@ -153,26 +155,32 @@ class ComposeScale:
         return CLI
 
 
-def _against(calls: Calls, service: Service, to: int) -> list[Refusal]:
+def _against(client: EngineClient, service: Service, to: int) -> list[Refusal]:
     if to > len(service.replicas):
-        return refusals.of_growth(service, injected_into_source(calls, service))
+        return refusals.of_growth(service, injected_into_source(client, service))
     return refusals.of_shrinking(service, to)
 
 
-def _look_and_choose(calls: Calls, request: VerbRequest, facts: Facts, wish: Wish) -> Step:
-    service = look_at(calls, request.target)
-    gone = vanished(calls, wish, float(facts["since"])) if len(service.replicas) < wish.to else frozenset()
+def _look_and_choose(client: EngineClient, request: VerbRequest, facts: Facts, wish: Wish) -> Step:
+    service = look_at(client, request.target)
+    gone = _vanished(client, wish, service, int(facts["engine_ns"]))
     return next_step(wish, service, gone)
 
 
-def _take(calls: Calls, step: Add | Remove | Discard, request_id: str) -> bool:
+def _vanished(client: EngineClient, wish: Wish, service: Service, since_ns: int) -> frozenset[str]:
+    if len(service.replicas) >= wish.to:
+        return frozenset()  # none is missing
+    return vanished_clones(client, wish.request_id, since_ns)
+
+
+def _take(client: EngineClient, step: Add | Remove | Discard, request_id: str) -> bool:
     """Take a step; False when somebody else was faster."""
     if isinstance(step, Add):
-        return steps.add(calls, step, request_id)
+        return steps.add(client, step, request_id)
     if isinstance(step, Remove):
-        steps.remove(calls, step.replica)
+        steps.remove(client, step.replica)
         return True
-    steps.discard(calls, step.replica.id)
+    steps.discard(client, step.replica.id)
     if step.replica.error:
         raise steps.not_started(step.replica.name, step.replica.error, 500)
     return True

@@ -14,6 +14,7 @@ from compose_agent.dockerd.model import (
     Container,
     container_from_inspect,
 )
+from compose_agent.dockerd.verbs.namespaces import dependents
 
 HASH_LABEL = "com.docker.compose.config-hash"
 # Compose's mark on a container that took over from another, with the name of that.
@@ -114,8 +115,8 @@ class Service:
 
     def sharing_network_of(self, replica: Replica) -> list[str]:
         """Return the names of the containers whose network is this replica's."""
-        modes = {f"container:{replica.id}", f"container:{replica.name}"}
-        return [name_of(each) for each in self.neighbours if _network_mode(each) in modes]
+        sharing = dependents(self.neighbours).get(replica.id, ())
+        return [_name(each) for each in self.neighbours if each.get("Id") in sharing]
 
 
 def service_from(target: str, inspected: Iterable[Json], listed: Iterable[Json] = ()) -> Service:
@@ -164,12 +165,7 @@ def labels_of(raw: Json) -> Mapping[str, str]:
     return labels if isinstance(labels, Mapping) else {}
 
 
-def name_of(listed: Json) -> str:
-    """Return the name of an item of the list."""
+def _name(listed: Json) -> str:
     names = listed.get("Names") or [str(listed.get("Id", ""))[:12]]
     # Legacy links add further names, which have a second slash.
     return min((str(each).removeprefix("/") for each in names), key=lambda each: each.count("/"))
-
-
-def _network_mode(listed: Json) -> str:
-    return str((listed.get("HostConfig") or {}).get("NetworkMode") or "")
