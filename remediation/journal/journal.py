@@ -69,6 +69,11 @@ class Journal:
         """Why the last transaction could not be written; empty when it could."""
         return self._writer.error
 
+    @property
+    def commits(self) -> int:
+        """How many transactions were written since the start of this process, each with one fsync."""
+        return self._writer.commits
+
     def write(self, work: Callable[[Tx], T]) -> T:
         """Do ``work`` in a transaction and return its result when all of it is on disk.
 

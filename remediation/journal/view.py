@@ -157,10 +157,11 @@ class View:
     def entries_about(self, words: Collection[str], limit: int) -> list[Entry]:
         """Return the latest entries of the audit, oldest first, that have a word among their subjects."""
         query = (
-            "SELECT DISTINCT audit.seq, at, kind, body, hash FROM audit_subjects JOIN audit USING (seq)"
-            " WHERE subject IN (SELECT value FROM json_each(?)) ORDER BY audit.seq DESC LIMIT ?"
+            "SELECT seq, at, kind, body, hash FROM audit WHERE seq IN ("
+            "SELECT DISTINCT seq FROM audit_subjects WHERE subject IN (SELECT value FROM json_each(?))"
+            " ORDER BY seq DESC LIMIT ?) ORDER BY seq"
         )
-        return [entry_of(Row(*row)) for row in reversed(self._rows(query, _list(words), limit))]
+        return [entry_of(Row(*row)) for row in self._rows(query, _list(words), limit)]
 
     def entries(self, after: int, limit: int) -> list[Entry]:
         """Return the entries of the audit behind a number, oldest first."""
