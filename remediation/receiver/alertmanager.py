@@ -30,10 +30,10 @@ Labels = dict[str, str]
 
 
 class Truncated(msgspec.Struct, frozen=True, kw_only=True):
-    """A group of which ``number`` alerts were left out (``max_alerts``); its receiver and common labels."""
+    """A group of which ``number`` alerts were left out (``max_alerts``): its receiver, and its labels."""
 
     receiver: str
-    group_labels: Labels
+    labels: Labels
     number: int
 
 
@@ -78,7 +78,7 @@ def parse(body: bytes, received_at: float, traceparent: str = "") -> Notificatio
         return Notification(signals)
     return Notification(
         signals,
-        Truncated(receiver=found.receiver, group_labels=found.group_labels or {}, number=found.left_out),
+        Truncated(receiver=found.receiver, labels=found.group_labels or {}, number=found.left_out),
     )
 
 

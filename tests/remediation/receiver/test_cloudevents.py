@@ -41,9 +41,9 @@ def test_a_trigger_is_a_signal_that_fires() -> None:
     }
 
 
-def test_without_a_time_it_began_when_it_came() -> None:
+def test_without_a_time_it_is_the_same_occurrence_whenever_it_comes() -> None:
     body = json.dumps({key: value for key, value in TRIGGER.items() if key != "time"}).encode()
-    assert parse(body, 9.5).starts_at == 9.5
+    assert parse(body, 9.5).starts_at == parse(body, 10.5).starts_at == 0.0
 
 
 @pytest.mark.parametrize(
