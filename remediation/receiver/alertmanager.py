@@ -69,7 +69,9 @@ def parse(body: bytes, received_at: float, traceparent: str = "") -> Notificatio
     require_text(body)
     try:
         found = _decoder.decode(body)
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise Refusal(Why.TOO_DEEP, "nested too deep") from error
+    except ValueError as error:
         raise Refusal(Why.MALFORMED, f"expected a notification of Alertmanager: {error}") from error
     if len(found.alerts) > MOST_ALERTS:
         raise Refusal(Why.TOO_MANY_ALERTS, f"expected at most {MOST_ALERTS} alerts: set max_alerts")
