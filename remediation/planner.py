@@ -7,7 +7,8 @@ no episode is open                      open one, and plan the first step
 the signal began after the last action  that did not last: close the episode, open a new one
 an intent is live                       a duplicate: it only counts
 the last intent was suppressed          plan again: what held it up may be over
-the last intent ended otherwise         a duplicate: what could be done was done, and the alert still fires
+the last one helped, some time ago      plan again if the policy repeats (a service may be scaled twice)
+otherwise                               a duplicate: what could be done was done, and the alert still fires
 ======================================  ==================================================================
 """
 
@@ -20,11 +21,13 @@ from typing import Protocol
 import msgspec
 
 from remediation.journal import Tx
-from remediation.model import LIVE, Episode, Intent, Reason, Signal, State, Target
+from remediation.model import LIVE, Episode, Intent, Reason, Signal, Source, State, Target
 from remediation.policies.model import Policy
 from remediation.targets import Missing, find_targets
 from remediation.world import World
 
+# On signals of the scaler: how many replicas there shall be.
+REPLICAS_LABEL = "replicas"
 # Suppressed for good: the next repetition of the same alert changes nothing about it.
 _SETTLED = (Reason.DRY_RUN, Reason.DENIED, Reason.NOT_OPTED_IN, Reason.REFUSED)
 
@@ -90,10 +93,20 @@ class Planner:
             episode, last_signal_at=self._now(), signals=episode.signals + 1, resolved_at=0.0
         )
         tx.put_episode(episode)
-        if last is None or (last.state is State.SUPPRESSED and last.reason not in _SETTLED):
+        if last is None or self._is_to_be_planned_again(last, signal, policy):
             self._plan_step(tx, episode, policy, signal)
         else:
             tx.count(Reason.DUPLICATE, policy.name)
+
+    def _is_to_be_planned_again(self, last: Intent, signal: Signal, policy: Policy) -> bool:
+        match last.state:
+            case State.SUPPRESSED:
+                return last.reason not in _SETTLED
+            case State.DONE if signal.source is Source.SCALER:
+                return True  # each is a wish of its own
+            case State.DONE:
+                return policy.repeat > 0 and self._now() - last.ended_at >= policy.repeat
+        return False
 
     def _is_over(self, episode: Episode, last: Intent | None, signal: Signal, policy: Policy) -> str:
         """Return why a signal belongs to a new episode, empty if it belongs to the open one."""
@@ -125,6 +138,8 @@ class Planner:
 
     def _plan_step(self, tx: Tx, episode: Episode, policy: Policy, signal: Signal) -> None:
         intent = step_intent(self._make_id(), episode, policy, 0, self._now())
+        if signal.source is Source.SCALER and (replicas := signal.labels.get(REPLICAS_LABEL, "")).isdigit():
+            intent = msgspec.structs.replace(intent, arguments={**intent.arguments, "to": int(replicas)})
         tx.put_intent(intent)
         tx.audit(
             "decided",

@@ -185,12 +185,14 @@ def test_after_its_pause_a_breaker_allows_one_trial() -> None:
 
 def test_a_scaled_service_is_judged_as_a_whole() -> None:
     asked = case(
-        intent=intent("shop/web", TargetKind.SERVICE, action="scale"),
+        intent=intent("shop/web", TargetKind.SERVICE, action="scale", arguments={"by": 1}),
         policy=policy(limits=PolicyLimits(per_target=None)),
         world=replicas("healthy", "healthy"),
     )
     verdict = judge(asked)
     assert isinstance(verdict, Go)
     assert list(verdict.buckets) == ["service:restart-unhealthy:shop/web"]
+    full = replace(asked, world=replicas("healthy", "healthy", "healthy"))
+    assert isinstance(judge(full), Never)
     nobody = replace(asked, intent=intent("shop/none", TargetKind.SERVICE, action="scale"))
     assert isinstance(judge(nobody), Never)
