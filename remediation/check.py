@@ -1,5 +1,0 @@
-"""stub"""
-
-
-def check(settings):
-    pass
