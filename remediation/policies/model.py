@@ -34,8 +34,8 @@ class TargetRule:
     """
 
     kind: TargetKind
-    labels: Mapping[str, str] = NOTHING
-    selector: Mapping[str, str] = NOTHING
+    labels: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    selector: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     only: str = ""
     allow: Sequence[str] = ()
 
@@ -45,7 +45,7 @@ class Step:
     """One rung of the ladder: an action by name, and its arguments."""
 
     action: str
-    arguments: Mapping[str, Any] = NOTHING
+    arguments: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
 
 
 @dataclass(frozen=True, slots=True)
