@@ -62,7 +62,7 @@ class World:
         return (container,) if container else ()
 
     def dependents(self, container: Container) -> Sequence[Container]:
-        """Return the containers that live in a container's network namespace, and lose it when it restarts."""
+        """Return the containers that live in a container's network, and lose it when it restarts."""
         mode = f"container:{container.id}"
         return [each for each in self.containers if each.network_mode == mode]
 
