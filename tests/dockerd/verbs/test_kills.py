@@ -68,3 +68,11 @@ def test_killed_again_and_again_it_is_done_once(engine: FakeEngine, tmp_path: Pa
         assert code == -signal.SIGKILL
     assert (code, said) == (0, "done")
     assert cycles(engine, web) == 1
+
+
+@pytest.mark.parametrize("point", ["actor.before-refuse", "actor.after-refuse"])
+def test_killed_while_it_refuses_it_refuses_again(engine: FakeEngine, tmp_path: Path, point: str) -> None:
+    web = engine.add_container("web")
+    assert perform(engine, tmp_path, web, point) == (-signal.SIGKILL, "")
+    assert perform(engine, tmp_path, web) == (0, "refused")
+    assert cycles(engine, web) == 0
