@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal as signals
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -25,6 +27,7 @@ from remediation.history import Filter, rows
 from remediation.journal import FREEZE_FLAG, Journal
 from remediation.model import Reason, State
 from remediation.operations import Operations
+from tests.commands.program import COMMAND, PATIENCE_SECONDS, environment
 from tests.remediation.journal.making import SHOP_WEB, episode, intent, signal
 
 Run = Callable[..., str]
@@ -193,3 +196,27 @@ def test_following_says_what_changes(journal: Journal) -> None:
     assert [(row.id, row.state) for row in changed(read(), seen)] == [("bbb2", "executing")]
     assert list(changed([], seen)) == []
     assert seen == {}
+
+
+def test_follow_prints_a_line_for_each_change_until_it_is_told_to_end(
+    journal: Journal, tmp_path: Path
+) -> None:
+    folders = [f"--state-dir={tmp_path}", f"--run-dir={tmp_path / 'run'}"]
+    following = subprocess.Popen(
+        [*COMMAND, "actions", "--follow", "--json", *folders],
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with following, ExitStack() as cleanup:
+        cleanup.callback(following.kill)
+        assert following.stdout is not None
+        assert [json.loads(following.stdout.readline())["id"] for _ in range(2)] == ["aaa1", "bbb2"]
+        ended = intent("bbb2", episode="e2", state=State.FAILED, target=SHOP_WEB)
+        journal.write(lambda tx: tx.put_intent(ended))
+        assert json.loads(following.stdout.readline())["state"] == "failed"
+        following.send_signal(signals.SIGTERM)
+        said = following.communicate(timeout=PATIENCE_SECONDS)
+        assert (following.returncode, said[0]) == (0, "")
+        assert said[1].count("remediation is not running") == 1
