@@ -19,6 +19,7 @@ RUN --mount=type=secret,id=ca,target=/run/ca.crt \
     /opt/build/bin/pip install --require-hashes -r requirements-build.lock && \
     /opt/build/bin/pip --python /opt/compose-agent install --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
+COPY alerts alerts
 COPY compose_agent compose_agent
 COPY exporter exporter
 COPY log_forwarder log_forwarder

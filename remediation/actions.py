@@ -192,3 +192,8 @@ ACTIONS: Mapping[str, Action] = {
         ),
     )
 }
+
+
+def opt_in_word(name: str) -> str:
+    """Return the word that a target's label must have for an action, empty if none is needed."""
+    return ACTIONS[name].opt_in
