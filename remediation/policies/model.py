@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 from remediation.model import TargetKind
 from remediation.policies.matchers import Matcher
 from remediation.policies.windows import Window
-
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Condition(StrEnum):
@@ -34,8 +31,8 @@ class TargetRule:
     """
 
     kind: TargetKind
-    labels: Mapping[str, str] = field(default_factory=lambda: NOTHING)
-    selector: Mapping[str, str] = field(default_factory=lambda: NOTHING)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    selector: Mapping[str, str] = field(default_factory=dict)
     only: str = ""
     allow: Sequence[str] = ()
 
@@ -45,7 +42,7 @@ class Step:
     """One rung of the ladder: an action by name, and its arguments."""
 
     action: str
-    arguments: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +93,8 @@ class Policy:
     approval: bool = False
     windows: Sequence[Window] = field(default=())  # maintenance: nothing is done in these
     during_deployment: bool = False
+    # While the signal still fires after an action that helped, the next one comes after this; 0 for never.
+    repeat: float = 0.0
     # How long a wish may wait for what holds it up, and how long an episode lasts without a signal.
     patience: float = 600.0
     episode_ttl: float = 3600.0
