@@ -79,9 +79,7 @@ def test_killed_at_a_point_it_is_done_once(engine: FakeEngine, tmp_path: Path, p
 
 def test_killed_while_the_engine_is_at_it_it_is_waited_for(engine: FakeEngine, tmp_path: Path) -> None:
     web = engine.add_container("web", labels=OPTED_IN, behaviour=Behaviour(ignores_term=True))
-    code = (
-        PROGRAM + "\n"
-    )
+    code = PROGRAM + "\n"
     doomed = subprocess.Popen(
         [sys.executable, "-c", code, engine.url, str(tmp_path), "restart", web, "3"],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
