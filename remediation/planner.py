@@ -7,7 +7,6 @@ no episode is open                      open one, and plan the first step
 the signal began after the last action  that did not last: close the episode, open a new one
 an intent is live                       a duplicate: it only counts
 the last intent was suppressed          plan again: what held it up may be over
-the last one helped, some time ago      plan again if the policy repeats (a service may be scaled twice)
 otherwise                               a duplicate: what could be done was done, and the alert still fires
 ======================================  ==================================================================
 """
@@ -93,20 +92,10 @@ class Planner:
             episode, last_signal_at=self._now(), signals=episode.signals + 1, resolved_at=0.0
         )
         tx.put_episode(episode)
-        if last is None or self._is_to_be_planned_again(last, signal, policy):
+        if last is None or _is_to_be_planned_again(last, signal):
             self._plan_step(tx, episode, policy, signal)
         else:
             tx.count(Reason.DUPLICATE, policy.name)
-
-    def _is_to_be_planned_again(self, last: Intent, signal: Signal, policy: Policy) -> bool:
-        match last.state:
-            case State.SUPPRESSED:
-                return last.reason not in _SETTLED
-            case State.DONE if signal.source is Source.SCALER:
-                return True  # each is a wish of its own
-            case State.DONE:
-                return policy.repeat > 0 and self._now() - last.ended_at >= policy.repeat
-        return False
 
     def _is_over(self, episode: Episode, last: Intent | None, signal: Signal, policy: Policy) -> str:
         """Return why a signal belongs to a new episode, empty if it belongs to the open one."""
@@ -179,6 +168,13 @@ class Planner:
         if policy:
             about["policy"] = policy
         tx.audit("decided", {"fingerprint": signal.fingerprint}, about)
+
+
+def _is_to_be_planned_again(last: Intent, signal: Signal) -> bool:
+    if last.state is State.SUPPRESSED:
+        return last.reason not in _SETTLED
+    # Each wish of the scaler is one of its own.
+    return signal.source is Source.SCALER and last.state not in LIVE
 
 
 def step_intent(intent_id: str, episode: Episode, policy: Policy, rung: int, now: float) -> Intent:

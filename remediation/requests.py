@@ -8,7 +8,6 @@ from typing import Any
 from compose_agent.dockerd.model import Container
 from compose_agent.dockerd.verbs.model import VerbRequest
 from remediation.model import Intent, TargetKind
-from remediation.scaling import wanted_replicas
 from remediation.world import World
 
 # After these a container has another network namespace, and those that lived in its old one are cut off.
@@ -39,7 +38,7 @@ def requests_for(intent: Intent, world: World) -> Sequence[VerbRequest]:
 def _arguments(intent: Intent, world: World) -> dict[str, Any]:
     if intent.target.kind is TargetKind.SERVICE and intent.action in _SERVICE_VERBS:
         kept = {key: value for key, value in intent.arguments.items() if key == "through"}
-        return {"to": wanted_replicas(intent.arguments, world.replicas(intent.target.name)), **kept}
+        return {"to": world.replicas_wanted(intent.target.name, intent.arguments), **kept}
     return dict(intent.arguments)
 
 

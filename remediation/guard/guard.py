@@ -17,7 +17,6 @@ from remediation.guard.buckets import Bucket, ready_at, take
 from remediation.guard.verdict import Go, Never, Verdict, Wait
 from remediation.model import Intent, Reason, Target, TargetKind
 from remediation.policies.model import Condition, Policy, Rate
-from remediation.scaling import wanted_replicas
 from remediation.world import World, is_well, service_of
 
 # What holds an intent up without a known end is asked about so often.
@@ -241,10 +240,14 @@ def _too_few_left(case: Case) -> Verdict | None:
 def _nothing_to_change(case: Case) -> Verdict | None:
     if case.intent.action != "scale" or case.target.kind is not TargetKind.SERVICE:
         return None
-    replicas = case.world.replicas(case.target.name)
-    if wanted_replicas(case.intent.arguments, replicas) != len(replicas):
+    now = len(case.world.replicas(case.target.name))
+    try:
+        wanted = case.world.replicas_wanted(case.target.name, case.intent.arguments)
+    except ValueError as error:
+        return Never(Reason.NOT_ALLOWED, f"{case.target.name}: {error}")
+    if wanted != now:
         return None
-    return Never(Reason.NO_CHANGE, f"{case.target.name} has the {len(replicas)} replicas that it is to have")
+    return Never(Reason.NO_CHANGE, f"{case.target.name} has the {now} replicas that it is to have")
 
 
 def _budgets(case: Case) -> Verdict:

@@ -101,14 +101,16 @@ class Journal:
             return dict(self._decisions)
 
     def close(self) -> None:
-        """Write what waits, close the file, and let go of the lock."""
+        """Write what waits, close the file, and let go of the lock; a second time does nothing."""
         self._stop.set()
         self._keeper.join()
         self._writer.close()
         with self._guard:
             self._reading.close()
             self._database.close()
-        os.close(self._lock)
+            if self._lock >= 0:
+                os.close(self._lock)
+            self._lock = -1
 
     def _begin(self) -> Tx:
         return Tx(self._database, self._now())

@@ -85,6 +85,12 @@ class View:
         """Return an intent by its id."""
         return self._one(_intent, "SELECT data FROM intents WHERE id = ?", intent_id)
 
+    def intent_like(self, beginning: str) -> Intent | None:
+        """Return the one intent whose id begins so; None if there is none, or several."""
+        query = "SELECT data FROM intents WHERE id >= ? AND id < ? LIMIT 2"
+        found = self._all(_intent, query, beginning, f"{beginning}\N{LATIN SMALL LETTER Z}")
+        return found[0] if len(found) == 1 and beginning else None
+
     def live_intent(self, episode_id: str) -> Intent | None:
         """Return the intent of an episode that has not ended."""
         query = (

@@ -28,6 +28,11 @@ class Policies:
         """Return the policies for a signal with these labels, in the order of the file."""
         return [policy for policy in self.policies if all(each.matches(labels) for each in policy.match)]
 
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The globs of names that any policy may act on without a label."""
+        return tuple(glob for policy in self.policies for glob in policy.target.allow)
+
     def named(self, name: str) -> Policy | None:
         """Return the policy of this name, None if there is none (any more)."""
         return next((policy for policy in self.policies if policy.name == name), None)

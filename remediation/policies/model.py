@@ -93,8 +93,6 @@ class Policy:
     approval: bool = False
     windows: Sequence[Window] = field(default=())  # maintenance: nothing is done in these
     during_deployment: bool = False
-    # While the signal still fires after an action that helped, the next one comes after this; 0 for never.
-    repeat: float = 0.0
     # How long a wish may wait for what holds it up, and how long an episode lasts without a signal.
     patience: float = 600.0
     episode_ttl: float = 3600.0

@@ -1,4 +1,4 @@
-"""The engine over a real journal, a real actor and the fake Engine: from a signal to the end of its intent."""
+"""The engine over a real journal, a real actor and the fake Engine, from signals to ends of intents."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ from tests.remediation.test_planner import Policies
 # Everything here takes milliseconds, on a machine that has nothing else to do.
 WAIT_SECONDS = 30.0
 OPTED_IN = {"compose-agent.remediate": "restart"}
+UNLIMITED = Limits()
 QUICK = PolicyLimits(backoff_first_seconds=0.0)
 SOON = Verification(holds=0.0, within=WAIT_SECONDS)
 
@@ -65,7 +66,7 @@ class Active:
 class Rig:
     """An engine that can be stopped and started on the same state."""
 
-    def __init__(self, path: Path, docker: FakeEngine, *policies: Policy, limits: Limits = Limits()) -> None:
+    def __init__(self, path: Path, docker: FakeEngine, *policies: Policy, limits: Limits = UNLIMITED) -> None:
         self.docker = docker
         self._path = path
         self.active = Active(Policies(*policies), limits)

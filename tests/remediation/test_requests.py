@@ -49,7 +49,8 @@ def test_a_service_is_restarted_replica_by_replica_and_scaled_as_a_whole() -> No
     service = {"target": "shop/web", "kind": TargetKind.SERVICE}
     assert asked(world, **service) == [("restart", f"shop-web-{number}") for number in (1, 2, 10)]
     (scale,) = requests_for(
-        intent("shop/web", TargetKind.SERVICE, action="scale", arguments={"by": -1}), world
+        intent("shop/web", TargetKind.SERVICE, action="scale", arguments={"by": -1, "min": 1, "max": 3}),
+        world,
     )
     assert (scale.verb, scale.target, scale.arguments) == ("compose_scale", "shop/web", {"to": 2})
 

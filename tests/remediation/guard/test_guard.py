@@ -17,6 +17,7 @@ from remediation.policies.model import Limits as PolicyLimits
 from remediation.world import World
 from tests.remediation.samples import NOW, container, intent, policy, replica
 
+ONE_MORE = {"by": 1, "min": 1, "max": 3}
 WEB = container("web", health="unhealthy")
 
 
@@ -185,7 +186,7 @@ def test_after_its_pause_a_breaker_allows_one_trial() -> None:
 
 def test_a_scaled_service_is_judged_as_a_whole() -> None:
     asked = case(
-        intent=intent("shop/web", TargetKind.SERVICE, action="scale", arguments={"by": 1}),
+        intent=intent("shop/web", TargetKind.SERVICE, action="scale", arguments=ONE_MORE),
         policy=policy(limits=PolicyLimits(per_target=None)),
         world=replicas("healthy", "healthy"),
     )

@@ -184,7 +184,7 @@ def test_alertmanager_reads_and_routes_the_same(tmp_path: Path) -> None:
             for name, text in receivers.items()
             if all(matcher.matches(labels) for matcher in parse_matchers(text))
         ]
-        assert answer.stdout.split("\n")[-1].split(",") == (expected or ["none"]), labels
+        assert answer.stdout.strip().split("\n")[-1].split(",") == (expected or ["none"]), labels
 
 
 @pytest.mark.engine
