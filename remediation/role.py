@@ -24,10 +24,12 @@ from compose_agent.web.webconfig import WebConfig
 from compose_agent.web.webfile import WebConfigFile
 from remediation.active import Active, limits_of
 from remediation.actor import own_hands
+from remediation.api import api_routes
 from remediation.check import policies_for
 from remediation.engine import Engine
 from remediation.journal import Journal
 from remediation.model import Signal
+from remediation.operations import Operations
 from remediation.ours import Ours
 from remediation.outside import Outside
 from remediation.planner import Planner
@@ -78,7 +80,9 @@ class RemediationRole:
         doors = doors_of(self._settings, self._web_config(), self._replays)
         self._receiver = Receiver(self._receive, doors, self._outside.truncated, replays=self._replays)
         self._outer = with_health(routed(webhook_routes(self._receiver)), self._probe)
-        self._inner = routed(trigger_routes(self._receiver), self._outer)
+        operations = Operations(self._journal, self._engine.wake)
+        asked = api_routes(self._journal, operations, lambda: self._active.policies.names)
+        self._inner = routed({**trigger_routes(self._receiver), **asked}, self._outer)
         self._listeners = Listeners(self._serve, self._web)
 
     def start(self) -> None:

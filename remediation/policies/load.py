@@ -29,6 +29,11 @@ class Policies:
         return [policy for policy in self.policies if all(each.matches(labels) for each in policy.match)]
 
     @property
+    def names(self) -> frozenset[str]:
+        """The names of all policies."""
+        return frozenset(policy.name for policy in self.policies)
+
+    @property
     def allowed(self) -> tuple[str, ...]:
         """The globs of names that any policy may act on without a label."""
         return tuple(glob for policy in self.policies for glob in policy.target.allow)
