@@ -6,6 +6,7 @@
     ├── ConfigError              exit 2   configuration or usage, with file and line
     ├── ListenError              exit 3   an address cannot be listened on
     ├── InstanceRunning          exit 6   another process holds the role's lock
+    ├── StateError               exit 1   what a role keeps on disk cannot be read or written
     └── EngineError              exit 1   the Docker Engine, from here down
         ├── EngineUnreachable             no socket, connection refused or reset
         ├── EngineTimeout                 no whole answer within the deadline
@@ -69,6 +70,10 @@ class InstanceRunning(ComposeAgentError):
     """A second instance of a role on the same state directory."""
 
     exit_code = 6
+
+
+class StateError(ComposeAgentError):
+    """What a role keeps on disk cannot be read or written."""
 
 
 class EngineError(ComposeAgentError):

@@ -13,10 +13,9 @@ from typing import Any, Protocol
 from compose_agent.dockerd.inventory import Link
 from compose_agent.dockerd.logstream import LogStream
 from compose_agent.dockerd.model import Container
-from compose_agent.errors import EngineError
+from compose_agent.errors import EngineError, StateError
 from log_forwarder.sources.api import ApiFollower
 from log_forwarder.sources.follower import Books
-from log_forwarder.store import StateError
 from log_forwarder.transforms.pipeline import Pipeline
 
 logger = logging.getLogger(__name__)

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compose_agent.dockerd.model import Container
+from compose_agent.errors import StateError
 from log_forwarder.followed import FollowedLog, format_of, has_files
 from log_forwarder.keeper import Keeper
 from log_forwarder.lane import Lane
 from log_forwarder.rescue import Rescuer
 from log_forwarder.spool import Spool
-from log_forwarder.store import StateError, Store
+from log_forwarder.store import Store
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,9 @@ import threading
 import time
 from dataclasses import dataclass
 
+from compose_agent.errors import StateError
 from log_forwarder.event import Mark, Position
-from log_forwarder.store import StateError, Store
+from log_forwarder.store import Store
 
 logger = logging.getLogger(__name__)
 

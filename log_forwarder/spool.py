@@ -18,11 +18,12 @@ from typing import Any
 import msgspec
 
 from compose_agent.dockerd.model import Container
+from compose_agent.errors import StateError
 from log_forwarder.durable import sync_folder
 from log_forwarder.share import ID_DIGITS
 from log_forwarder.sources.chain import Chain
 from log_forwarder.sources.generation import BLOCK_BYTES, Generation
-from log_forwarder.store import Spooled, StateError, Store
+from log_forwarder.store import Spooled, Store
 
 logger = logging.getLogger(__name__)
 

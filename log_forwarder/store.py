@@ -6,8 +6,6 @@ They are few: positions are written together, a few times a second, and the rest
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import os
 import sqlite3
@@ -21,19 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from compose_agent.errors import ComposeAgentError, InstanceRunning
+from compose_agent.errors import StateError
+from compose_agent.statedb import StateFile
 from log_forwarder.event import Mark, Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FILE_NAME = "forwarder.db"
-LOCK_NAME = "forwarder.lock"
-SCHEMA_VERSION = 1
-# A writer of another process (a command line that looks on) holds the lock for milliseconds.
-_BUSY_SECONDS = 5.0
 _NAME_BYTES = 6
-_LOCK_PAUSE_SECONDS = 0.1
 
 _SCHEMA = """
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -54,11 +47,14 @@ CREATE TABLE spool (
     compressed INTEGER NOT NULL, crc INTEGER NOT NULL, at REAL NOT NULL, description BLOB NOT NULL,
     PRIMARY KEY (container, generation)
 ) WITHOUT ROWID;
+INSERT INTO about VALUES ('born', (julianday('now') - 2440587.5) * 86400.0);
 """
 
 
-class StateError(ComposeAgentError):
-    """The state directory or what lies in it cannot be used."""
+def state_file(state_dir: Path) -> StateFile:
+    """Return where the forwarder keeps its state."""
+    loss = "what is in Docker's files is then sent again"
+    return StateFile(state_dir, "forwarder", "log forwarder", loss, [_SCHEMA])
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +84,10 @@ class Store:
         self.folder = state_dir
         self.error = ""
         self._guard = threading.Lock()
-        self.lock = -1 if locked else _lock(state_dir, patience)
+        self._file = state_file(state_dir)
+        self.lock = -1 if locked else self._file.lock(patience)
         try:
-            self._database = _opened(state_dir / FILE_NAME)
+            self._database = self._file.open()
             self.born = float(self._about("born"))
         except BaseException:
             self._unlock()
@@ -99,13 +96,13 @@ class Store:
     def positions(self, sink: str) -> dict[str, Position]:
         """Return the positions of a sink, by container id."""
         rows = self._rows("SELECT container, position FROM positions WHERE sink = ?", (sink,))
-        with _explained(self.folder):
+        with self._file.explained():
             return {container: msgspec.msgpack.decode(packed, type=Position) for container, packed in rows}
 
     def reserved(self, sink: str) -> dict[str, Mark]:
         """Return, by container id, before which place lines may have been sent to a sink."""
         rows = self._rows("SELECT container, mark FROM reserved WHERE sink = ?", (sink,))
-        with _explained(self.folder):
+        with self._file.explained():
             return {container: msgspec.msgpack.decode(packed, type=Mark) for container, packed in rows}
 
     def reserve(self, sink: str, container: str, mark: Mark) -> None:
@@ -210,14 +207,14 @@ class Store:
         return str(self._rows("SELECT value FROM about WHERE key = ?", (key,))[0][0])
 
     def _rows(self, query: str, values: tuple[str | float, ...]) -> list[tuple[Any, ...]]:
-        with self._guard, _explained(self.folder):
+        with self._guard, self._file.explained():
             return self._database.execute(query, values).fetchall()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """Hold the database for one transaction; a failure is kept in ``error`` until the next success."""
         try:
-            with self._guard, _explained(self.folder), self._database:
+            with self._guard, self._file.explained(), self._database:
                 yield self._database
         except StateError as error:
             self.error = error.message
@@ -283,94 +280,3 @@ class GenerationNames:
         self._store.add_generation(self._container, name, fingerprint, inode)
         self._rows.append((name, fingerprint, inode))
         return name
-
-
-def _lock(folder: Path, patience: float) -> int:
-    """Return the locked descriptor; ``patience``: seconds in which the holder may let go."""
-    with _usable(folder):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    deadline = time.monotonic() + patience
-    try:
-        while not _is_locked(descriptor, last=time.monotonic() >= deadline):
-            time.sleep(_LOCK_PAUSE_SECONDS)
-    except BlockingIOError as error:
-        pid = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-        os.close(descriptor)
-        raise InstanceRunning(
-            f"a log forwarder runs on {folder} already (pid {pid})",
-            remedy="stop it, or choose another --state-dir",
-        ) from error
-    try:
-        with _usable(folder):
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
-    except StateError:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _is_locked(descriptor: int, *, last: bool) -> bool:
-    """Try to lock; the ``last`` try raises BlockingIOError."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        if last:
-            raise
-        return False
-    return True
-
-
-@contextmanager
-def _usable(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        raise StateError(
-            f"the state directory {folder} cannot be used ({error.strerror})",
-            remedy="free space on its disk"
-            if full
-            else "make it writable for this user, or choose another with --state-dir",
-        ) from error
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    with _explained(path.parent):
-        database = sqlite3.connect(path, timeout=_BUSY_SECONDS, check_same_thread=False)
-        with _usable(path.parent):
-            path.chmod(0o600)
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
-            raise StateError(
-                f"{path} was written by a newer version (schema {version}, this one knows {SCHEMA_VERSION})",
-                remedy="run that version, or choose another --state-dir",
-            )
-        if version < SCHEMA_VERSION:
-            _create(database)
-        return database
-
-
-def _create(database: sqlite3.Connection) -> None:
-    # The version comes last: a kill in between leaves nothing, because all of it is one transaction.
-    database.executescript(
-        f"BEGIN; {_SCHEMA} INSERT INTO about VALUES ('born', (julianday('now') - 2440587.5) * 86400.0);"  # noqa: S608 - constants
-        f"PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-    )
-
-
-@contextmanager
-def _explained(folder: Path) -> Iterator[None]:
-    """Turn what SQLite says into a sentence with the place and what to do."""
-    try:
-        yield
-    except (sqlite3.DatabaseError, msgspec.DecodeError) as error:
-        full = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
-        damaged = not isinstance(error, sqlite3.OperationalError)
-        remedy = "free space on its disk" if full else "check its disk and rights"
-        if damaged:
-            remedy = f"move {folder / FILE_NAME} away; what is in Docker's files is then sent again"
-        raise StateError(f"the state in {folder / FILE_NAME} fails ({error})", remedy=remedy) from error

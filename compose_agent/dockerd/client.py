@@ -14,7 +14,7 @@ from urllib.parse import quote
 from compose_agent.dockerd.endpoint import Endpoint
 from compose_agent.dockerd.failures import decoded, outcome_of, translate
 from compose_agent.dockerd.logstream import LogStream
-from compose_agent.dockerd.stream import EventStream
+from compose_agent.dockerd.stream import EventStream, History, parse_history
 from compose_agent.errors import (
     EngineError,
     EngineGarbage,
@@ -125,6 +125,15 @@ class EngineClient:
         with self._call("events"):
             return EventStream(self._checked(self._get(self._versioned("/events"), params)))
 
+    def past_events(self, since_ns: int, until_ns: int) -> History:
+        """Return the events between two moments of the Engine's own clock that it still remembers.
+
+        It answers at once when ``until_ns`` is past, and waits for that moment otherwise.
+        """
+        params = {"since": _moment(since_ns), "until": _moment(until_ns)}
+        with self._call("events_past"), self._get(self._versioned("/events"), params) as response:
+            return parse_history(self._checked(response).content)
+
     def logs(self, container_id: str, *, tty: bool, since: str) -> LogStream:
         """Open the stream of what a container has written since (``seconds.nanoseconds``) and will write.
 
@@ -155,14 +164,98 @@ class EngineClient:
                 raise EngineGarbage("the Engine gave a container that it made no id")
             return str(answer["Id"])
 
-    def start(self, container_id: str) -> None:
+    def start(self, container_id: str, *, timeout: float | None = None) -> None:
         """Start a container; one that runs goes on. EngineRefused when its command cannot be run."""
-        self._do("container_start", "POST", f"/containers/{quote(container_id, safe='')}/start")
+        self._do("container_start", "POST", _container(container_id, "start"), timeout=timeout)
 
-    def remove(self, container_id: str) -> None:
-        """Remove a container with its log and its anonymous volumes, and kill it first if it runs."""
-        path = f"/containers/{quote(container_id, safe='')}"
-        self._do("container_remove", "DELETE", path, {"force": "1", "v": "1"})
+    def stop(self, container_id: str, stop_seconds: int, *, signal: str = "", timeout: float) -> None:
+        """Send the stop signal, and SIGKILL after ``stop_seconds``; one that does not run stays so.
+
+        The Engine answers when the container has stopped, so ``timeout`` must be longer than that. It goes
+        on also when nobody waits for its answer any more.
+        """
+        self._do(
+            "container_stop",
+            "POST",
+            _container(container_id, "stop"),
+            _stopping(stop_seconds, signal),
+            timeout=timeout,
+        )
+
+    def restart(self, container_id: str, stop_seconds: int, *, signal: str = "", timeout: float) -> None:
+        """Stop a container as ``stop`` does and start it; EngineRefused when the start fails."""
+        self._do(
+            "container_restart",
+            "POST",
+            _container(container_id, "restart"),
+            _stopping(stop_seconds, signal),
+            timeout=timeout,
+        )
+
+    def kill(self, container_id: str, signal: str) -> None:
+        """Send a signal; EngineRefused (409) when the container does not run."""
+        self._do("container_kill", "POST", _container(container_id, "kill"), {"signal": signal})
+
+    def pause(self, container_id: str) -> None:
+        """Freeze a container; EngineRefused (409) when it does not run or is frozen already."""
+        self._do("container_pause", "POST", _container(container_id, "pause"))
+
+    def unpause(self, container_id: str) -> None:
+        """Let a frozen container go on; EngineRefused when it is not frozen."""
+        self._do("container_unpause", "POST", _container(container_id, "unpause"))
+
+    def rename(self, container_id: str, name: str) -> None:
+        """Give a container another name; EngineRefused (409) when that is taken."""
+        self._do("container_rename", "POST", _container(container_id, "rename"), {"name": name})
+
+    def remove(
+        self,
+        container_id: str,
+        *,
+        force: bool = True,
+        volumes: bool = True,
+        timeout: float | None = None,
+    ) -> None:
+        """Remove a container with its log; ``volumes``: its anonymous volumes too; ``force``: kill it first.
+
+        EngineRefused (409) without ``force`` when it runs.
+        """
+        params = {"force": str(int(force)), "v": str(int(volumes))}
+        self._do("container_remove", "DELETE", _container(container_id), params, timeout=timeout)
+
+    def create_exec(self, container_id: str, command: Sequence[str]) -> str:
+        """Prepare a command in a running container and return its id; nothing runs yet.
+
+        EngineRefused (409) when the container does not run.
+        """
+        path = self._versioned(_container(container_id, "exec"))
+        with self._call("exec_create"), self._send("POST", path, body={"Cmd": list(command)}) as response:
+            answer = decoded(self._checked(response))
+            if not isinstance(answer, dict) or not isinstance(answer.get("Id"), str):
+                raise EngineGarbage("the Engine gave a command that it prepared no id")
+            return str(answer["Id"])
+
+    def start_exec(self, exec_id: str) -> None:
+        """Run a prepared command, without waiting for its end; a second time is refused (409)."""
+        path = f"/exec/{quote(exec_id, safe='')}/start"
+        self._do("exec_start", "POST", path, body={"Detach": True})
+
+    def inspect_exec(self, exec_id: str) -> dict[str, Any]:
+        """Return the state of a prepared command (``Running``, ``ExitCode``, ``Pid``); EngineNotFound."""
+        return self._json("exec_inspect", f"/exec/{quote(exec_id, safe='')}/json", dict)
+
+    def network_connect(self, network: str, container_id: str, endpoint: Mapping[str, Any]) -> None:
+        """Put a container on a network; ``endpoint`` is an EndpointConfig (``Aliases``, ``IPAMConfig`` …).
+
+        EngineRefused (403) when it is on it already.
+        """
+        body = {"Container": container_id, "EndpointConfig": dict(endpoint)}
+        self._do("network_connect", "POST", f"/networks/{quote(network, safe='')}/connect", body=body)
+
+    def network_disconnect(self, network: str, container_id: str) -> None:
+        """Take a container off a network; EngineRefused (403) when it is not on it."""
+        body = {"Container": container_id, "Force": False}
+        self._do("network_disconnect", "POST", f"/networks/{quote(network, safe='')}/disconnect", body=body)
 
     def pass_on(self, method: str, path: str, query: Sequence[tuple[str, str]], timeout: float) -> Passage:
         """Ask what somebody else wants to know; whatever the Engine answers, its status too, is the answer.
@@ -202,8 +295,17 @@ class EngineClient:
                 )
             return answer
 
-    def _do(self, call: str, method: str, path: str, params: Mapping[str, str] | None = None) -> None:
-        with self._call(call), self._send(method, self._versioned(path), params) as response:
+    def _do(
+        self,
+        call: str,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None = None,
+        *,
+        body: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        with self._call(call), self._send(method, self._versioned(path), params, body, timeout) as response:
             self._checked(response).content  # noqa: B018 - read to its end, so that the connection is kept
 
     def _versioned(self, path: str) -> str:
@@ -270,6 +372,19 @@ class EngineClient:
 
 def _unobserved(call: str, seconds: float, outcome: str) -> None:
     """Take no notice."""
+
+
+def _container(container_id: str, verb: str = "") -> str:
+    return f"/containers/{quote(container_id, safe='')}" + (f"/{verb}" if verb else "")
+
+
+def _stopping(stop_seconds: int, signal: str) -> dict[str, str]:
+    # Engines before 23 (API 1.42) take no notice of a signal here.
+    return {"t": str(stop_seconds)} | ({"signal": signal} if signal else {})
+
+
+def _moment(time_ns: int) -> str:
+    return f"{time_ns // 10**9}.{time_ns % 10**9:09d}"
 
 
 def negotiated_version(engine: str) -> str:

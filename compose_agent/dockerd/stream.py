@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # An event with 64 KiB labels, several times over. A longer line is not an event.
 MAX_EVENT_BYTES = 4 << 20
+# So many events of all kinds together does the Engine remember; a restart of it forgets them.
+REMEMBERED_EVENTS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,28 @@ def parse_event(line: bytes) -> Event | None:
         return Event(action, str(actor["ID"]), time_ns, dict(actor.get("Attributes") or {}))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise EngineGarbage(f"not an event: {line[:200]!r}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The events of containers that the Engine remembers, oldest first; ``count`` is that of all kinds."""
+
+    events: tuple[Event, ...]
+    count: int
+
+    def reaches(self, time_ns: int) -> bool:
+        """Tell whether nothing since that moment is missing that this run of the Engine has told.
+
+        So it is when something older is still there, or when nothing was pushed out yet.
+        """
+        older = bool(self.events) and self.events[0].time_ns <= time_ns
+        return older or self.count < REMEMBERED_EVENTS
+
+
+def parse_history(body: bytes) -> History:
+    """Return the events in a finished answer; raises EngineGarbage."""
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    return History(tuple(event for line in lines if (event := parse_event(line))), len(lines))
 
 
 class EventStream:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from compose_agent.dockerd.model import Container
+from compose_agent.errors import StateError
 from log_forwarder import files as files_module
 from log_forwarder import spool as spool_module
 from log_forwarder.deadletters import DeadLetters
@@ -20,7 +21,7 @@ from log_forwarder.lane import Lane
 from log_forwarder.outbox import Outbox
 from log_forwarder.sinks.contract import Answer, Entry, SinkUnavailable
 from log_forwarder.spool import Spool
-from log_forwarder.store import GenerationNames, StateError, Store
+from log_forwarder.store import GenerationNames, Store
 from tests.log_forwarder.dockerlog import DockerLog
 from tests.log_forwarder.making import RequestMemory, container, descriptors, until
 

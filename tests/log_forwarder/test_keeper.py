@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from compose_agent.errors import StateError
 from log_forwarder import keeper as keeper_module
 from log_forwarder.event import Mark, Position
 from log_forwarder.keeper import Keeper
-from log_forwarder.store import StateError, Store
+from log_forwarder.store import Store
 from tests.log_forwarder.making import until
 
 

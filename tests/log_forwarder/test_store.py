@@ -12,14 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from compose_agent.errors import InstanceRunning
+from compose_agent.errors import InstanceRunning, StateError
 from log_forwarder.event import Mark, Position
-from log_forwarder.store import FILE_NAME, LOCK_NAME, SCHEMA_VERSION, Spooled, StateError, Store
+from log_forwarder.store import Spooled, Store, state_file
 from tests.log_forwarder.making import descriptors, until
 
 HERE = Position(Mark("g1", 100))
 LATER = Position(Mark("g2", 5), (("stderr", Mark("g1", 50)), ("stdout", Mark("g2", 1))))
 KEY = ("es", "c1")
+FILE_NAME = "forwarder.db"
+LOCK_NAME = "forwarder.lock"
 
 
 @pytest.fixture
@@ -95,7 +97,7 @@ def test_a_closed_store_can_be_opened_again(tmp_path: Path) -> None:
 def test_state_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     Store(tmp_path).close()
     database = sqlite3.connect(tmp_path / FILE_NAME)
-    database.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    database.execute(f"PRAGMA user_version = {len(state_file(tmp_path).steps) + 1}")
     database.close()
     for _ in range(2):  # the lock is let go
         with pytest.raises(StateError, match=r"written by a newer version .*: run that version, or choose"):
@@ -147,7 +149,8 @@ def test_a_folder_that_cannot_be_made_is_refused_with_what_to_do(tmp_path: Path)
 _UNPRIVILEGED = """
 import os, sys
 from pathlib import Path
-from log_forwarder.store import StateError, Store
+from compose_agent.errors import StateError
+from log_forwarder.store import Store
 import log_forwarder.event, sqlite3, msgspec
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 try:
@@ -194,7 +197,8 @@ _FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from log_forwarder.event import Mark, Position
-from log_forwarder.store import StateError, Store
+from compose_agent.errors import StateError
+from log_forwarder.store import Store
 store = Store(Path(sys.argv[1]))
 store.keep({("es", "c1"): Position(Mark("g", 1))})
 wal = Path(sys.argv[1], "forwarder.db-wal").stat().st_size
@@ -222,7 +226,8 @@ def test_a_full_disk_is_an_error_until_it_is_over_and_damages_nothing(tmp_path: 
 _NO_ROOM_AT_ALL = """
 import resource, sys
 from pathlib import Path
-from log_forwarder.store import StateError, Store
+from compose_agent.errors import StateError
+from log_forwarder.store import Store
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
 try:
     Store(Path(sys.argv[1]))

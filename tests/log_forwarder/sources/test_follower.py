@@ -9,12 +9,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from compose_agent.errors import ComposeAgentError
+from compose_agent.errors import ComposeAgentError, StateError
 from log_forwarder.event import Event
 from log_forwarder.sources import follower as follower_module
 from log_forwarder.sources.cursor import Losses
 from log_forwarder.sources.pieces import PIECE_BYTES, Joiner
-from log_forwarder.store import GenerationNames, StateError
+from log_forwarder.store import GenerationNames
 from tests.log_forwarder.making import packed
 from tests.log_forwarder.sources.world import World
 

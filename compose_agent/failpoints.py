@@ -1,0 +1,102 @@
+"""Places at which a test can have this process killed, as a power failure or ``kill -9`` would.
+
+``failpoint("actor.before-call")`` does nothing unless the environment variable ``COMPOSE_AGENT_FAILPOINTS``
+is set. It holds entries with commas between them:
+
+=======================================  ===============================================================
+``actor.before-call``                    SIGKILL when that point is passed for the first time
+``actor.before-call:3``                  … for the third time
+``random:SEED:PROBABILITY``              … at any pass of any point, with this probability
+=======================================  ===============================================================
+
+What ``random`` decides follows from the seed, the point, and how often it was passed, and from nothing else.
+A process that is started again with the same seed therefore dies at the same place: give it another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from compose_agent.errors import ConfigError, Problem
+
+VARIABLE = "COMPOSE_AGENT_FAILPOINTS"
+_RANDOM = "random"
+_HASH_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """At which passes of which points the process is to die."""
+
+    at: dict[str, int]
+    seed: str = ""
+    probability: float = 0.0
+
+    def wants(self, name: str, passes: int) -> bool:
+        """Tell whether this pass of a point, counted from 1, is the end."""
+        if self.at.get(name) == passes:
+            return True
+        return self.probability > 0 and _share(f"{self.seed} {name} {passes}") < self.probability
+
+
+class Failpoints:
+    """Count the passes of every point, and call ``kill`` at those of the plan. Thread-safe."""
+
+    def __init__(self, plan: Plan, kill: Callable[[], None]) -> None:
+        self._plan = plan
+        self._kill = kill
+        self._passes: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def reached(self, name: str) -> None:
+        """Take note that a point is passed."""
+        with self._lock:
+            self._passes[name] += 1
+            passes = self._passes[name]
+        if self._plan.wants(name, passes):
+            self._kill()
+
+
+def parse(text: str) -> Plan | None:
+    """Return the plan in the variable's text, None when it is empty; raises ConfigError."""
+    at: dict[str, int] = {}
+    seed, probability = "", 0.0
+    for entry in filter(None, (each.strip() for each in text.split(","))):
+        name, _, rest = entry.partition(":")
+        try:
+            if name == _RANDOM:
+                seed, _, share = rest.partition(":")
+                probability = float(share)
+            else:
+                at[name] = int(rest or 1)
+        except ValueError as error:
+            words = f"'{entry}' is neither POINT, POINT:PASS nor random:SEED:PROBABILITY"
+            raise ConfigError(Problem(VARIABLE, words)) from error
+    return Plan(at, seed, probability) if at or probability else None
+
+
+def kill_this_process() -> None:
+    """End this process at once, with nothing written or closed."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _share(text: str) -> float:
+    """Return a number from 0 to 1 that looks random and follows from the text."""
+    digest = hashlib.blake2b(text.encode(), digest_size=_HASH_BYTES).digest()
+    return int.from_bytes(digest) / 256.0**_HASH_BYTES
+
+
+_plan = parse(os.environ.get(VARIABLE, ""))
+_points = Failpoints(_plan, kill_this_process) if _plan else None
+
+
+def failpoint(name: str) -> None:
+    """Die here if the environment asks for it."""
+    if _points is not None:
+        _points.reached(name)
