@@ -1,5 +1,11 @@
-"""stub"""
+"""What only this role can judge of a configuration."""
+
+from __future__ import annotations
+
+from remediation.policies.load import load_policies
+from remediation.settings import RemediationSettings
 
 
-def check(settings):
-    pass
+def check(settings: RemediationSettings) -> None:
+    """Raise ConfigError for policies that cannot be used."""
+    load_policies(settings.policies)

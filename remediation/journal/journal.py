@@ -69,6 +69,11 @@ class Journal:
         """Why the last transaction could not be written; empty when it could."""
         return self._writer.error
 
+    @property
+    def commits(self) -> int:
+        """How many transactions were written since the start of this process, each with one fsync."""
+        return self._writer.commits
+
     def write(self, work: Callable[[Tx], T]) -> T:
         """Do ``work`` in a transaction and return its result when all of it is on disk.
 
@@ -96,14 +101,16 @@ class Journal:
             return dict(self._decisions)
 
     def close(self) -> None:
-        """Write what waits, close the file, and let go of the lock."""
+        """Write what waits, close the file, and let go of the lock; a second time does nothing."""
         self._stop.set()
         self._keeper.join()
         self._writer.close()
         with self._guard:
             self._reading.close()
             self._database.close()
-        os.close(self._lock)
+            if self._lock >= 0:
+                os.close(self._lock)
+            self._lock = -1
 
     def _begin(self) -> Tx:
         return Tx(self._database, self._now())

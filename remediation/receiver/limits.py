@@ -57,17 +57,17 @@ def require_text(body: bytes) -> None:
 
 
 def is_deeper(body: bytes, levels: int) -> bool:
-    """Tell whether JSON is nested deeper than that.
+    """Tell whether JSON is nested deeper than that, without parsing it.
 
-    Innermost pairs of brackets are taken away ``levels`` times, all of them at once; what then remains is
-    deeper, or its brackets are no pairs.
+    Innermost pairs of brackets are taken away, all of them at once, as often as there may be levels. What is
+    no JSON, because brackets remain that are no pairs, counts by how many of them open.
     """
     left = _STRING.sub(b"", body).translate(_BRACKETS, _OTHERS)
     for _ in range(levels):
         if not left:
             return False
         left = left.replace(b"()", b"")
-    return bool(left)
+    return b"()" in left or left.count(b"(") > levels
 
 
 def _too_large(most: int) -> Refusal:

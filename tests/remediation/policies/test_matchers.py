@@ -88,7 +88,7 @@ def test_a_list_is_read_as_alertmanager_reads_it(text: str, expected: list[tuple
 
 @pytest.mark.parametrize(("text", "message"), WRONG.items())
 def test_what_is_no_list_is_refused_with_its_place(text: str, message: str) -> None:
-    with pytest.raises(ValueError, match="expected|regular") as raised:
+    with pytest.raises(ValueError, match=r"expected|regular") as raised:
         matchers.read(text)
     assert str(raised.value) == message
 
@@ -100,13 +100,12 @@ def test_what_is_written_is_read_again(label: str, operator: str, value: str) ->
 
 
 @given(st.text("{}!=~,\\\"'` \nab\u00e9x01"))
-def test_any_text_is_read_or_refused_with_a_sentence(text: str) -> None:
+def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         found = matchers.read(text)
-    except ValueError as error:
-        assert str(error)
-    else:
-        assert found
+    except ValueError:
+        return
+    assert found
 
 
 @pytest.mark.parametrize(
