@@ -25,6 +25,7 @@ from compose_agent.web.webfile import WebConfigFile
 from remediation.active import Active, limits_of
 from remediation.actor import own_hands
 from remediation.api import api_routes
+from remediation.check import policies_for
 from remediation.engine import Engine
 from remediation.journal import Journal
 from remediation.model import Signal
@@ -32,7 +33,6 @@ from remediation.operations import Operations
 from remediation.ours import Ours
 from remediation.outside import Outside
 from remediation.planner import Planner
-from remediation.policies.load import load_policies
 from remediation.receiver.doors import doors_of
 from remediation.receiver.routes import Receiver, trigger_routes, webhook_routes
 from remediation.receiver.signatures import Replays
@@ -55,7 +55,7 @@ class RemediationRole:
         self._state = state
         self._settings = config.of(RemediationSettings)
         general = config.of(GeneralSettings)
-        self._active = Active.of(self._settings, load_policies(self._settings.policies))
+        self._active = Active.of(self._settings, policies_for(self._settings))
         self._journal = Journal(general.state_dir())
         self._client = EngineClient(find_endpoint(general.docker_host, os.environ))
         ours = Ours()
@@ -101,7 +101,7 @@ class RemediationRole:
     def apply(self, config: Config) -> None:
         """Take new settings whole, or raise ConfigError and change nothing."""
         settings = config.of(RemediationSettings)
-        policies = load_policies(settings.policies)
+        policies = policies_for(settings)
         doors = doors_of(settings, self._web_config(), self._replays)
         self._listeners.change(settings.listen_addresses)
         self._receiver.doors = doors
