@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from compose_agent.commands.status_columns import GAP, STYLES, printable
+from compose_agent.commands.status_columns import GAP, STYLES
 from compose_agent.dockerd.overview import words
 from remediation.history import ActionRow
 from remediation.model import State
@@ -34,7 +34,7 @@ def table(rows: Sequence[ActionRow]) -> Table:
     for title, _ in _COLUMNS:
         found.add_column(title, no_wrap=True, overflow="ellipsis")
     for row in rows:
-        cells = [Text(printable(cell(row))) for _, cell in _COLUMNS]
+        cells = [Text(words.printable(cell(row))) for _, cell in _COLUMNS]
         cells[3].stylize(STYLES[_LEVELS.get(row.state, "warn")])
         found.add_row(*cells)
     return found
@@ -53,7 +53,7 @@ def line(row: ActionRow) -> str:
     latest = max(row.created_at, row.started_at, row.acted_at, row.ended_at)
     why = f": {_why(row)}" if _why(row) else ""
     text = f"{words.date(latest)}  {row.id[:SHORT_ID]}  {row.action} of {row.target} {row.state}{why}"
-    return printable(text)
+    return words.printable(text)
 
 
 def _took(row: ActionRow) -> str:

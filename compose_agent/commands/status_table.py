@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from compose_agent.commands.status_columns import GAP, NAME, STYLES, Filled, filled, fitting, printable
+from compose_agent.commands.status_columns import GAP, NAME, STYLES, Filled, filled, fitting
 from compose_agent.dockerd.overview import HostOverview, Overview, words
 
 # Beside the words, a shape for each level; the same ones as on the page.
@@ -46,7 +46,7 @@ def plain(overview: Overview) -> str:
 
 def failure(sentence: str) -> Text:
     """Return what a terminal shows while there is nothing to show."""
-    return Text(f"{printable(sentence)}\nTrying again; Ctrl-C ends.", "bold red")
+    return Text(f"{words.printable(sentence)}\nTrying again; Ctrl-C ends.", "bold red")
 
 
 def host_lines(overview: Overview) -> list[Text]:
@@ -56,7 +56,7 @@ def host_lines(overview: Overview) -> list[Text]:
     if not host.up:
         age = words.duration(max(0.0, overview.timestamp_seconds - host.since_timestamp_seconds))
         sentence = f"The Engine has not answered for {age}; states are its last word: {host.error}"
-        lines.append(Text(printable(sentence), "bold red"))
+        lines.append(Text(words.printable(sentence), "bold red"))
     return lines
 
 
@@ -67,8 +67,8 @@ def _host_line(host: HostOverview) -> Text:
     parts.append(f"memory {words.size(host.memory_used_bytes)} of {total}")
     loads = [load for load in (host.load1, host.load5, host.load15) if load is not None]
     parts += ["load " + " ".join(f"{load:.2f}" for load in loads)] if loads else []
-    name = Text(printable(host.name) or "Docker host", "bold")
-    return Text.assemble(name, "  ", printable(" · ".join(parts)))
+    name = Text(words.printable(host.name) or "Docker host", "bold")
+    return Text.assemble(name, "  ", words.printable(" · ".join(parts)))
 
 
 def _count_line(host: HostOverview) -> Text:

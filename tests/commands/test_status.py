@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from compose_agent.cli import commands
-from compose_agent.commands.status_columns import COLUMNS, filled, fitting, printable
+from compose_agent.commands.status_columns import COLUMNS, filled, fitting
 from compose_agent.commands.status_table import page, plain
 from compose_agent.dockerd.inventory import Link
 from compose_agent.dockerd.model import PROJECT_LABEL, SERVICE_LABEL, Container, Engine
@@ -19,6 +19,7 @@ from compose_agent.dockerd.overview import Overview
 from compose_agent.dockerd.overview.build import host_overview, row
 from compose_agent.dockerd.overview.rates import Rates
 from compose_agent.dockerd.overview.wire import to_json
+from compose_agent.dockerd.overview.words import printable
 from compose_agent.dockerd.usage import Sample
 from compose_agent.errors import ComposeAgentError
 from compose_agent.web.health import Readiness
