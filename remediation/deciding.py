@@ -23,7 +23,8 @@ from remediation.world import World
 
 logger = logging.getLogger(__name__)
 
-_FREEZE_BUCKET = "freeze-after"
+# Under this key the journal has what is left until everything freezes by itself.
+FREEZE_BUCKET = "freeze-after"
 
 
 class Outside(Protocol):
@@ -142,8 +143,8 @@ def _freezes(tx: Tx, case: Case) -> bool:
     """Freeze everything when there is more to do than there ever should be: something else is wrong then."""
     if (rate := case.limits.freeze_after) is None:
         return False
-    if (left := take(tx.bucket(_FREEZE_BUCKET), rate, case.now)) is not None:
-        tx.put_bucket(_FREEZE_BUCKET, left)
+    if (left := take(tx.bucket(FREEZE_BUCKET), rate, case.now)) is not None:
+        tx.put_bucket(FREEZE_BUCKET, left)
         return False
     words = f"frozen by itself: more than {rate} actions; 'compose-agent thaw' lets it go on"
     tx.set_flag(FREEZE_FLAG, words)

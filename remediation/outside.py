@@ -57,6 +57,11 @@ class Outside:
         self._alertmanager = Alertmanager(settings.alertmanager_url) if settings.alertmanager_url else None
         self._prometheus = Prometheus(settings.prometheus_url) if settings.prometheus_url else None
 
+    @property
+    def error(self) -> str:
+        """Why somebody could not be asked the last time; empty when all could."""
+        return self._said
+
     def silenced(self, labels: Mapping[str, str]) -> str:
         """Return which silence of Alertmanager holds for these labels, empty for none."""
         silence = self._silences.of(labels)
