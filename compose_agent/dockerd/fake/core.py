@@ -89,6 +89,7 @@ class Core:
                 if container.state.running and not live_restore:
                     _end_silently(container, self.clock.time_ns())
             self.events.forget()
+            self.store.commands.clear()
             self.changed.notify_all()
 
 

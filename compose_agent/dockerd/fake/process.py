@@ -10,7 +10,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from compose_agent.dockerd.fake import policy
+from compose_agent.dockerd.fake import commands, policy
 from compose_agent.dockerd.fake.clock import NANOSECONDS
 from compose_agent.dockerd.fake.errors import ApiError
 from compose_agent.dockerd.fake.model import Container, Health, new_id
@@ -87,6 +87,7 @@ class Processes:
         state.finished_ns = self.clock.time_ns()
         again = not container.exit_on_next and policy.wants_restart(container)
         state.running = state.restarting = again
+        commands.end_all(self.store, self.events, container)
         self._tell_of_end(container, ran)
         if again:
             self._plan_restart(container, ran)
