@@ -90,7 +90,7 @@ class Core:
                     _end_silently(container, self.clock.time_ns())
             self.events.forget()
             self.store.commands.clear()
-            self.changed.notify_all()
+            self.processes.abandon()
 
 
 def _end_silently(container: Container, now_ns: int) -> None:
