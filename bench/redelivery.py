@@ -1,11 +1,11 @@
 """Alertmanager's way to send and send again, in short intervals, with what makes it hard for a receiver.
 
-Its rules (tests/contract/test_alertmanager.py holds them): a group is sent when something in it is new, when an
-alert that was sent as firing has resolved, or when the repeat interval is over; a 5xx or a broken connection is
-tried again with ever longer pauses until the group's interval is over; what was never taken is sent with the
-next interval; of two peers the second waits, and sends what it does not know to be sent. On top of that old
-requests come again later, as they do from a peer or a proxy that was cut off: a firing one after the resolved
-one, a resolved one after the next firing one.
+Its rules (tests/contract/test_alertmanager.py holds them): a group is sent when something in it is new, when
+an alert that was sent as firing has resolved, or when the repeat interval is over; a 5xx or a broken
+connection is tried again with ever longer pauses until the group's interval is over; what was never taken is
+sent with the next interval; of two peers the second waits, and sends what it does not know to be sent. On top
+of that old requests come again later, as they do from a peer or a proxy that was cut off: a firing one after
+the resolved one, a resolved one after the next firing one.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import blake2b
 from typing import Any
+
+Labels = tuple[tuple[str, str], ...]
 
 # Alertmanager's own are 10 s at the least; a receiver that answers later has failed.
 ANSWER_SECONDS = 10.0
@@ -43,8 +46,8 @@ class Timing:
 class Mischief:
     """What goes wrong between Alertmanager and its receiver, as shares of requests.
 
-    ``unheard`` is how often one peer does not hear from the other that something was sent, ``again`` how often
-    a request that was taken comes once more within ``late`` seconds.
+    ``unheard`` is how often one peer does not hear from the other that something was sent, ``again`` how
+    often a request that was taken comes once more within ``late`` seconds.
     """
 
     peers: int = 1
@@ -57,12 +60,12 @@ class Mischief:
 class Alert:
     """An alert; ``ends`` is 0 while it fires. Times are Unix seconds."""
 
-    labels: tuple[tuple[str, str], ...]
+    labels: Labels
     starts: float
     ends: float = 0.0
 
     @property
-    def occurrence(self) -> tuple[tuple[tuple[str, str], ...], float]:
+    def occurrence(self) -> tuple[Labels, float]:
         """What stays the same while it fires and resolves."""
         return self.labels, self.starts
 
@@ -83,8 +86,18 @@ class Alert:
 class Log:
     """What a peer knows to be sent of one group: the alerts as they were, and when."""
 
-    sent: dict[tuple[tuple[str, str], ...], Alert] = field(default_factory=dict)
+    sent: dict[Labels, Alert] = field(default_factory=dict)
     at: float = 0.0
+
+
+@dataclass(slots=True)
+class _Group:
+    """A group at one peer: its alerts, and what that peer knows to be sent of them."""
+
+    key: str
+    peer: int
+    alerts: dict[Labels, Alert] = field(default_factory=dict)
+    log: Log = field(default_factory=Log)
 
 
 def needs_sending(alerts: Iterable[Alert], log: Log, now: float, repeat: float) -> bool:
@@ -117,7 +130,7 @@ def notification(group: str, alerts: Sequence[Alert], peer: int) -> bytes:
     return json.dumps(body).encode()
 
 
-def fingerprint(labels: tuple[tuple[str, str], ...]) -> str:
+def fingerprint(labels: Labels) -> str:
     """Return 16 hexadecimal digits that follow from a set of labels."""
     return blake2b(repr(sorted(labels)).encode(), digest_size=_FINGERPRINT_BYTES).hexdigest()
 
@@ -144,13 +157,12 @@ class Sender:
         self._mischief = mischief
         self._random = random.Random(seed)  # noqa: S311 - which way it goes wrong, not a secret
         self._lock = threading.Lock()
-        self._groups: dict[str, dict[tuple[tuple[str, str], ...], Alert]] = {}
-        self._logs: dict[tuple[str, int], Log] = {}
+        self._groups: dict[str, list[_Group]] = {}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._late: list[tuple[float, bytes]] = []
         self._taken: list[bytes] = []
-        self.acknowledged: set[tuple[tuple[tuple[str, str], ...], float]] = set()
+        self.acknowledged: set[tuple[Labels, float]] = set()
         self.requests = self.refused = 0
         self._spawn(self._send_late)
 
@@ -163,10 +175,13 @@ class Sender:
         self._put(replace(alert, ends=time.time()))
 
     def is_told(self, alert: Alert) -> bool:
-        """Tell whether nothing about an alert is left to be sent: it fires or it is forgotten."""
+        """Tell whether the end of an alert is told by everybody who told that it fires."""
         with self._lock:
-            found = self._groups.get(self._group_of(alert), {}).get(alert.labels)
-            return found is None or found.starts != alert.starts or not found.ends
+            for group in self._groups.get(self._group_of(alert), ()):
+                found = group.alerts.get(alert.labels)
+                if found is not None and found.starts == alert.starts:
+                    return False
+        return True
 
     def everything_again(self) -> None:
         """Send everything that was ever taken once more, the newest first."""
@@ -183,39 +198,34 @@ class Sender:
         key = self._group_of(alert)
         with self._lock:
             new = key not in self._groups
-            self._groups.setdefault(key, {})[alert.labels] = alert
+            groups = self._groups.setdefault(key, [_Group(key, peer) for peer in range(self._mischief.peers)])
+            for group in groups:
+                group.alerts[alert.labels] = alert
         if new:
-            for peer in range(self._mischief.peers):
-                self._logs[key, peer] = Log()
-            for peer in range(self._mischief.peers):
-                self._spawn(lambda peer=peer: self._run_group(key, peer))
+            for group in groups:
+                self._spawn(partial(self._run_group, group))
 
     def _spawn(self, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, daemon=True)
         self._threads.append(thread)
         thread.start()
 
-    def _run_group(self, key: str, peer: int) -> None:
+    def _run_group(self, group: _Group) -> None:
         while not self._stop.is_set():
-            self._flush(key, peer)
+            self._flush(group)
             self._stop.wait(self._timing.group)
 
-    def _flush(self, key: str, peer: int) -> None:
-        with self._lock:
-            alerts = list(self._groups[key].values())
-        if self._stop.wait(peer * self._timing.peer):
+    def _flush(self, group: _Group) -> None:
+        if self._stop.wait(group.peer * self._timing.peer):
             return
-        if not self._is_due(key, peer, alerts):
-            self._forget(key, alerts)
-            return
-        body = notification(key, alerts, peer)
-        if self._send_with_retries(body):
-            self._note_sent(key, peer, alerts)
-            self._forget(key, alerts)
-
-    def _is_due(self, key: str, peer: int, alerts: Sequence[Alert]) -> bool:
         with self._lock:
-            return needs_sending(alerts, self._logs[key, peer], time.time(), self._timing.repeat)
+            alerts = list(group.alerts.values())
+            due = needs_sending(alerts, group.log, time.time(), self._timing.repeat)
+        if due:
+            if not self._send_with_retries(notification(group.key, alerts, group.peer)):
+                return
+            self._note_sent(group, alerts)
+        self._forget(group, alerts)
 
     def _send_with_retries(self, body: bytes) -> bool:
         """Send until it is taken or the interval is over; a 4xx is not tried again."""
@@ -233,33 +243,29 @@ class Sender:
 
     def _deliver(self, body: bytes) -> int:
         status = self._send(body)
+        again = self._dice() < self._mischief.again
+        at = time.monotonic() + self._dice(0.0, self._mischief.late)
         with self._lock:
             self.requests += 1
             if 200 <= status < 300:
                 self._taken.append(body)
-        if 200 <= status < 300 and self._dice() < self._mischief.again:
-            with self._lock:
-                self._late.append((time.monotonic() + self._dice(0.0, self._mischief.late), body))
+                self._late += [(at, body)] if again else []
         return status
 
-    def _note_sent(self, key: str, peer: int, alerts: Sequence[Alert]) -> None:
-        heard = [
-            each
-            for each in range(self._mischief.peers)
-            if each == peer or self._dice() >= self._mischief.unheard
-        ]
+    def _note_sent(self, sender: _Group, alerts: Sequence[Alert]) -> None:
+        unheard = {each.peer for each in self._groups[sender.key] if self._dice() < self._mischief.unheard}
         with self._lock:
             self.acknowledged |= {each.occurrence for each in alerts}
-            for each in heard:
-                self._logs[key, each] = Log({alert.labels: alert for alert in alerts}, time.time())
+            for each in self._groups[sender.key]:
+                if each is sender or each.peer not in unheard:
+                    each.log = Log({alert.labels: alert for alert in alerts}, time.time())
 
-    def _forget(self, key: str, alerts: Sequence[Alert]) -> None:
+    def _forget(self, group: _Group, alerts: Sequence[Alert]) -> None:
         """Drop what has resolved and is told, as long as it has not changed meanwhile."""
         with self._lock:
-            group = self._groups[key]
             for each in alerts:
-                if each.ends and group.get(each.labels) == each:
-                    del group[each.labels]
+                if each.ends and group.alerts.get(each.labels) == each:
+                    del group.alerts[each.labels]
 
     def _send_late(self) -> None:
         while not self._stop.wait(0.1):

@@ -9,6 +9,8 @@ from pathlib import Path
 from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.verbs.actor import LocalActor
 from compose_agent.dockerd.verbs.budget import Budget, Limits
+from compose_agent.dockerd.verbs.compose.cli import ComposeCli
+from compose_agent.dockerd.verbs.compose.scale import ComposeScale
 from compose_agent.dockerd.verbs.contract import Actor
 from compose_agent.dockerd.verbs.journal import Journal
 from compose_agent.dockerd.verbs.optin import OptIn
@@ -38,5 +40,6 @@ class _Allowed:
 def own_hands(client: EngineClient, state_dir: Path, active: Active) -> Hands:
     """Return an actor in this process; raises StateError and InstanceRunning."""
     journal = Journal(state_dir)
-    actor = LocalActor(client, journal, VERBS, OptIn(_Allowed(active)), Budget(Limits()))
+    verbs = {**VERBS, ComposeScale.name: ComposeScale(ComposeCli())}
+    actor = LocalActor(client, journal, verbs, OptIn(_Allowed(active)), Budget(Limits()))
     return Hands(actor, actor.close, journal.close)

@@ -34,7 +34,6 @@ _PIECE_BYTES = 64 << 10
 _EXCERPT = 200
 # Two threads at once; more wait, or open a connection that is not kept.
 _KEPT_CONNECTIONS = 2
-_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _OPERATORS = {(True, False): "=", (False, False): "!=", (True, True): "=~", (False, True): "!~"}
 
 
@@ -44,7 +43,7 @@ class AlertmanagerError(ComposeAgentError):
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """An active silence: all its matchers must hold; ``unreadable`` counts those that cannot be judged here."""
+    """An active silence: all its matchers must hold; ``unreadable`` counts those that cannot be judged."""
 
     id: str
     comment: str
@@ -53,7 +52,7 @@ class Silence:
 
     def covers(self, labels: Mapping[str, str]) -> bool:
         """Tell whether labels are silenced; what cannot be judged counts as matching: then we keep still."""
-        return all(_holds(matcher, labels) for matcher in self.matchers)
+        return all(matcher.matches(labels) for matcher in self.matchers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ class Alertmanager:
         Those that are silenced or inhibited are left out, since they are not sent to a webhook either.
         """
         query = [("active", "true"), ("silenced", "false"), ("inhibited", "false"), ("unprocessed", "false")]
-        query += [("filter", _equals(name, value)) for name, value in labels.items()]
+        query += [("filter", str(Matcher(name, "=", value))) for name, value in labels.items()]
         if receiver:
             query.append(("receiver", re.escape(receiver)))  # which anchors it
         found = self._get(f"/api/v2/alerts?{urlencode(query)}", list[_Alert])
@@ -219,23 +218,6 @@ def _silence(given: _Silence) -> Silence:
         except ValueError:
             unreadable += 1
     return Silence(given.id, given.comment, matchers, unreadable)
-
-
-def _holds(matcher: Matcher, labels: Mapping[str, str]) -> bool:
-    try:
-        return matcher.matches(labels)
-    except re.error:
-        return True
-
-
-def _equals(name: str, value: str) -> str:
-    """Return the filter for one label, with Go's escapes."""
-    label = name if _PLAIN_NAME.fullmatch(name) else _quoted(name)
-    return f"{label}={_quoted(value)}"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def _said(error: HTTPError) -> str:

@@ -46,13 +46,13 @@ class Engine:
     def __init__(
         self,
         journal: Journal,
+        *,
         actor: Actor,
         world: Callable[[], World],
         planner: Planner,
         active: Active,
         outside: Outside,
         ours: Ours,
-        *,
         workers: int,
         now: Callable[[], float] = time.time,
     ) -> None:

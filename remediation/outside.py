@@ -108,7 +108,7 @@ class Outside:
     def _fetch(self, alertmanager: Alertmanager) -> None:
         while self._truncated:
             left_out = self._truncated[0]
-            self._receive(alertmanager.alerts(left_out.labels, left_out.receiver))
+            self._receive(alertmanager.alerts(left_out.group_labels, left_out.receiver))
             with self._lock:
                 self._truncated.pop(0)
 

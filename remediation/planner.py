@@ -7,7 +7,7 @@ no episode is open                      open one, and plan the first step
 the signal began after the last action  that did not last: close the episode, open a new one
 an intent is live                       a duplicate: it only counts
 the last intent was suppressed          plan again: what held it up may be over
-the last intent ended otherwise         a duplicate: what could be done was done, and the alert still fires
+otherwise                               a duplicate: what could be done was done, and the alert still fires
 ======================================  ==================================================================
 """
 
@@ -20,11 +20,13 @@ from typing import Protocol
 import msgspec
 
 from remediation.journal import Tx
-from remediation.model import LIVE, Episode, Intent, Reason, Signal, State, Target
+from remediation.model import LIVE, Episode, Intent, Reason, Signal, Source, State, Target
 from remediation.policies.model import Policy
 from remediation.targets import Missing, find_targets
 from remediation.world import World
 
+# On signals of the scaler: how many replicas there shall be.
+REPLICAS_LABEL = "replicas"
 # Suppressed for good: the next repetition of the same alert changes nothing about it.
 _SETTLED = (Reason.DRY_RUN, Reason.DENIED, Reason.NOT_OPTED_IN, Reason.REFUSED)
 
@@ -90,7 +92,7 @@ class Planner:
             episode, last_signal_at=self._now(), signals=episode.signals + 1, resolved_at=0.0
         )
         tx.put_episode(episode)
-        if last is None or (last.state is State.SUPPRESSED and last.reason not in _SETTLED):
+        if last is None or _is_to_be_planned_again(last, signal):
             self._plan_step(tx, episode, policy, signal)
         else:
             tx.count(Reason.DUPLICATE, policy.name)
@@ -125,6 +127,8 @@ class Planner:
 
     def _plan_step(self, tx: Tx, episode: Episode, policy: Policy, signal: Signal) -> None:
         intent = step_intent(self._make_id(), episode, policy, 0, self._now())
+        if signal.source is Source.SCALER and (replicas := signal.labels.get(REPLICAS_LABEL, "")).isdigit():
+            intent = msgspec.structs.replace(intent, arguments={**intent.arguments, "to": int(replicas)})
         tx.put_intent(intent)
         tx.audit(
             "decided",
@@ -164,6 +168,13 @@ class Planner:
         if policy:
             about["policy"] = policy
         tx.audit("decided", {"fingerprint": signal.fingerprint}, about)
+
+
+def _is_to_be_planned_again(last: Intent, signal: Signal) -> bool:
+    if last.state is State.SUPPRESSED:
+        return last.reason not in _SETTLED
+    # Each wish of the scaler is one of its own.
+    return signal.source is Source.SCALER and last.state not in LIVE
 
 
 def step_intent(intent_id: str, episode: Episode, policy: Policy, rung: int, now: float) -> Intent:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from compose_agent.dockerd.model import Container
 from compose_agent.dockerd.verbs.model import VerbRequest
-from remediation.model import Intent, Target, TargetKind
+from remediation.model import Intent, TargetKind
 from remediation.world import World
 
 # After these a container has another network namespace, and those that lived in its old one are cut off.
@@ -27,11 +28,18 @@ def requests_for(intent: Intent, world: World) -> Sequence[VerbRequest]:
             id=f"{intent.id}.{number}",
             verb=verb,
             target=target,
-            arguments=dict(intent.arguments) if number == 0 else {},
+            arguments=_arguments(intent, world) if number == 0 else {},
             reason=f"policy {intent.policy}, {intent.action} of {intent.target}",
         )
         for number, (verb, target) in enumerate(wanted)
     ]
+
+
+def _arguments(intent: Intent, world: World) -> dict[str, Any]:
+    if intent.target.kind is TargetKind.SERVICE and intent.action in _SERVICE_VERBS:
+        kept = {key: value for key, value in intent.arguments.items() if key == "through"}
+        return {"to": world.replicas_wanted(intent.target.name, intent.arguments), **kept}
+    return dict(intent.arguments)
 
 
 def _wanted(intent: Intent, world: World) -> Iterator[tuple[str, str]]:
@@ -59,8 +67,3 @@ def _dependents(container: Container, world: World, seen: set[str]) -> Iterator[
 def _in_order(containers: Sequence[Container]) -> Sequence[Container]:
     """Return replicas by their numbers."""
     return sorted(containers, key=lambda each: (len(each.compose_number), each.compose_number, each.name))
-
-
-def acted_on(intent: Intent) -> Target:
-    """Return what is busy while an intent is carried out."""
-    return intent.target

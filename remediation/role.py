@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from compose_agent import __version__
@@ -14,7 +15,7 @@ from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.endpoint import find_endpoint
 from compose_agent.dockerd.inventory import Inventory
 from compose_agent.dockerd.stream import Event
-from compose_agent.errors import EngineError
+from compose_agent.errors import EngineError, StateError
 from compose_agent.role import ConfigState
 from compose_agent.web.health import Readiness, with_health
 from compose_agent.web.listeners import Listeners
@@ -23,20 +24,26 @@ from compose_agent.web.webconfig import WebConfig
 from compose_agent.web.webfile import WebConfigFile
 from remediation.active import Active, limits_of
 from remediation.actor import own_hands
+from remediation.api import api_routes
+from remediation.check import policies_for
 from remediation.engine import Engine
 from remediation.journal import Journal
 from remediation.model import Signal
+from remediation.operations import Operations
 from remediation.ours import Ours
 from remediation.outside import Outside
 from remediation.planner import Planner
-from remediation.policies.load import load_policies
 from remediation.receiver.doors import doors_of
 from remediation.receiver.routes import Receiver, trigger_routes, webhook_routes
 from remediation.receiver.signatures import Replays
 from remediation.settings import RemediationSettings
+from remediation.triggers.events import ContainerEvents
+from remediation.triggers.memory import FolderMemory
 from remediation.watch import Watch
 from remediation.world import World
 
+# Below the state directory: what triggers remember.
+_TRIGGERS = "remediation-triggers"
 # Of a loop that turns four times a second.
 _HEARTBEAT_SECONDS = 30.0
 
@@ -48,22 +55,24 @@ class RemediationRole:
         self._state = state
         self._settings = config.of(RemediationSettings)
         general = config.of(GeneralSettings)
-        self._active = Active.of(self._settings, load_policies(self._settings.policies))
+        self._active = Active.of(self._settings, policies_for(self._settings))
         self._journal = Journal(general.state_dir())
         self._client = EngineClient(find_endpoint(general.docker_host, os.environ))
         ours = Ours()
         self._watch = Watch(ours.has)
-        self._inventory = Inventory(self._client, on_event=self._hear)
+        memory = FolderMemory(_made(general.state_dir() / _TRIGGERS))
+        self._events = ContainerEvents(self._receive, memory)
+        self._inventory = Inventory(self._client, on_event=self._hear, since=self._events.since)
         self._hands = own_hands(self._client, general.state_dir(), self._active)
         self._outside = Outside(self._settings, self._receive)
         self._engine = Engine(
             self._journal,
-            self._hands.actor,
-            self._world,
-            Planner(lambda: self._active.policies, time.time),
-            self._active,
-            self._outside,
-            ours,
+            actor=self._hands.actor,
+            world=self._world,
+            planner=Planner(lambda: self._active.policies, time.time),
+            active=self._active,
+            outside=self._outside,
+            ours=ours,
             workers=self._settings.workers,
         )
         self._web = WebConfigFile(self._settings.web_config_file) if self._settings.web_config_file else None
@@ -71,7 +80,9 @@ class RemediationRole:
         doors = doors_of(self._settings, self._web_config(), self._replays)
         self._receiver = Receiver(self._receive, doors, self._outside.truncated, replays=self._replays)
         self._outer = with_health(routed(webhook_routes(self._receiver)), self._probe)
-        self._inner = routed(trigger_routes(self._receiver), self._outer)
+        operations = Operations(self._journal, self._engine.wake)
+        asked = api_routes(self._journal, operations, lambda: self._active.policies.names)
+        self._inner = routed({**trigger_routes(self._receiver), **asked}, self._outer)
         self._listeners = Listeners(self._serve, self._web)
 
     def start(self) -> None:
@@ -80,6 +91,7 @@ class RemediationRole:
         try:
             self._inventory.start()
             self._engine.start()
+            self._events.start(self._inventory)
         except BaseException:
             self._listeners.stop()
             raise
@@ -89,7 +101,7 @@ class RemediationRole:
     def apply(self, config: Config) -> None:
         """Take new settings whole, or raise ConfigError and change nothing."""
         settings = config.of(RemediationSettings)
-        policies = load_policies(settings.policies)
+        policies = policies_for(settings)
         doors = doors_of(settings, self._web_config(), self._replays)
         self._listeners.change(settings.listen_addresses)
         self._receiver.doors = doors
@@ -101,6 +113,7 @@ class RemediationRole:
     def stop(self) -> None:
         """Take no more alerts and begin nothing; what is under way is looked after at the next start."""
         self._listeners.stop()
+        self._events.stop()
         self._outside.stop()
         self._hands.let_go()
         self._engine.stop()
@@ -149,6 +162,7 @@ class RemediationRole:
 
     def _hear(self, event: Event) -> None:
         self._watch.hear(event)
+        self._events.hear(event)
         self._engine.wake()
 
     def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -156,3 +170,15 @@ class RemediationRole:
 
     def _probe(self) -> Readiness:
         return Readiness("remediation", __version__, self._state.revision, self.listeners(), self.reasons())
+
+
+def _made(folder: Path) -> Path:
+    """Return a folder of this role's own, made if need be; raises StateError."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"the state directory {folder.parent} cannot be used ({error.strerror})",
+            remedy="make it writable for this user, or choose another with --state-dir",
+        ) from error
+    return folder

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from compose_agent.dockerd.model import Container
 from remediation.model import Target, TargetKind
+from remediation.replicas import replicas_wanted
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,15 @@ class World:
         """Return the containers of a Compose service, by ``project/service``."""
         return self._by_service.get(service, ())
 
+    def replicas_wanted(self, service: str, arguments: Mapping[str, Any]) -> int:
+        """Return how many replicas a scale action means for a service; ValueError if labels forbid to say.
+
+        Replicas that were made at different times may have different labels; the newest says what is meant.
+        """
+        replicas = self.replicas(service)
+        newest = max(replicas, key=lambda each: each.created_at or 0.0, default=None)
+        return replicas_wanted(len(replicas), newest.labels if newest else {}, arguments)
+
     def affected(self, target: Target) -> Sequence[Container]:
         """Return the containers that an action on a target touches; nothing if it is gone."""
         if target.kind is TargetKind.SERVICE:
@@ -51,7 +62,7 @@ class World:
         return (container,) if container else ()
 
     def dependents(self, container: Container) -> Sequence[Container]:
-        """Return the containers that live in a container's network namespace, and lose it when it restarts."""
+        """Return the containers that live in a container's network, and lose it when it restarts."""
         mode = f"container:{container.id}"
         return [each for each in self.containers if each.network_mode == mode]
 

@@ -27,3 +27,6 @@ class Breaker(msgspec.Struct, frozen=True):
     def tried(self) -> Breaker:
         """Return it while a trial is under way."""
         return Breaker(self.failures, self.failed_at, trial=True)
+
+
+CLOSED = Breaker()

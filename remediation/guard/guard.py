@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from compose_agent.dockerd.model import Container
 from compose_agent.dockerd.verbs.optin import OptIn
 from remediation.actions import opt_in_word
-from remediation.guard.breaker import Breaker
+from remediation.guard.breaker import CLOSED, Breaker
 from remediation.guard.buckets import Bucket, ready_at, take
 from remediation.guard.verdict import Go, Never, Verdict, Wait
 from remediation.model import Intent, Reason, Target, TargetKind
@@ -50,11 +50,11 @@ class Case:
     policy: Policy
     world: World
     now: float
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     recent: Sequence[float] = ()
     busy: frozenset[str] = frozenset()
     buckets: Mapping[str, Bucket] = field(default_factory=dict)
-    breaker: Breaker = Breaker()
+    breaker: Breaker = CLOSED
     frozen: str = ""
     silenced: str = ""
 
@@ -167,7 +167,9 @@ def _not_approved(case: Case) -> Verdict | None:
 def _in_window(case: Case) -> Verdict | None:
     for window in case.policy.windows:
         if window.contains(case.now):
-            return case.wait(Reason.WINDOW, f"in the maintenance window {window}", window.end_of(case.now))
+            return case.wait(
+                Reason.WINDOW, f"in the maintenance window {window}", window.end_of(case.now) or 0.0
+            )
     return None
 
 
@@ -235,6 +237,19 @@ def _too_few_left(case: Case) -> Verdict | None:
     return None
 
 
+def _nothing_to_change(case: Case) -> Verdict | None:
+    if case.intent.action != "scale" or case.target.kind is not TargetKind.SERVICE:
+        return None
+    now = len(case.world.replicas(case.target.name))
+    try:
+        wanted = case.world.replicas_wanted(case.target.name, case.intent.arguments)
+    except ValueError as error:
+        return Never(Reason.NOT_ALLOWED, f"{case.target.name}: {error}")
+    if wanted != now:
+        return None
+    return Never(Reason.NO_CHANGE, f"{case.target.name} has the {now} replicas that it is to have")
+
+
 def _budgets(case: Case) -> Verdict:
     service = service_name(case.target, case.world)
     left: dict[str, Bucket] = {}
@@ -264,4 +279,5 @@ _RULES: Sequence[Callable[[Case], Verdict | None]] = (
     _backing_off,
     _breaker_open,
     _too_few_left,
+    _nothing_to_change,
 )

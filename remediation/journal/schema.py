@@ -37,8 +37,7 @@ CREATE TABLE intents (
 );
 CREATE UNIQUE INDEX intents_live ON intents (episode) WHERE state IN ('planned', 'executing', 'verifying');
 CREATE INDEX intents_by_episode ON intents (episode, number);
-CREATE INDEX intents_by_state ON intents (state, number);
-CREATE INDEX intents_due ON intents (not_before, number) WHERE state = 'planned';
+CREATE INDEX intents_by_state ON intents (state, not_before, number);
 CREATE INDEX intents_by_target ON intents (target, started_at);
 
 CREATE TABLE buckets (key TEXT PRIMARY KEY, at REAL NOT NULL, data TEXT NOT NULL) WITHOUT ROWID;

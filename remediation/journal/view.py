@@ -85,6 +85,12 @@ class View:
         """Return an intent by its id."""
         return self._one(_intent, "SELECT data FROM intents WHERE id = ?", intent_id)
 
+    def intent_like(self, beginning: str) -> Intent | None:
+        """Return the one intent whose id begins so; None if there is none, or several."""
+        query = "SELECT data FROM intents WHERE id >= ? AND id < ? LIMIT 2"
+        found = self._all(_intent, query, beginning, f"{beginning}\N{LATIN SMALL LETTER Z}")
+        return found[0] if len(found) == 1 and beginning else None
+
     def live_intent(self, episode_id: str) -> Intent | None:
         """Return the intent of an episode that has not ended."""
         query = (
@@ -157,10 +163,11 @@ class View:
     def entries_about(self, words: Collection[str], limit: int) -> list[Entry]:
         """Return the latest entries of the audit, oldest first, that have a word among their subjects."""
         query = (
-            "SELECT DISTINCT audit.seq, at, kind, body, hash FROM audit_subjects JOIN audit USING (seq)"
-            " WHERE subject IN (SELECT value FROM json_each(?)) ORDER BY audit.seq DESC LIMIT ?"
+            "SELECT seq, at, kind, body, hash FROM audit WHERE seq IN ("
+            "SELECT DISTINCT seq FROM audit_subjects WHERE subject IN (SELECT value FROM json_each(?))"
+            " ORDER BY seq DESC LIMIT ?) ORDER BY seq"
         )
-        return [entry_of(Row(*row)) for row in reversed(self._rows(query, _list(words), limit))]
+        return [entry_of(Row(*row)) for row in self._rows(query, _list(words), limit)]
 
     def entries(self, after: int, limit: int) -> list[Entry]:
         """Return the entries of the audit behind a number, oldest first."""

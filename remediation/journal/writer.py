@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from compose_agent.errors import StateError
+from compose_agent.failpoints import failpoint
 from compose_agent.statedb import StateFile
 from remediation.journal.tx import Tx
 
@@ -46,7 +47,8 @@ class Writer:
     """Runs works in the order in which they come, each as if it were alone.
 
     ``begin`` makes a transaction on the connection, ``committed`` hears of each one that is on disk.
-    ``error`` says why the last group could not be written, empty when it could.
+    ``error`` says why the last group could not be written, empty when it could; ``commits`` counts those that
+    could.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Writer:
         committed: Callable[[Tx], None],
     ) -> None:
         self.error = ""
+        self.commits = 0
         self._file = file
         self._database = database
         self._begin = begin
@@ -106,7 +109,9 @@ class Writer:
             with self._file.explained():
                 self._database.execute("BEGIN IMMEDIATE")
                 done = [tx for job in group if (tx := self._attempt(job)) is not None]
+                failpoint("journal.before-commit")
                 self._database.execute("COMMIT")
+                failpoint("journal.after-commit")
         except StateError as error:
             self._undo()
             self.error = error.message
@@ -114,6 +119,7 @@ class Writer:
                 job.fail(error)
         else:
             self.error = ""
+            self.commits += 1
             for tx in done:
                 self._committed(tx)
         for job in group:

@@ -1,39 +1,64 @@
-"""stub"""
+"""The policies in force, and how they are read again."""
 
-import yaml
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from remediation.policies.model import *
-from remediation.policies.matchers import Matcher
+from pathlib import Path
+
+from compose_agent.config import yamlfile
+from compose_agent.shipped import shipped
+from remediation.policies.model import Policy
+from remediation.policies.read import read_policies
+
+SHIPPED = "alerts/remediation.yml"
+_REVISION_DIGITS = 12
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Policies:
-    all: tuple
-    allowed: tuple = ()
+    """All policies of a file in its order; ``revision`` is a hash of the file."""
 
-    def matching(self, labels):
-        return [p for p in self.all if all(m.matches(labels) for m in p.match)]
+    file: Path
+    revision: str
+    policies: tuple[Policy, ...]
 
-    def named(self, name):
-        return next((p for p in self.all if p.name == name), None)
+    def matching(self, labels: Mapping[str, str]) -> list[Policy]:
+        """Return the policies for a signal with these labels, in the order of the file."""
+        return [policy for policy in self.policies if all(each.matches(labels) for each in policy.match)]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all policies."""
+        return frozenset(policy.name for policy in self.policies)
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The globs of names that any policy may act on without a label."""
+        return tuple(glob for policy in self.policies for glob in policy.target.allow)
+
+    def named(self, name: str) -> Policy | None:
+        """Return the policy of this name, None if there is none (any more)."""
+        return next((policy for policy in self.policies if policy.name == name), None)
 
 
-def load_policies(path):
-    raw = yaml.safe_load(open(path)) if path else {}
-    out = []
-    for name, p in (raw.get("policies") or {}).items():
-        lim = p.get("limits", {})
-        out.append(
-            Policy(
-                name=name,
-                match=(Matcher("alertname", "=", p["alert"]),),
-                target=TargetRule(TargetKind(p.get("kind", "container"))),
-                ladder=tuple(Step(s) for s in p.get("steps", ["restart"])),
-                condition=Condition(p.get("condition", "any")),
-                limits=Limits(
-                    per_target=Rate(100, 600), per_service=None, backoff_first_seconds=lim.get("backoff", 0.1)
-                ),
-                verify=Verification(holds=p.get("holds", 0.2), within=20),
-            )
-        )
-    return Policies(tuple(out))
+def load_policies(path: Path | None) -> Policies:
+    """Return the policies of a file, or those that come with the program; ConfigError lists what is wrong."""
+    file = path or shipped(SHIPPED)
+    text = yamlfile.read(file)
+    revision = hashlib.sha256(text.encode()).hexdigest()[:_REVISION_DIGITS]
+    return Policies(file, revision, read_policies(yamlfile.parse(text, str(file)), str(file)))
+
+
+def reloaded(before: Policies, path: Path | None) -> Policies:
+    """Return the policies as the file is now: ``before`` itself if nothing has changed; raises ConfigError.
+
+    Also a policy that says the same as before is the same object.
+    """
+    found = load_policies(path)
+    if found == before:
+        return before
+    kept = {policy.name: policy for policy in before.policies}
+    same = tuple(kept[each.name] if kept.get(each.name) == each else each for each in found.policies)
+    return Policies(found.file, found.revision, same)

@@ -1,8 +1,8 @@
-"""Alertmanager's matchers: ``=``, ``!=``, ``=~``, ``!~``, with regular expressions anchored at both ends.
+r"""Alertmanager's matchers: ``=``, ``!=``, ``=~``, ``!~``, with regular expressions anchored at both ends.
 
 The syntax is that of Alertmanager 0.27 and later: one matcher or several with commas between them, in braces
 or not; names and values in double quotes with the escapes of Go, or bare where they have no space and none of
-``{}!=~,\\"'``` and the backquote.
+``{}!=~,\"'`` or backquote.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def parse_window(text: str) -> Window:
     if not found or not (found["days"] or found["begin"]):
         raise ValueError(text)
     begin, end = (_minutes(found[side]) for side in ("begin", "end")) if found["begin"] else (0, _WHOLE_DAY)
-    if begin == end or begin == _WHOLE_DAY:
+    if begin in (end, _WHOLE_DAY):
         raise Detail(f"'{text}' has no length: for a whole day leave out the times")
     zone = found["zone"] or _UTC
     _zone(zone)

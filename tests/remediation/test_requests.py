@@ -48,7 +48,11 @@ def test_a_service_is_restarted_replica_by_replica_and_scaled_as_a_whole() -> No
     world = World([replica("shop", "web", number) for number in (10, 2, 1)])
     service = {"target": "shop/web", "kind": TargetKind.SERVICE}
     assert asked(world, **service) == [("restart", f"shop-web-{number}") for number in (1, 2, 10)]
-    assert asked(world, **service, action="scale") == [("compose_scale", "shop/web")]
+    (scale,) = requests_for(
+        intent("shop/web", TargetKind.SERVICE, action="scale", arguments={"by": -1, "min": 1, "max": 3}),
+        world,
+    )
+    assert (scale.verb, scale.target, scale.arguments) == ("compose_scale", "shop/web", {"to": 2})
 
 
 def test_what_is_gone_leaves_nothing_to_ask_for() -> None:

@@ -13,9 +13,10 @@ from remediation.world import World
 from tests.remediation.samples import NOW, container, intent, replica
 
 ACTED = NOW - 20
+DEFAULT = Verification()
 
 
-def judged(world: World, asked: Verification = Verification(), now: float = NOW, **more: Any) -> object:
+def judged(world: World, asked: Verification = DEFAULT, now: float = NOW, **more: Any) -> object:
     """Return the verdict on a restart of web, 20 s after it."""
     chosen: dict[str, Any] = {"resolved": False, "query": None, **more}
     return verify(intent(acted_at=ACTED), asked, world, now, **chosen)

@@ -17,6 +17,7 @@ from remediation.policies.model import Limits as PolicyLimits
 from remediation.world import World
 from tests.remediation.samples import NOW, container, intent, policy, replica
 
+ONE_MORE = {"by": 1, "min": 1, "max": 3}
 WEB = container("web", health="unhealthy")
 
 
@@ -185,12 +186,14 @@ def test_after_its_pause_a_breaker_allows_one_trial() -> None:
 
 def test_a_scaled_service_is_judged_as_a_whole() -> None:
     asked = case(
-        intent=intent("shop/web", TargetKind.SERVICE, action="scale"),
+        intent=intent("shop/web", TargetKind.SERVICE, action="scale", arguments=ONE_MORE),
         policy=policy(limits=PolicyLimits(per_target=None)),
         world=replicas("healthy", "healthy"),
     )
     verdict = judge(asked)
     assert isinstance(verdict, Go)
     assert list(verdict.buckets) == ["service:restart-unhealthy:shop/web"]
+    full = replace(asked, world=replicas("healthy", "healthy", "healthy"))
+    assert isinstance(judge(full), Never)
     nobody = replace(asked, intent=intent("shop/none", TargetKind.SERVICE, action="scale"))
     assert isinstance(judge(nobody), Never)

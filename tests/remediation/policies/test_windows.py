@@ -64,7 +64,7 @@ EXPECTED = "expected a window such as Mo-Fr 22:00-06:00 Europe/Berlin, or Sat,Su
     ],
 )
 def test_what_is_no_window_is_refused(text: str, message: str) -> None:
-    with pytest.raises(ValueError, match="expected|is no|has no|there is") as raised:
+    with pytest.raises(ValueError, match=r"expected|is no|has no|there is") as raised:
         window.read(text)
     assert str(raised.value) == message
 
