@@ -16,9 +16,9 @@ import msgspec
 
 from compose_agent.dockerd.model import Container
 from compose_agent.errors import EngineError
+from compose_agent.labels import PREFIX
 from remediation.model import Signal, Source
 from remediation.triggers.delivery import Delivery, Receive
-from remediation.triggers.labels import PREFIX
 from remediation.triggers.memory import Memory, recall, remember
 from remediation.triggers.probes.attempt import address_of, attempt
 from remediation.triggers.probes.spec import ProbeSpec, specs_of

@@ -29,6 +29,14 @@ class ProbeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class HttpProbe:
+    """A path that a container is to answer on a port with 200 to 399."""
+
+    port: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeSpec:
     """One probe; times are seconds. So many ``failures`` in a row make it ill, ``successes`` well again."""
 
@@ -46,12 +54,12 @@ class ProbeSpec:
         return f"{self.kind} {self.port}{self.path}"
 
 
-def _http(text: str) -> tuple[int, str]:
+def _http(text: str) -> HttpProbe:
     port, slash, rest = text.removeprefix(":").partition("/")
     path = f"/{rest}"
-    if not path.isascii() or not path.isprintable() or " " in path:
+    if not slash or not path.isascii() or not path.isprintable() or " " in path:
         raise ValueError(text)
-    return _port.parse(port), path if slash else "/"
+    return HttpProbe(_port.parse(port), path)
 
 
 def _no_exec(_: str) -> str:
@@ -68,7 +76,7 @@ def _timeout(text: str) -> float:
 OPTIONS: tuple[Option, ...] = (
     Option(
         "probe.http",
-        Kind("probe", "a port and a path such as 8080/health", _http),
+        Kind("probe", "a port and a path such as 8080/healthz", _http),
         None,
         "Ask the container over HTTP: GET, without following redirects; 200 to 399 is well.",
     ),
@@ -100,8 +108,8 @@ def specs_of(labels: Mapping[str, str]) -> tuple[list[ProbeSpec], dict[str, str]
         return [], problems
     found = []
     if values["probe.http"]:
-        port, path = values["probe.http"]
-        found.append(_spec(ProbeKind.HTTP, port, path, values))
+        http: HttpProbe = values["probe.http"]
+        found.append(_spec(ProbeKind.HTTP, http.port, http.path, values))
     if values["probe.tcp"]:
         found.append(_spec(ProbeKind.TCP, values["probe.tcp"], "", values))
     return found, problems

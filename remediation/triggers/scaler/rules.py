@@ -15,14 +15,14 @@ from compose_agent.config.yamlfile import Node
 from compose_agent.dockerd.model import Container
 from compose_agent.dockerd.usage.service import ServiceKey
 from compose_agent.errors import Problem
-from remediation.triggers.labels import PREFIX, read_area
+from compose_agent.labels import PREFIX
+from remediation.arguments import MOST_REPLICAS
+from remediation.triggers.labels import read_area
 from remediation.triggers.scaler.behaviour import DEFAULT, Behaviour, Direction, RateLimit, Select
 from remediation.triggers.scaler.desired import TOLERANCE
 
 AREA = "scale"
 CPU, MEMORY = "cpu", "memory"
-# More replicas of one service on one host are a mistake.
-MOST_REPLICAS = 500
 _WHOLE = 100.0
 _NUMBER = re.compile(r"\d+(\.\d+)?", re.ASCII)
 _RATE = re.compile(r"(\d{1,6})(%?)/([0-9a-z.]+)", re.ASCII)
@@ -121,7 +121,7 @@ OPTIONS: tuple[Option, ...] = (
         "What the metric is held at: a share of each replica's limit (of one core where it has none), cores, "
         "or bytes; for an expression, its value.",
     ),
-    Option("scale.min", _count, "1", "The fewest replicas that the service may be given."),
+    Option("scale.min", _count, None, "The fewest replicas that the service may be given."),
     Option("scale.max", _count, None, "The most replicas that the service may be given."),
     Option(
         "scale.tolerance",
@@ -218,7 +218,7 @@ def _rule(key: ServiceKey, values: Mapping[str, Any]) -> ScaleRule:
     for each in ("metric", "target", "max"):
         if values[f"{AREA}.{each}"] is None:
             raise ValueError(f"{each} is missing: a rule has a metric, a target and a max")
-    least, most, aim = values["scale.min"], values["scale.max"], values["scale.target"]
+    least, most, aim = values["scale.min"] or 1, values["scale.max"], values["scale.target"]
     if least > most:
         raise ValueError(f"min {least} is more than max {most}")
     rule = ScaleRule(*key, values["scale.metric"], aim, least, most, values["scale.tolerance"])

@@ -91,7 +91,7 @@ def test_a_new_run_is_asked_anew(engine: FakeEngine, server: Server) -> None:
     server.answer = BUSY
     engine.add_container(
         "web",
-        labels={**QUICK, "compose-agent.probe.http": f"{server.port}"},
+        labels={**QUICK, "compose-agent.probe.http": f"{server.port}/"},
         network="host",
         restart="always",
     )

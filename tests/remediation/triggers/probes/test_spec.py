@@ -15,7 +15,7 @@ def labels(**probe: str) -> dict[str, str]:
         ({}, []),
         ({"period": "5s"}, []),
         ({"tcp": "5432"}, [ProbeSpec(ProbeKind.TCP, 5432)]),
-        ({"http": "8080"}, [ProbeSpec(ProbeKind.HTTP, 8080, "/")]),
+        ({"http": "8080/"}, [ProbeSpec(ProbeKind.HTTP, 8080, "/")]),
         ({"http": "8080/health?deep=1"}, [ProbeSpec(ProbeKind.HTTP, 8080, "/health?deep=1")]),
         (
             {"http": ":80/", "tcp": "81"},
@@ -42,7 +42,7 @@ def test_labels_make_probes(given: dict[str, str], expected: list[ProbeSpec]) ->
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"http": "web/health"}, "expected a port and a path such as 8080/health, not 'web/health'"),
+        ({"http": "web/health"}, "expected a port and a path such as 8080/healthz, not 'web/health'"),
         ({"http": "80/a b"}, "not '80/a b'"),
         ({"http": "80/a\r\nX: y"}, "expected a port and a path"),
         ({"http": "70000/"}, "expected a port and a path"),
