@@ -34,8 +34,8 @@ done to its containers, one after the other, except for `scale`.
 _QUERIES = """\
 ## Queries
 
-The section `queries` of the same file, by name: expressions that Prometheus is asked on a schedule. Each series
-of an answer is a signal with the name of the query as `alertname`, and resolves when the series is gone.
+The section `queries` of the same file, by name: expressions that Prometheus is asked on a schedule. Each
+series of an answer is a signal with the name of the query as `alertname`, until the series is gone.
 
 """
 _SCALING = """\
