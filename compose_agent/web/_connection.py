@@ -52,7 +52,7 @@ class Gateway(wsgi.Gateway_10):
 
     def get_environ(self) -> dict[str, Any]:  # type: ignore[override]
         """Return what the application hears of the request, and with it the client's end."""
-        environ: dict[str, Any] = super().get_environ()  # type: ignore[func-returns-value]
+        environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
         return {**environ, CLIENT: self.req.conn}
 
     def respond(self) -> None:

@@ -33,7 +33,7 @@ class Truncated(msgspec.Struct, frozen=True, kw_only=True):
     """A group of which ``number`` alerts were left out (``max_alerts``): its receiver, and its labels."""
 
     receiver: str
-    labels: Labels
+    group_labels: Labels
     number: int
 
 
@@ -80,7 +80,7 @@ def parse(body: bytes, received_at: float, traceparent: str = "") -> Notificatio
         return Notification(signals)
     return Notification(
         signals,
-        Truncated(receiver=found.receiver, labels=found.group_labels or {}, number=found.left_out),
+        Truncated(receiver=found.receiver, group_labels=found.group_labels or {}, number=found.left_out),
     )
 
 

@@ -86,7 +86,7 @@ def test_what_was_cut_from_a_group_is_found(kept: Kept, webhook: str, line: str)
         alertmanager.post_alerts([alert("F", team="other")])
         until(lambda: bool(kept.truncated))
         (left_out,) = kept.truncated
-        found = Client(alertmanager.url).alerts(left_out.labels, left_out.receiver)
+        found = Client(alertmanager.url).alerts(left_out.group_labels, left_out.receiver)
     assert left_out.number == 3
     assert sorted(signal.name for signal in found) == list("ABCDE")
 

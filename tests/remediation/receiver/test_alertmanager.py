@@ -39,7 +39,7 @@ def test_a_group_from_which_alerts_were_cut_says_where_to_ask_for_the_rest() -> 
     found = parse(recorded(CUT)[1], 0.0)
     assert len(found.signals) == 2
     labels = {"alertname": "ContainerDown", "case": "max"}
-    assert found.truncated == Truncated(receiver="max", labels=labels, number=3)
+    assert found.truncated == Truncated(receiver="max", group_labels=labels, number=3)
 
 
 @pytest.mark.parametrize("name", [MIXED, CUT])
