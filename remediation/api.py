@@ -74,7 +74,7 @@ def reading_routes(
 
 
 def writing_routes(operations: Operations) -> RouteTable:
-    """Return the routes by which something changes, for the local socket only: nobody is asked who they are."""
+    """Return the routes that change something: for the local socket only, as they ask nobody who they are."""
 
     def freeze(environ: WSGIEnvironment) -> Response:
         said = msgspec.json.decode(body_of(environ), type=Said)

@@ -18,6 +18,7 @@ from remediation.journal import FREEZE_FLAG, Tx
 from remediation.model import Intent, Reason, State
 from remediation.planner import suppress
 from remediation.policies.model import Policy
+from remediation.rates import rate_text
 from remediation.requests import requests_for
 from remediation.world import World
 
@@ -146,7 +147,7 @@ def _freezes(tx: Tx, case: Case) -> bool:
     if (left := take(tx.bucket(FREEZE_BUCKET), rate, case.now)) is not None:
         tx.put_bucket(FREEZE_BUCKET, left)
         return False
-    words = f"frozen by itself: more than {rate} actions; 'compose-agent thaw' lets it go on"
+    words = f"frozen by itself: more than {rate_text(rate)} actions; 'compose-agent thaw' lets it go on"
     tx.set_flag(FREEZE_FLAG, words)
     tx.audit("frozen", {}, {"by": "itself", "why": words})
     logger.error("remediation is frozen", extra={"why": words})

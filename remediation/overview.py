@@ -10,7 +10,6 @@ import msgspec
 
 from compose_agent.errors import StateError
 from remediation.active import Active
-from remediation.deciding import FREEZE_BUCKET
 from remediation.guard.breaker import BreakerState
 from remediation.guard.buckets import filled, ready_at
 from remediation.history import ActionRow, row_of
@@ -153,8 +152,7 @@ class Observer:
                 )
 
     def _budgets(self, view: View) -> Iterator[BudgetRow]:
-        limits, buckets, now = self._active.limits, view.buckets(), self._now()
-        shared = {"host": limits.host, "everything": limits.everything, FREEZE_BUCKET: limits.freeze_after}
+        shared, buckets, now = self._active.budgets(), view.buckets(), self._now()
         own = {key: _rate_of(key, self._active.policy) for key in sorted(buckets) if key not in shared}
         for key, rate in {**shared, **own}.items():
             if rate is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,9 @@ from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.endpoint import find_endpoint
 from compose_agent.dockerd.inventory import Inventory
 from compose_agent.dockerd.stream import Event
+from compose_agent.dockerd.usage import UsageReader
+from compose_agent.dockerd.usage.cgroup import Mounts
+from compose_agent.dockerd.usage.service import ServiceMeter
 from compose_agent.errors import EngineError, StateError
 from compose_agent.role import ConfigState
 from compose_agent.web.health import Readiness, with_health
@@ -25,7 +29,7 @@ from compose_agent.web.webconfig import WebConfig
 from compose_agent.web.webfile import WebConfigFile
 from remediation.active import Active, limits_of
 from remediation.actor import own_hands
-from remediation.api import api_routes
+from remediation.api import reading_routes, writing_routes
 from remediation.check import policies_for
 from remediation.engine import Engine
 from remediation.journal import Journal
@@ -34,6 +38,9 @@ from remediation.model import Signal
 from remediation.operations import Operations
 from remediation.ours import Ours
 from remediation.outside import Outside
+from remediation.overview import Health, Observer
+from remediation.page import RemediationPage
+from remediation.page.rights import Rules
 from remediation.planner import Planner
 from remediation.policies.model import Policy, Rate
 from remediation.receiver.doors import doors_of
@@ -41,11 +48,13 @@ from remediation.receiver.received import Received
 from remediation.receiver.routes import Receiver, trigger_routes, webhook_routes
 from remediation.receiver.signatures import Replays
 from remediation.settings import RemediationSettings
-from remediation.triggers.events import ContainerEvents
+from remediation.triggers.host import Triggers, Wishes
 from remediation.triggers.memory import FolderMemory
 from remediation.watch import Watch
 from remediation.world import World
 
+# In a container they may be the container's own; the Engine's stats take their place then.
+_MOUNTS = Mounts(Path("/proc"), Path("/sys/fs/cgroup"))
 # Below the state directory: what triggers remember.
 _TRIGGERS = "remediation-triggers"
 # Of a loop that turns four times a second.
@@ -61,12 +70,13 @@ class RemediationRole:
         general = config.of(GeneralSettings)
         self._active = Active.of(self._settings, policies_for(self._settings))
         self._journal = Journal(general.state_dir())
-        self._client = EngineClient(find_endpoint(general.docker_host, os.environ))
         ours = Ours()
         self._watch = Watch(ours.has)
         memory = FolderMemory(_made(general.state_dir() / _TRIGGERS))
-        self._events = ContainerEvents(self._receive, memory)
-        self._inventory = Inventory(self._client, on_event=self._hear, since=self._events.since)
+        endpoint = find_endpoint(general.docker_host, os.environ)
+        self._client = EngineClient(endpoint)
+        self._triggers = Triggers(self._receive, memory, local=endpoint.socket_path is not None)
+        self._inventory = Inventory(self._client, on_event=self._hear, since=self._triggers.since)
         self._hands = own_hands(self._client, general.state_dir(), self._active)
         self._outside = Outside(self._settings, self._receive)
         self._engine = Engine(
@@ -84,10 +94,21 @@ class RemediationRole:
         doors = doors_of(self._settings, self._web_config(), self._replays)
         self._receiver = Receiver(self._receive, doors, self._outside.truncated, replays=self._replays)
         metrics: RouteTable = {"/metrics": {"GET": metrics_view(RemediationMetrics(state, self).text)}}
-        self._outer = with_health(routed({**webhook_routes(self._receiver), **metrics}), self._probe)
+        names = self._active_names
+        observer = Observer(self._journal, self._active, self._health)
         operations = Operations(self._journal, self._engine.wake)
-        asked = api_routes(self._journal, operations, lambda: self._active.policies.names)
-        self._inner = routed({**trigger_routes(self._receiver), **asked}, self._outer)
+        asked = reading_routes(self._journal, observer, names)
+        self._page = RemediationPage(
+            self._journal,
+            observer=observer,
+            operations=operations,
+            policies=names,
+            rules=Rules.of(self._settings),
+        )
+        seen = {**self._page.routes(), **self._page.readable(asked)}
+        self._outer = with_health(routed({**webhook_routes(self._receiver), **metrics, **seen}), self._probe)
+        told = {**trigger_routes(self._receiver), **asked, **writing_routes(operations)}
+        self._inner = routed(told, self._outer)
         self._listeners = Listeners(self._serve, self._web)
 
     def start(self) -> None:
@@ -96,7 +117,8 @@ class RemediationRole:
         try:
             self._inventory.start()
             self._engine.start()
-            self._events.start(self._inventory)
+            meter = ServiceMeter(UsageReader(_MOUNTS, self._client.stats))
+            self._triggers.start(self._inventory, self._client.inspect, meter, self._wishes())
         except BaseException:
             self._listeners.stop()
             raise
@@ -109,16 +131,17 @@ class RemediationRole:
         policies = policies_for(settings)
         doors = doors_of(settings, self._web_config(), self._replays)
         self._listeners.change(settings.listen_addresses)
-        self._receiver.doors = doors
+        self._receiver.doors, self._page.rules = doors, Rules.of(settings)
         self._active.policies, self._active.limits = policies, limits_of(settings)
         self._outside.change(settings)
+        self._triggers.change(self._wishes())
         self._settings = settings
         self._engine.wake()
 
     def stop(self) -> None:
         """Take no more alerts and begin nothing; what is under way is looked after at the next start."""
         self._listeners.stop()
-        self._events.stop()
+        self._triggers.stop()
         self._outside.stop()
         self._hands.let_go()
         self._engine.stop()
@@ -166,12 +189,26 @@ class RemediationRole:
 
     def budgets(self) -> Mapping[str, Rate]:
         """Return the budgets of all policies together by their keys, for the metrics."""
-        limits = self._active.limits
-        rates = {"host": limits.host, "everything": limits.everything}
-        return {key: rate for key, rate in rates.items() if rate is not None}
+        return self._active.budgets()
+
+    def _active_names(self) -> frozenset[str]:
+        return self._active.policies.names
+
+    def _health(self) -> Health:
+        return Health(
+            host=self._inventory.engine().name or platform.node(),
+            reasons=self.reasons(),
+            engine=self._engine_error(),
+            outside=self._outside.error,
+            heartbeat_at=self._engine.beat_at,
+        )
 
     def _receive(self, signals: Sequence[Signal]) -> None:
         self._engine.receive(signals)
+
+    def _wishes(self) -> Wishes:
+        policies = self._active.policies
+        return Wishes(policies.queries, policies.scaling, self._outside.ask, self._outside.value)
 
     def _web_config(self) -> WebConfig | None:
         return self._web.current().config if self._web else None
@@ -191,7 +228,7 @@ class RemediationRole:
 
     def _hear(self, event: Event) -> None:
         self._watch.hear(event)
-        self._events.hear(event)
+        self._triggers.hear(event)
         self._engine.wake()
 
     def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -38,7 +38,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """``do`` with a form in somebody's name, if ``may`` lets them; ``instead`` is what to type on the host."""
+    """``do`` with a form in somebody's name, if ``may`` says so; ``instead`` is what to type on the host."""
 
     do: Callable[[Operations, Form, str], object]
     may: Callable[[Person], bool]

@@ -14,8 +14,8 @@ from remediation.history import ActionRow
 from remediation.model import State
 from remediation.overview import BreakerRow, BudgetRow, Overview, waits_for_person
 from remediation.page.asked import Asked
-from remediation.rates import rate_text
 from remediation.policies.model import Rate
+from remediation.rates import rate_text
 from remediation.why import SHORT_ID, Account
 
 # A shorter wait than this is over before anybody has read of it.
@@ -169,7 +169,9 @@ def _tiles(overview: Overview) -> Iterator[Tile]:
     ago = "just now" if silent < _JUST_NOW_SECONDS else f"{words.duration(silent)} ago"
     yield Tile("Last decided", ago, "", "ok" if silent < _JUST_NOW_SECONDS else "warn")
     inbox = overview.inbox
-    yield Tile("Alerts in the inbox", str(inbox), "not decided yet" if inbox else "", "warn" if inbox else "ok")
+    yield Tile(
+        "Alerts in the inbox", str(inbox), "not decided yet" if inbox else "", "warn" if inbox else "ok"
+    )
 
 
 def _budget_tile(row: BudgetRow) -> Tile:
@@ -193,7 +195,9 @@ def _breaker(row: BreakerRow, now: float) -> Held:
     why = f"{row.failures} actions in a row did not help; {then}"
     what = f"{_target(row.target)}, policy {row.policy}"
     state = "open" if is_open else "half open"
-    return Held(f"breaker-{row.policy}-{row.target}", what, "bad" if is_open else "warn", f"breaker {state}", why)
+    return Held(
+        f"breaker-{row.policy}-{row.target}", what, "bad" if is_open else "warn", f"breaker {state}", why
+    )
 
 
 def _spent(row: BudgetRow, now: float) -> Held:

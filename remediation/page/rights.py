@@ -9,9 +9,9 @@ anybody, while only loopback addresses are served   yes       yes         no
 anybody else                                        no        no          no
 ==================================================  ========  ==========  ====================
 
-To freeze is always safe, to let something begin is not: whatever runs on a host reaches its loopback addresses.
-So does a page in a browser whose name its owner has led to 127.0.0.1 (DNS rebinding): of strangers only those
-count who ask for the address by number or as localhost.
+To freeze is always safe, to let something begin is not: whatever runs on a host reaches its loopback
+addresses. So does a page in a browser whose name its owner has led to 127.0.0.1 (DNS rebinding): strangers
+have to ask for the address by number or as localhost.
 """
 
 from __future__ import annotations

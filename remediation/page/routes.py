@@ -40,11 +40,12 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
 
 
 class RemediationPage:
-    """Serves the page. ``rules`` may be replaced at any time; ``policies`` gives the names of those in force."""
+    """Serves the page; ``rules`` may be replaced at any time, ``policies`` gives the names in force."""
 
     def __init__(
         self,
         journal: Journal,
+        *,
         observer: Observer,
         operations: Operations,
         policies: Callable[[], Container[str]],

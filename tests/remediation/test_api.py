@@ -8,11 +8,12 @@ from urllib.parse import urlencode
 import pytest
 
 from compose_agent.web.response import Response, routed
-from remediation.api import api_routes
+from remediation.api import reading_routes, writing_routes
 from remediation.journal import FREEZE_FLAG, Journal, verify_audit
 from remediation.model import Reason, State
 from remediation.operations import Operations
 from tests.remediation.journal.making import episode, intent, signal
+from tests.remediation.standing import observer_of
 
 NOW = 2000.0
 
@@ -23,7 +24,8 @@ class Client:
     def __init__(self, journal: Journal) -> None:
         self.woken = 0
         operations = Operations(journal, self._wake, lambda: NOW)
-        self._routes = api_routes(journal, operations, lambda: {"mend"}, lambda: NOW)
+        reading = reading_routes(journal, observer_of(journal), lambda: {"mend"}, lambda: NOW)
+        self._routes = {**reading, **writing_routes(operations)}
 
     def _wake(self) -> None:
         self.woken += 1
