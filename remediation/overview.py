@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -19,7 +19,7 @@ from remediation.policies.model import Policy, Rate
 
 # A person reads no more; how many there are is said beside them.
 MOST_LIVE = 200
-# The latest action was begun among so many, or is too long ago to be news.
+# What was begun last, and what was given up, is looked for among so many; older ones are no news.
 _LATEST = 200
 
 
@@ -53,7 +53,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     ``reasons`` say why alerts do not become actions, ``outside`` why Alertmanager or Prometheus cannot be
     asked, ``frozen`` who has frozen everything. ``live`` has the actions that have not ended, those that wait
     for a person first, then the oldest; ``live_count`` and ``approvals`` count all of them. ``last`` is the
-    latest action that was begun.
+    latest action that was begun. ``given_up`` has what did not help although the alert goes on.
     """
 
     at: float
@@ -71,6 +71,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     live_count: int = 0
     approvals: int = 0
     last: ActionRow | None = None
+    given_up: list[ActionRow] = []
     breakers: list[BreakerRow] = []
     budgets: list[BudgetRow] = []
 
@@ -122,6 +123,7 @@ class Observer:
 
     def _filled(self, bare: Overview, view: View) -> Overview:
         states = view.states()
+        latest = [each for _, each in view.latest_intents(_LATEST)]
         live = sorted((each for state in LIVE for each in view.in_state(state)), key=_waits_longest)
         return msgspec.structs.replace(
             bare,
@@ -130,7 +132,8 @@ class Observer:
             live=[row_of(each, view.episode(each.episode)) for each in live[:MOST_LIVE]],
             live_count=sum(states.get(state, 0) for state in LIVE),
             approvals=sum(waits_for_person(each) for each in live),
-            last=_last(view),
+            last=_last(view, latest),
+            given_up=list(_given_up(view, latest)),
             breakers=list(self._breakers(view)),
             budgets=list(self._budgets(view)),
         )
@@ -174,10 +177,18 @@ def _waits_longest(intent: Intent) -> tuple[bool, float]:
     return not waits_for_person(intent), intent.created_at
 
 
-def _last(view: View) -> ActionRow | None:
-    begun = (each for _, each in view.latest_intents(_LATEST) if each.started_at)
-    latest = max(begun, key=lambda each: each.started_at, default=None)
-    return row_of(latest, view.episode(latest.episode)) if latest else None
+def _last(view: View, latest: Sequence[Intent]) -> ActionRow | None:
+    begun = (each for each in latest if each.started_at)
+    last = max(begun, key=lambda each: each.started_at, default=None)
+    return row_of(last, view.episode(last.episode)) if last else None
+
+
+def _given_up(view: View, latest: Sequence[Intent]) -> Iterator[ActionRow]:
+    """Yield the actions with which an episode has come to its end, while its alert has not."""
+    for each in latest:
+        episode = view.episode(each.episode) if each.state is State.FAILED else None
+        if episode and not episode.closed_at:
+            yield row_of(each, episode)
 
 
 def _rate_of(key: str, policy_named: Callable[[str], Policy | None]) -> Rate | None:

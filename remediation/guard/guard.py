@@ -160,8 +160,7 @@ def _frozen(case: Case) -> Verdict | None:
 
 def _not_approved(case: Case) -> Verdict | None:
     if case.policy.approval and not case.intent.approved_by:
-        remedy = f"compose-agent approve {case.intent.id}"
-        return case.wait(Reason.APPROVAL, f"the policy wants a person's approval: {remedy}")
+        return case.wait(Reason.APPROVAL, f"compose-agent approve {case.intent.id}")
     return None
 
 

@@ -16,6 +16,7 @@ from remediation.overview import BreakerRow, BudgetRow, Overview, waits_for_pers
 from remediation.page.asked import Asked
 from remediation.policies.model import Rate
 from remediation.rates import rate_text
+from remediation.reasons import meaning
 from remediation.why import SHORT_ID, Account
 
 # A shorter wait than this is over before anybody has read of it.
@@ -64,6 +65,7 @@ class Line:
     policy: str
     alert: str
     rung: int
+    reason: str
     because: str
     wait: str
     next: str
@@ -72,6 +74,7 @@ class Line:
     took: str
     approved_by: str
     href: str
+    over: bool
     told: Told | None = None
 
 
@@ -99,6 +102,7 @@ class Page:
     tiles: Sequence[Tile]
     budgets: Sequence[Tile]
     approvals: Sequence[Line]
+    given_up: Sequence[Line]
     live: Sequence[Line]
     not_shown: int
     held: Sequence[Held]
@@ -126,6 +130,7 @@ def present(overview: Overview, asked: Asked, rows: Sequence[ActionRow], account
         tiles=list(_tiles(overview)),
         budgets=[_budget_tile(each) for each in overview.budgets if each.budget in _BUDGET_LABELS],
         approvals=[line for line, waits in zip(lines, waiting, strict=True) if waits],
+        given_up=[_line(each, overview.at, asked) for each in overview.given_up],
         live=[line for line, waits in zip(lines, waiting, strict=True) if not waits],
         not_shown=overview.live_count - len(lines),
         held=list(_held(overview)),
@@ -149,10 +154,17 @@ def _verdict(overview: Overview) -> tuple[words.Level, str]:
         return "bad", "Alerts do not become actions"
     if overview.frozen:
         return "bad", "Frozen: nothing is begun"
+    if overview.given_up:
+        return "bad", f"{_count(len(overview.given_up), 'alert')} to look after by hand"
     if overview.approvals:
         return "warn", f"{_count(overview.approvals, 'action')} for you to approve or deny"
     if overview.dry_run:
         return "warn", "Dry run: decisions are written down, nothing is done"
+    if overview.breakers:
+        return (
+            "warn",
+            f"{_count(len(overview.breakers), 'target')} left alone for a while: actions did not help",
+        )
     if overview.live_count:
         return "ok", f"All is well; {_count(overview.live_count, 'action')} under way"
     return "ok", "All is well, and nothing is to be done"
@@ -175,9 +187,9 @@ def _tiles(overview: Overview) -> Iterator[Tile]:
 
 
 def _budget_tile(row: BudgetRow) -> Tile:
-    rate = rate_text(Rate(row.count, row.seconds)).partition("/")[2]
+    span = words.duration(row.seconds)
     used = 1 - row.left / row.count if row.count else None
-    return Tile(_BUDGET_LABELS[row.budget], str(int(row.left)), f"of {row.count} in {rate}", bar=bar(used))
+    return Tile(_BUDGET_LABELS[row.budget], str(int(row.left)), f"of {row.count} in {span}", bar=bar(used))
 
 
 def _held(overview: Overview) -> Iterator[Held]:
@@ -192,7 +204,7 @@ def _breaker(row: BreakerRow, now: float) -> Held:
     is_open = row.state == BreakerState.OPEN
     wait = words.duration(max(0.0, row.until - now))
     then = f"a trial is made in {wait}" if is_open else "one trial is let through"
-    why = f"{row.failures} actions in a row did not help; {then}"
+    why = f"{_count(row.failures, 'action')} in a row did not help; {then}"
     what = f"{_target(row.target)}, policy {row.policy}"
     state = "open" if is_open else "half open"
     return Held(
@@ -228,13 +240,15 @@ def _line(row: ActionRow, now: float, asked: Asked, account: Account | None = No
         policy=row.policy,
         alert=row.alert,
         rung=row.rung,
-        because=telling.because(row),
+        reason=row.reason.replace("_", " "),
+        because=row.detail or (meaning(row.reason).words if row.reason else ""),
         wait=words.duration(max(0.0, now - _since(row))),
         next=_next(row, now),
         ago=f"{words.duration(max(0.0, now - telling.latest(row)))} ago",
         when=words.date(telling.latest(row)),
         took=telling.took(row),
         approved_by=row.approved_by,
+        over=row.ended_at > 0,
         href=asked.href(open="" if is_open else row.id),
         told=told(account) if is_open and account else None,
     )

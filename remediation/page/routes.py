@@ -149,7 +149,8 @@ class RemediationPage:
             except ComposeAgentError as error:
                 return self._problem(environ, error)
             # The browser asks for the page anew, so that going back or reloading does not press again.
-            return Response(303, b"", headers=(("Location", f"./{form.back.href()}"), REFERRER_POLICY))
+            address = f"./{form.back.href().removesuffix('?')}"
+            return Response(303, b"", headers=(("Location", address), REFERRER_POLICY))
 
         return answer
 
