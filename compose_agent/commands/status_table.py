@@ -20,9 +20,14 @@ _ENDLESS = 1_000_000
 _OTHER_LINES = 3
 
 
-def page(overview: Overview, width: int, height: int | None = None) -> RenderableType:
-    """Return what a terminal of this size shows; rows below ``height`` are only counted."""
-    lines = host_lines(overview)
+def page(
+    overview: Overview, width: int, height: int | None = None, more: Sequence[Text] = ()
+) -> RenderableType:
+    """Return what a terminal of this size shows; rows below ``height`` are only counted.
+
+    ``more`` are further lines above the table.
+    """
+    lines = [*host_lines(overview), *more]
     rows = overview.containers
     room = len(rows)
     if height is not None:
@@ -31,16 +36,16 @@ def page(overview: Overview, width: int, height: int | None = None) -> Renderabl
     marks = [_mark(words.level(row)) for row in rows[:room]]
     columns = fitting(filled(rows[:room], overview.timestamp_seconds), width - _MARK_WIDTH)
     left_out = len(rows) - room
-    more = [Text(f"and {left_out} more", "dim")] if left_out > 0 else []
-    return Group(*lines, Text(), _table(columns, marks, width - _MARK_WIDTH), *more)
+    end = [Text(f"and {left_out} more", "dim")] if left_out > 0 else []
+    return Group(*lines, Text(), _table(columns, marks, width - _MARK_WIDTH), *end)
 
 
-def plain(overview: Overview) -> str:
+def plain(overview: Overview, more: Sequence[Text] = ()) -> str:
     """Return everything as text: no colours, no marks, every column whole."""
     console = Console(width=_ENDLESS, color_system=None, force_terminal=False)
     columns = filled(overview.containers, overview.timestamp_seconds)
     with console.capture() as capture:
-        console.print(*host_lines(overview), Text(), _table(columns, [], _ENDLESS), sep="\n")
+        console.print(*host_lines(overview), *more, Text(), _table(columns, [], _ENDLESS), sep="\n")
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 

@@ -62,8 +62,8 @@ class FormGuard:
         """Raise Forged unless a form with this token came from a page that a pass went out with."""
         if not _same_origin(environ):
             raise Forged("another page has sent this form", remedy="open the page itself, and press there")
-        known = _cookie(environ)
-        if not known or not hmac.compare_digest(self._token(known, environ).encode(), token.encode()):
+        known, given = _cookie(environ), token.encode("utf-8", "replace")
+        if not known or not hmac.compare_digest(self._token(known, environ).encode(), given):
             raise Forged(
                 "this form is from before the agent was started, or without its cookie",
                 remedy="let the browser keep cookies for this address, open the page again, and press there",

@@ -86,5 +86,5 @@ def form_of(environ: WSGIEnvironment) -> Form:
         token=given.get(TOKEN_FIELD, ""),
         why=" ".join(given.get("why", "").split())[:_LONGEST_WHY],
         id=given.get("id", ""),
-        back=Asked.parse(given.get("back", "")),
+        back=Asked.parse(given.get("back", "").removeprefix("?")),
     )

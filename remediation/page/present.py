@@ -150,24 +150,20 @@ def told(account: Account) -> Told:
 
 def _verdict(overview: Overview) -> tuple[words.Level, str]:
     """Return the one sentence that somebody woken at night reads first."""
-    if overview.journal or overview.reasons:
-        return "bad", "Alerts do not become actions"
-    if overview.frozen:
-        return "bad", "Frozen: nothing is begun"
-    if overview.given_up:
-        return "bad", f"{_count(len(overview.given_up), 'alert')} to look after by hand"
-    if overview.approvals:
-        return "warn", f"{_count(overview.approvals, 'action')} for you to approve or deny"
-    if overview.dry_run:
-        return "warn", "Dry run: decisions are written down, nothing is done"
-    if overview.breakers:
-        return (
-            "warn",
-            f"{_count(len(overview.breakers), 'target')} left alone for a while: actions did not help",
-        )
-    if overview.live_count:
-        return "ok", f"All is well; {_count(overview.live_count, 'action')} under way"
-    return "ok", "All is well, and nothing is to be done"
+    return next((level, said) for holds, level, said in _sentences(overview) if holds)
+
+
+def _sentences(overview: Overview) -> Iterator[tuple[bool, words.Level, str]]:
+    """Yield what may be the case, the worst first: whether it is, how bad that is, and how it is said."""
+    given_up, breakers = len(overview.given_up), len(overview.breakers)
+    yield bool(overview.journal or overview.reasons), "bad", "Alerts do not become actions"
+    yield bool(overview.frozen), "bad", "Frozen: nothing is begun"
+    yield given_up > 0, "bad", f"{_count(given_up, 'alert')} to look after by hand"
+    yield overview.approvals > 0, "warn", f"{_count(overview.approvals, 'action')} for you to approve or deny"
+    yield overview.dry_run, "warn", "Dry run: decisions are written down, nothing is done"
+    yield breakers > 0, "warn", f"{_count(breakers, 'target')} left alone for a while: actions did not help"
+    yield overview.live_count > 0, "ok", f"All is well; {_count(overview.live_count, 'action')} under way"
+    yield True, "ok", "All is well, and nothing is to be done"
 
 
 def _count(number: int, noun: str) -> str:

@@ -176,3 +176,10 @@ def test_what_cannot_be_written_is_a_503(client: Client, journal: Journal) -> No
         assert status == 503
         assert "is closed" in answer["error"]
     assert client.get("/v1/actions")[0] == 503
+
+
+def test_the_overview_is_one_document(client: Client, journal: Journal) -> None:
+    waiting(journal)
+    status, found = client.get("/v1/overview")
+    assert status == 200
+    assert (found["approvals"], found["live"][0]["id"], found["frozen"]) == (1, "abc1", "")
