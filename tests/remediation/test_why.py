@@ -100,9 +100,9 @@ def test_each_episode_has_its_own_account(journal: Journal) -> None:
     assert first.outcome.startswith("Nothing was done, because the alert resolved before")
     assert second.heading.startswith("ContainerUnhealthy: policy other (not in force any more)")
     assert second.outcome == "The restart of container:shop-web-1 waits for its turn."
-    alone = [journal.read(lambda view, id=id: account_of(view, id, {"mend"}, 2000.0)) for id in ("e1", "e2")]
-    assert alone == [first, second]
-    assert journal.read(lambda view: account_of(view, "e3", {"mend"}, 2000.0)) is None
+    ids = ("e1", "e2", "e3")
+    alone = journal.read(lambda view: [account_of(view, each, {"mend"}, 2000.0) for each in ids])
+    assert alone == [first, second, None]
 
 
 WAITING = {"state": State.PLANNED, "reason": Reason.BUDGET, "detail": "none left", "not_before": 2060.0}
