@@ -18,6 +18,7 @@ from compose_agent.role import ConfigState, Role, RoleSpec
 from exporter.settings import ExporterSettings
 from log_forwarder.settings import ForwarderSettings
 from log_forwarder.transforms.settings import TransformSettings
+from remediation.settings import RemediationSettings
 
 DEFAULT_FILE = Path("/etc/compose-agent/compose-agent.yml")
 
@@ -59,11 +60,24 @@ def _check_forwarder(config: Config) -> None:
     check(config.of(ForwarderSettings), config.of(TransformSettings))
 
 
+def _remediation(config: Config, state: ConfigState) -> Role:
+    from remediation.role import RemediationRole  # noqa: PLC0415 - only the process that runs it carries it
+
+    return RemediationRole(config, state)
+
+
+def _check_remediation(config: Config) -> None:
+    from remediation.check import check  # noqa: PLC0415 - loads the policies
+
+    check(config.of(RemediationSettings))
+
+
 EXPORTER = RoleSpec("exporter", ExporterSettings, "Exporter", _exporter, _check_exporter)
 FORWARDER = RoleSpec(
     "logs", ForwarderSettings, "Log forwarder", _forwarder, _check_forwarder, _forwarder_share
 )
-ROLES = (EXPORTER, FORWARDER)
+REMEDIATION = RoleSpec("remediation", RemediationSettings, "Remediation", _remediation, _check_remediation)
+ROLES = (EXPORTER, FORWARDER, REMEDIATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +90,13 @@ class RunSettings:
         kinds.boolean,
         None,
         "Run the log forwarder. Unset: if a sink is configured.",
+        restart=True,
+    )
+    enable_remediation: bool = option(
+        "enable-remediation",
+        kinds.boolean,
+        "true",
+        "Run the remediation role. It acts only on containers whose owners have opted in.",
         restart=True,
     )
     one_process: bool = option(
@@ -103,6 +124,7 @@ def enabled_roles(config: Config) -> list[RoleSpec]:
     switches = {
         EXPORTER.name: settings.enable_metrics,
         FORWARDER.name: bool(config.of(ForwarderSettings).sinks) if logs is None else logs,
+        REMEDIATION.name: settings.enable_remediation,
     }
     return [role for role in ROLES if switches[role.name]]
 
