@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compose_agent.dockerd.verbs.compose import scale
+from compose_agent.dockerd.verbs import counts
 from compose_agent.labels import AREAS, PREFIX
 from log_forwarder.transforms import hints
 from remediation.arguments import MOST_REPLICAS
@@ -74,4 +74,4 @@ def test_every_label_is_of_an_area_that_has_one_reader() -> None:
 
 
 def test_the_verb_can_do_what_the_labels_can_say() -> None:
-    assert scale.MOST_REPLICAS == MOST_REPLICAS
+    assert counts.MOST_REPLICAS == MOST_REPLICAS

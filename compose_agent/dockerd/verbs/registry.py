@@ -13,6 +13,9 @@ from compose_agent.dockerd.verbs.recreate import Recreate
 from compose_agent.dockerd.verbs.restart import Restart
 from compose_agent.dockerd.verbs.start import Start
 from compose_agent.dockerd.verbs.stop import Stop
+from compose_agent.dockerd.verbs.swarm.force_update import ForceUpdate
+from compose_agent.dockerd.verbs.swarm.rollback import Rollback
+from compose_agent.dockerd.verbs.swarm.scale import SwarmScale
 from compose_agent.dockerd.verbs.unpause import Unpause
 
 _CONTAINERS: tuple[Verb, ...] = (
@@ -27,7 +30,7 @@ _CONTAINERS: tuple[Verb, ...] = (
     NetworkDisconnect(),
     NetworkConnect(),
 )
-_SERVICES: tuple[Verb, ...] = (ComposeScale(),)
+_SERVICES: tuple[Verb, ...] = (ComposeScale(), SwarmScale(), ForceUpdate(), Rollback())
 
 VERBS: dict[str, Verb] = {verb.name: verb for verb in (*_CONTAINERS, *_SERVICES)}
 
