@@ -136,7 +136,7 @@ def test_the_same_request_does_not_undo_what_an_operator_did(service: Service, a
 
 def test_every_task_is_made_anew_and_the_number_stays(service: Service, ask: Ask) -> None:
     before = {task["ID"] for task in service.tasks({"desired-state": "running"})}
-    assert ask("swarm_force_update", service.id).details == {"update": "completed"}
+    assert ask("swarm_update", service.id).details == {"update": "completed"}
     runs(service, 2)
     assert not before & {task["ID"] for task in service.tasks({"desired-state": "running"})}
 
@@ -150,7 +150,7 @@ def test_an_update_whose_tasks_do_not_live_has_failed(
     try:
         eventually(lambda: runs(fragile, 2), seconds=60)
         (tmp_path / "alive").unlink()
-        outcome = ask("swarm_force_update", fragile.id)
+        outcome = ask("swarm_update", fragile.id)
     finally:
         fragile.remove()
     assert outcome.result is Result.FAILED
@@ -186,7 +186,7 @@ def test_a_service_on_each_node_is_not_scaled(swarm: docker.DockerClient, ask: A
 def test_what_is_not_there_or_was_never_updated_is_refused(service: Service, ask: Ask) -> None:
     assert ask("swarm_scale", "nothing", to=3).reason == "there is no Swarm service nothing"
     assert "was never updated" in ask("swarm_rollback", service.id).reason
-    assert "not within the bounds of 1 to 2" in ask("swarm_scale", service.id, to=3, max=2).reason
+    assert "'to' is to be a number of replicas" in ask("swarm_scale", service.id).reason
 
 
 def test_an_engine_outside_a_swarm_says_so(engine: PrivateEngine, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compose_agent.dockerd.verbs import counts
+from compose_agent.dockerd.verbs.compose.siblings import REQUEST_LABEL
 from compose_agent.labels import AREAS, PREFIX
 from log_forwarder.transforms import hints
 from remediation.arguments import MOST_REPLICAS
@@ -59,6 +60,10 @@ def test_a_label_that_cannot_be_read_is_explained(key: str, text: str, problem: 
 def test_labels_of_others_are_theirs() -> None:
     labels = {"compose-agent.logs.parser": "json", "compose-agent.logs": "false", "com.example": "x"}
     assert labels_of(labels) == ({}, {})
+
+
+def test_the_mark_of_a_replica_that_the_agent_made_is_no_setting() -> None:
+    assert labels_of({REQUEST_LABEL: "i1.0"}) == ({}, {})
 
 
 @given(st.dictionaries(st.sampled_from([option.key for option in LABELS]), st.text()))

@@ -19,7 +19,7 @@ from compose_agent.dockerd.verbs.swarm.services import (
 class ForceUpdate:
     """Adds one to ``ForceUpdate`` of a service's specification and follows the update to its end."""
 
-    name = "swarm_force_update"
+    name = "swarm_update"
     action = "restart"
 
     def prepare(self, client: EngineClient, request: VerbRequest) -> Facts:

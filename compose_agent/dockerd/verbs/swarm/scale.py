@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.verbs.contract import Done, Facts, Failed, NeverSent, Observation, Refused
-from compose_agent.dockerd.verbs.counts import wanted_count
+from compose_agent.dockerd.verbs.counts import resolved_count
 from compose_agent.dockerd.verbs.model import VerbRequest
 from compose_agent.dockerd.verbs.swarm.services import (
     Spec,
@@ -17,7 +17,10 @@ from compose_agent.dockerd.verbs.swarm.services import (
 
 
 class SwarmScale:
-    """Changes ``Replicas`` of a service's specification and nothing else; ``to``, ``min`` and ``max``.
+    """Changes ``Replicas`` of a service's specification and nothing else.
+
+    Arguments: ``to``, a number, ``min`` or ``max``; or ``by``, a difference to what there is when the request
+    is begun; within ``min`` and ``max``, or what the service's labels say instead.
 
     It is done when the specification says so: Swarm then starts and stops tasks until they are so many.
     """
@@ -27,11 +30,11 @@ class SwarmScale:
 
     def prepare(self, client: EngineClient, request: VerbRequest) -> Facts:
         """Look at the service; one with a task on each node, or a job, cannot be scaled."""
-        to = wanted_count(request.arguments)
         service = must_find(client, request.target)
         if service.replicas is None:
             mode = next(iter(service.spec["Mode"]), "unknown")
             raise Refused(f"{service.name} has the mode {mode}, in which the number of tasks is not chosen")
+        to = resolved_count(request.arguments, service.replicas, service.spec.get("Labels") or {})
         return facts_of(service, to=to, before=service.replicas)
 
     def call(self, client: EngineClient, request: VerbRequest, facts: Facts) -> None:
