@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import docker
-import docker.errors
 import pytest
 from docker.models.services import Service
 from docker.types import RestartPolicy, ServiceMode, UpdateConfig
@@ -25,6 +25,7 @@ from compose_agent.dockerd.verbs.optin import LABEL, OptIn
 from compose_agent.dockerd.verbs.swarm.force_update import ForceUpdate
 from compose_agent.dockerd.verbs.swarm.rollback import Rollback
 from compose_agent.dockerd.verbs.swarm.scale import SwarmScale
+from compose_agent.dockerd.verbs.swarm.services import Spec, SwarmService, change
 from lab.busybox import TAG, ensure_image
 from lab.compose import SLEEPER
 from lab.engine import PrivateEngine
@@ -35,8 +36,9 @@ pytestmark = [pytest.mark.engine, pytest.mark.lines]
 
 VERBS: dict[str, Verb] = {verb.name: verb for verb in (SwarmScale(), ForceUpdate(), Rollback())}
 COMMAND = ["sh", "-c", SLEEPER]
-# How long Swarm watches a new task before it goes on: its own 5 s are long for tests.
+# How long Swarm watches a new task before it goes on: its own 5 s are long for tests, unless one is to fail.
 MONITOR_NS = 200_000_000
+LONG_MONITOR_NS = 20_000_000_000
 RIVAL_PAUSE_SECONDS = 0.05
 
 Ask = Callable[..., Outcome]
@@ -91,12 +93,15 @@ def service(swarm: docker.DockerClient) -> Iterator[Service]:
 
 
 def create(swarm: docker.DockerClient, name: str, **more: Any) -> Service:
-    wanted = {"command": COMMAND, "mode": ServiceMode("replicated", 2)} | more
+    wanted = {
+        "command": COMMAND,
+        "mode": ServiceMode("replicated", 2),
+        "update_config": UpdateConfig(parallelism=1, monitor=MONITOR_NS, failure_action="pause"),
+    } | more
     return swarm.services.create(
         TAG,
         name=name,
         labels={LABEL: "restart,scale"},
-        update_config=UpdateConfig(parallelism=1, monitor=MONITOR_NS, failure_action="pause"),
         rollback_config=UpdateConfig(parallelism=1, monitor=MONITOR_NS),
         restart_policy=RestartPolicy("any", delay=0),
         **wanted,
@@ -146,7 +151,13 @@ def test_an_update_whose_tasks_do_not_live_has_failed(
 ) -> None:
     (tmp_path / "alive").touch()
     script = f"[ -f /here/alive ] || exit 1; {SLEEPER}"
-    fragile = create(swarm, "fragile", command=["sh", "-c", script], mounts=[f"{tmp_path}:/here:ro"])
+    fragile = create(
+        swarm,
+        "fragile",
+        command=["sh", "-c", script],
+        mounts=[f"{tmp_path}:/here:ro"],
+        update_config=UpdateConfig(parallelism=1, monitor=LONG_MONITOR_NS, failure_action="pause"),
+    )
     try:
         eventually(lambda: runs(fragile, 2), seconds=60)
         (tmp_path / "alive").unlink()
@@ -200,29 +211,25 @@ def test_a_rival_that_never_rests_neither_hinders_nor_loses_anything(
     own_engine: PrivateEngine, service: Service, ask: Ask
 ) -> None:
     stop, written = threading.Event(), [0]
-    rival = docker.DockerClient(base_url=own_engine.host, timeout=CALL_SECONDS)
+    rival = EngineClient(Endpoint(own_engine.host, "test"), timeout=CALL_SECONDS)
 
     def write() -> None:
-        mine = rival.services.get(service.id)
         while not stop.wait(RIVAL_PAUSE_SECONDS):
-            mine.reload()
             labels = {LABEL: "restart,scale", "written": str(written[0] + 1)}
-            try:
-                mine.update(labels=labels, fetch_current_spec=True)
-            except docker.errors.APIError:
-                continue  # it was outrun, too
+            change(rival, str(service.id), partial(labelled, labels))
             written[0] += 1
 
     writer = threading.Thread(target=write)
     writer.start()
     try:
         for to in (1, 3, 2, 4):
+            before = written[0]
             assert ask("swarm_scale", service.id, to=to).result is Result.DONE
+            eventually(partial(_more_than, written, before), seconds=60)
     finally:
         stop.set()
         writer.join()
         rival.close()
-    assert written[0] > 0
     found = spec(service)
     assert found["Mode"] == {"Replicated": {"Replicas": 4}}
     assert found["Labels"] == {LABEL: "restart,scale", "written": str(written[0])}
@@ -231,6 +238,14 @@ def test_a_rival_that_never_rests_neither_hinders_nor_loses_anything(
 def _state(service: Service, *states: str) -> None:
     service.reload()
     assert service.attrs.get("UpdateStatus", {}).get("State") in states
+
+
+def labelled(labels: dict[str, str], found: SwarmService) -> Spec:
+    return {**found.spec, "Labels": labels}
+
+
+def _more_than(written: list[int], known: int) -> None:
+    assert written[0] > known
 
 
 def _environment(service: Service) -> list[str] | None:
