@@ -53,7 +53,7 @@ class Engine(Protocol):
 
 
 class ReadApp:
-    """Answers on the read socket; ``shown`` returns globs of the environment variables that are not hidden."""
+    """Answers on the read socket; ``shown`` returns globs of environment variables that are not hidden."""
 
     def __init__(
         self, engine: Engine, streams: Streams, metrics: BrokerMetrics, shown: Callable[[], Sequence[str]]

@@ -64,7 +64,7 @@ class BrokerSettings:
         "env-allow",
         kinds.string,
         None,
-        "Globs of names of environment variables whose values the read socket shows; repeatable. Unset: none.",
+        "Globs of names of environment variables whose values the read socket shows; repeatable.",
         multiple=True,
     )
     per_target: int = option(
@@ -99,7 +99,7 @@ class BrokerSettings:
         "web.listen-address",
         kinds.address,
         None,
-        "Where to serve the broker's own metrics, and nothing else; repeatable. Unset: on its local socket only.",
+        "Where to serve the broker's own metrics and nothing else; repeatable. Unset: nowhere but locally.",
         multiple=True,
     )
     web_config_file: Path | None = web_config_file()

@@ -1,4 +1,4 @@
-"""The broker in front of a real Engine: the Docker CLI and our own exporter know no difference when they read."""
+"""The broker in front of a real Engine: the Docker CLI and the exporter read as if they were there."""
 
 from __future__ import annotations
 
