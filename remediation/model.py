@@ -131,7 +131,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
 class Episode(msgspec.Struct, frozen=True, kw_only=True):
     """A policy and a target from the first signal until it resolved, was mended, or is too old.
 
-    It has at most one live intent. ``signals`` counts how often it was told of.
+    It has at most one live intent. ``signals`` counts how often it was told of. ``resolved_at`` is when the
+    signal resolved while an action was under way, with which the episode then ends.
     """
 
     id: str
@@ -142,6 +143,8 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True):
     starts_at: float
     opened_at: float
     last_signal_at: float
+    received_at: float = 0.0  # the first signal, by the receiver
+    resolved_at: float = 0.0
     closed_at: float = 0.0
     close_reason: str = ""
     signals: int = 1

@@ -19,6 +19,7 @@ from compose_agent.role import ConfigState, Role, RoleSpec
 from exporter.settings import ExporterSettings
 from log_forwarder.settings import ForwarderSettings
 from log_forwarder.transforms.settings import TransformSettings
+from remediation.settings import RemediationSettings
 
 DEFAULT_FILE = Path("/etc/compose-agent/compose-agent.yml")
 
@@ -60,6 +61,18 @@ def _check_forwarder(config: Config) -> None:
     check(config.of(ForwarderSettings), config.of(TransformSettings))
 
 
+def _remediation(config: Config, state: ConfigState) -> Role:
+    from remediation.role import RemediationRole  # noqa: PLC0415 - only the process that runs it carries it
+
+    return RemediationRole(config, state)
+
+
+def _check_remediation(config: Config) -> None:
+    from remediation.check import check  # noqa: PLC0415 - loads the policies
+
+    check(config.of(RemediationSettings))
+
+
 def _broker(config: Config, state: ConfigState) -> Role:
     from broker.role import BrokerRole  # noqa: PLC0415 - only the process that runs it carries it
 
@@ -77,8 +90,9 @@ EXPORTER = RoleSpec("exporter", ExporterSettings, "Exporter", _exporter, _check_
 FORWARDER = RoleSpec(
     "logs", ForwarderSettings, "Log forwarder", _forwarder, _check_forwarder, _forwarder_share
 )
+REMEDIATION = RoleSpec("remediation", RemediationSettings, "Remediation", _remediation, _check_remediation)
 BROKER = RoleSpec("broker", BrokerSettings, "Broker", _broker, _check_broker)
-ROLES = (EXPORTER, FORWARDER, BROKER)
+ROLES = (EXPORTER, FORWARDER, REMEDIATION, BROKER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +105,13 @@ class RunSettings:
         kinds.boolean,
         None,
         "Run the log forwarder. Unset: if a sink is configured.",
+        restart=True,
+    )
+    enable_remediation: bool = option(
+        "enable-remediation",
+        kinds.boolean,
+        "true",
+        "Run the remediation role. It acts only on containers whose owners have opted in.",
         restart=True,
     )
     one_process: bool = option(
@@ -118,6 +139,7 @@ def enabled_roles(config: Config) -> list[RoleSpec]:
     switches = {
         EXPORTER.name: settings.enable_metrics,
         FORWARDER.name: bool(config.of(ForwarderSettings).sinks) if logs is None else logs,
+        REMEDIATION.name: settings.enable_remediation,
         BROKER.name: False,  # beside the others it would keep nothing from them
     }
     return [role for role in ROLES if switches[role.name]]

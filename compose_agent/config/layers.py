@@ -8,7 +8,7 @@ from pathlib import Path
 from compose_agent.config.nearest import did_you_mean
 from compose_agent.config.resolve import Given, Layer
 from compose_agent.config.schema import ENVIRONMENT_PREFIX, Schema
-from compose_agent.config.yamlfile import Node, load
+from compose_agent.config.yamlfile import Node, load, plain
 from compose_agent.errors import ConfigError, Problem
 
 
@@ -23,7 +23,7 @@ def file_layer(schema: Schema, path: Path) -> tuple[Layer, list[Problem]]:
     problems: list[Problem] = []
     layer: dict[str, Given] = {}
     for key, node in _leaves(schema, "", root):
-        given = Given(_plain(node), f"{path}:{node.line}")
+        given = Given(plain(node), f"{path}:{node.line}")
         if what := _wrong_key(schema, key, layer):
             problems.append(Problem(given.where, what))
         elif node.value is not None:  # "key:" with nothing behind it leaves the default
@@ -54,22 +54,6 @@ def _leaves(schema: Schema, prefix: str, node: Node) -> Iterator[tuple[str, Node
             yield from _leaves(schema, key, child)
         elif not (schema.has_prefix(key) and child.value is None):  # "exporter:" with nothing below it
             yield key, child
-
-
-def _plain(node: Node) -> object:
-    """Return the text as it is written, or a list or a mapping of texts."""
-    if isinstance(node.value, list):
-        return [_flat(child) for child in node.value]
-    if isinstance(node.value, dict):
-        return {name: _flat(child) for name, child in node.value.items()}
-    return node.text
-
-
-def _flat(node: Node) -> object:
-    """Return the text, or an empty stand-in for what no option takes."""
-    if isinstance(node.value, list):
-        return []
-    return {} if isinstance(node.value, dict) else node.text
 
 
 def environment_layer(schema: Schema, environ: Mapping[str, str]) -> tuple[Layer, list[Problem]]:

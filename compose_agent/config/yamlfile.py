@@ -31,6 +31,11 @@ def load(path: Path) -> Node:
 
     Raises ConfigError when the file cannot be read or is not valid YAML.
     """
+    return parse(read(path), str(path))
+
+
+def read(path: Path) -> str:
+    """Return the text of a file that people write; ConfigError when it cannot be read or is no such text."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
@@ -39,7 +44,7 @@ def load(path: Path) -> Node:
     if len(data) > MAX_FILE_BYTES:
         raise ConfigError(Problem(str(path), f"is larger than {MAX_FILE_BYTES} bytes"))
     try:
-        return parse(data.decode(), str(path))
+        return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(Problem(f"{path}:{line}", f"is not UTF-8 text (byte {error.start})")) from error
@@ -66,6 +71,22 @@ def parse(text: str, name: str) -> Node:
     finally:
         if loader:
             loader.dispose()
+
+
+def plain(node: Node) -> object:
+    """Return the text as it is written, or a list or a mapping of texts: what an option's kind reads."""
+    if isinstance(node.value, list):
+        return [_flat(child) for child in node.value]
+    if isinstance(node.value, dict):
+        return {name: _flat(child) for name, child in node.value.items()}
+    return node.text
+
+
+def _flat(node: Node) -> object:
+    """Return the text, or an empty stand-in for what no option takes."""
+    if isinstance(node.value, list):
+        return []
+    return {} if isinstance(node.value, dict) else node.text
 
 
 def _sentence(error: yaml.MarkedYAMLError) -> str:

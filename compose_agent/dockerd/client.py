@@ -257,6 +257,25 @@ class EngineClient:
         body = {"Container": container_id, "Force": False}
         self._do("network_disconnect", "POST", f"/networks/{quote(network, safe='')}/disconnect", body=body)
 
+    def exchange(
+        self,
+        call: str,
+        method: str,
+        path: str,
+        read: Callable[[requests.Response], J],
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+    ) -> J:
+        """Send one request, and return what ``read`` makes of the answer: for calls that few have a use for.
+
+        ``path`` is without the API version, which :meth:`negotiate` chose; ``call`` names the request for
+        whoever observes. ``timeout`` is in seconds, for the whole answer.
+        """
+        with self._call(call), self._send(method, self._versioned(path), params, body, timeout) as response:
+            return read(self._checked(response))
+
     def pass_on(self, method: str, path: str, query: Sequence[tuple[str, str]], timeout: float) -> Passage:
         """Ask what somebody else wants to know; whatever the Engine answers, its status too, is the answer.
 

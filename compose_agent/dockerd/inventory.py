@@ -23,7 +23,7 @@ from typing import Protocol
 from compose_agent.dockerd.inspector import Inspector
 from compose_agent.dockerd.ledger import Ledger
 from compose_agent.dockerd.model import Container, Engine, engine_from_json
-from compose_agent.dockerd.stream import EventStream
+from compose_agent.dockerd.stream import Event, EventStream
 from compose_agent.errors import EngineError, EnginePermission, EngineUnreachable, EngineUnsupported
 
 logger = logging.getLogger(__name__)
@@ -77,8 +77,17 @@ class Counts:
     missed_changes: int = 0
 
 
+def _not_listening(event: Event) -> None:
+    """Take no notice."""
+
+
 class Inventory:
-    """Containers and Engine as they are now. ``start`` it once; every read is a snapshot without waiting."""
+    """Containers and Engine as they are now. ``start`` it once; every read is a snapshot without waiting.
+
+    ``on_event`` hears of each event of a container, in order, in the thread that all containers wait for: it
+    must neither wait nor raise. After a reconnect it may hear the last one again. ``since`` is the Engine's
+    time from which on it is told of what the Engine still remembers; None for from now on.
+    """
 
     def __init__(
         self,
@@ -87,12 +96,15 @@ class Inventory:
         reconcile_seconds: float = RECONCILE_SECONDS,
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         now: Callable[[], float] = time.time,
+        on_event: Callable[[Event], None] = _not_listening,
+        since: str | None = None,
     ) -> None:
         self._client = client
+        self._on_event = on_event
         self._reconcile_seconds = reconcile_seconds
         self._heartbeat_seconds = heartbeat_seconds
         self._now = now
-        self._ledger = Ledger()
+        self._ledger = Ledger(since)
         self._inspector = Inspector(client.inspect, self._ledger)
         self._engine = Engine()
         self._link = Link(since=now())
@@ -197,6 +209,7 @@ class Inventory:
             for event in stream:
                 if self._ledger.apply(event):
                     self._inspector.ask(event.container_id)
+                self._on_event(event)
         except EngineError as error:
             if time.monotonic() < long_enough:
                 raise

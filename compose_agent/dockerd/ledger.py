@@ -23,9 +23,13 @@ _TOMBSTONES = 4096
 
 
 class Ledger:
-    """Containers by id. ``snapshot`` is sorted by name and stays the same object until something changes."""
+    """Containers by id. ``snapshot`` is sorted by name and stays the same object until something changes.
 
-    def __init__(self) -> None:
+    ``since`` is where the event stream is to begin, in the Engine's time; None for now.
+    """
+
+    def __init__(self, since: str | None = None) -> None:
+        self._since = since
         self._lock = threading.Lock()
         self._containers: dict[str, Container] = {}
         self._gone: dict[str, None] = {}
@@ -38,7 +42,7 @@ class Ledger:
     @property
     def last_event(self) -> str | None:
         """Where to resume the event stream: the Engine's time of the last event applied."""
-        return self._last.since if self._last else None
+        return self._last.since if self._last else self._since
 
     def snapshot(self) -> tuple[Container, ...]:
         """Return every container, sorted by name."""

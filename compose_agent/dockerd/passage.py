@@ -35,6 +35,8 @@ class Passage:
         """Take the deadline from the rest of the answer: silence is normal in a stream."""
         if self._socket is not None:
             self._socket.settimeout(None)
+            # Closing it from outside must not meet another answer on the same connection.
+            self._response.raw.connection.for_one = True
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body piece by piece as it arrives; EngineUnreachable when it breaks off.

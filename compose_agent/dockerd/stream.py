@@ -26,13 +26,14 @@ class Event:
     """One container event.
 
     ``action`` is the word alone: of ``health_status: healthy`` and ``exec_create: cmd`` only the part before
-    the colon. ``time_ns`` is the Engine's clock.
+    the colon; ``detail`` is what stands behind it. ``time_ns`` is the Engine's clock.
     """
 
     action: str
     container_id: str
     time_ns: int
     attributes: dict[str, str]
+    detail: str = ""
 
     @property
     def since(self) -> str:
@@ -50,9 +51,10 @@ def parse_event(line: bytes) -> Event | None:
         if raw.get("Type") != "container":
             return None
         actor = raw["Actor"]
-        action = str(raw["Action"]).partition(":")[0]
+        action, _, detail = str(raw["Action"]).partition(":")
         time_ns = int(raw.get("timeNano") or int(raw["time"]) * 10**9)
-        return Event(action, str(actor["ID"]), time_ns, dict(actor.get("Attributes") or {}))
+        attributes = dict(actor.get("Attributes") or {})
+        return Event(action, str(actor["ID"]), time_ns, attributes, detail.strip())
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise EngineGarbage(f"not an event: {line[:200]!r}") from error
 

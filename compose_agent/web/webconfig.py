@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compose_agent.config.fields import Fields, shown
 from compose_agent.config.kinds import parse_duration
 from compose_agent.config.yamlfile import load
 from compose_agent.errors import ConfigError, Problem
-from compose_agent.web._fields import Fields, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

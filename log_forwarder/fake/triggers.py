@@ -15,22 +15,14 @@ keeps those of one source and id once. Leaving the block is dying.
 
 from __future__ import annotations
 
-import json
-import re
 import threading
-from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from compose_agent.cloudevents import CONTENT_TYPE, PATH, checked
 from log_forwarder.fake.posts import FakePosts, Post, Reply
 
-PATH = "/v1/triggers"
-CONTENT_TYPE = "application/cloudevents+json"
-_REQUIRED = ("specversion", "id", "source", "type")
-_OPTIONAL = ("time", "subject", "datacontenttype", "dataschema")
-# CloudEvents 1.0, "Attribute Naming Convention".
-_ATTRIBUTE = re.compile(r"[a-z0-9]{1,20}")
 _PAUSE_SECONDS = 0.01
 
 
@@ -80,25 +72,3 @@ class FakeTriggers(FakePosts):
                 self.unseen -= 1
                 return None
         return Reply(202)
-
-
-def checked(body: bytes) -> dict[str, Any]:
-    """Return the trigger in a body; ValueError says in what it is none."""
-    trigger = json.loads(body)
-    if not isinstance(trigger, dict):
-        raise ValueError("expected a JSON object")  # noqa: TRY004 - one error for all
-    for name in _REQUIRED:
-        if name not in trigger:
-            raise ValueError(f"{name} is missing")
-    for name in trigger.keys() & {*_REQUIRED, *_OPTIONAL}:
-        if not isinstance(trigger[name], str) or not trigger[name]:
-            raise ValueError(f"{name}: expected a text")
-    if trigger["specversion"] != "1.0":
-        raise ValueError(f"specversion: expected 1.0, not {trigger['specversion']}")
-    if wrong := [name for name in trigger if not _ATTRIBUTE.fullmatch(name)]:
-        raise ValueError(f"{wrong[0]}: no attribute has such a name")
-    if "time" in trigger and datetime.fromisoformat(trigger["time"]).tzinfo is None:
-        raise ValueError("time: expected a zone")
-    if not isinstance(trigger.get("data"), dict):
-        raise ValueError("data: expected an object")  # noqa: TRY004 - as above
-    return trigger

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 from remediation.model import TargetKind
 from remediation.policies.matchers import Matcher
 from remediation.policies.windows import Window
-
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Condition(StrEnum):
@@ -34,8 +31,8 @@ class TargetRule:
     """
 
     kind: TargetKind
-    labels: Mapping[str, str] = NOTHING
-    selector: Mapping[str, str] = NOTHING
+    labels: Mapping[str, str] = field(default_factory=dict)
+    selector: Mapping[str, str] = field(default_factory=dict)
     only: str = ""
     allow: Sequence[str] = ()
 
@@ -45,7 +42,7 @@ class Step:
     """One rung of the ladder: an action by name, and its arguments."""
 
     action: str
-    arguments: Mapping[str, Any] = NOTHING
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -345,3 +345,23 @@ def test_stop_comes_before_the_first_answer_without_harm(modern: FakeEngine) -> 
 def test_stop_without_start_does_nothing(modern: FakeEngine) -> None:
     Inventory(EngineClient(Endpoint(modern.url, "test"))).stop()
     assert not modern.requests()
+
+
+def test_a_listener_hears_each_event_and_from_a_given_moment_on(modern: FakeEngine) -> None:
+    modern.add_container("web")
+    heard: list[tuple[str, str]] = []
+    client = EngineClient(Endpoint(modern.url, "test"))
+    first = modern.core.events.since(0, None)[0]
+    begin = f"{first.time_ns // 10**9}.{first.time_ns % 10**9:09d}"
+    inventory = Inventory(
+        client, on_event=lambda event: heard.append((event.action, event.attributes["name"])), since=begin
+    )
+    inventory.start()
+    try:
+        until(lambda: inventory.link().up)
+        modern.die("web", 1)
+        until(lambda: ("die", "web") in heard)
+    finally:
+        inventory.stop()
+        client.close()
+    assert heard == [("create", "web"), ("start", "web"), ("die", "web")]

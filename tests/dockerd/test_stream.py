@@ -51,17 +51,17 @@ def stream(*chunks: bytes | Exception) -> EventStream:
 
 
 @pytest.mark.parametrize(
-    ("action", "word"),
+    ("action", "word", "detail"),
     [
-        ("start", "start"),
-        ("health_status: healthy", "health_status"),
-        ("health_status: unhealthy: with: colons", "health_status"),
-        ("exec_create: sh -c 'echo: x'", "exec_create"),
-        ("health_status", "health_status"),
+        ("start", "start", ""),
+        ("health_status: healthy", "health_status", "healthy"),
+        ("health_status: unhealthy: with: colons", "health_status", "unhealthy: with: colons"),
+        ("exec_create: sh -c 'echo: x'", "exec_create", "sh -c 'echo: x'"),
+        ("health_status", "health_status", ""),
     ],
 )
-def test_an_action_is_the_word_before_the_colon(action: str, word: str) -> None:
-    assert parse_event(line(action)) == Event(word, "a1", 5_000_000_007, {"name": "web"})
+def test_an_action_is_the_word_before_the_colon(action: str, word: str, detail: str) -> None:
+    assert parse_event(line(action)) == Event(word, "a1", 5_000_000_007, {"name": "web"}, detail)
 
 
 @pytest.mark.parametrize("kind", ["image", "network", "volume", "daemon", "", None])

@@ -31,10 +31,13 @@ def words(label: str) -> tuple[frozenset[str], tuple[str, ...]]:
 
 
 class OptIn:
-    """Decides by label and by ``allowed``: shell patterns (``*``, ``?``) over names, for every action."""
+    """Decides by label and by ``allowed``: shell patterns (``*``, ``?``) over names, for every action.
+
+    ``allowed`` is gone through anew each time, so it may change.
+    """
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
-        self._allowed = tuple(allowed)
+        self._allowed = allowed
 
     def refusal(self, name: str, labels: Mapping[str, str], action: str) -> str:
         """Return why this action may not be done to the container or service; empty when it may."""

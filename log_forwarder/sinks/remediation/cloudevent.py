@@ -11,7 +11,6 @@ from log_forwarder.sinks.elasticsearch.fields import to_json
 from log_forwarder.sinks.nanoseconds import nanoseconds
 from log_forwarder.transforms.patterns import MOST_CHARACTERS
 
-CONTENT_TYPE = "application/cloudevents+json"
 TYPE = "io.compose-agent.log.match"
 _TRACE_FIELDS = ("trace_id", "span_id")
 

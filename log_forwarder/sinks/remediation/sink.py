@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
 
+from compose_agent.cloudevents import CONTENT_TYPE, PATH
 from compose_agent.errors import ComposeAgentError
 from compose_agent.web.localclient import LocalClient, RoleNotRunning
 from log_forwarder.event import Batch
 from log_forwarder.sinks.contract import Answer, Entry, SinkContext, SinkKind, SinkUnavailable
-from log_forwarder.sinks.remediation.cloudevent import CONTENT_TYPE
 from log_forwarder.sinks.remediation.matches import Matcher
 from log_forwarder.sinks.word import SinkWord
 
 ROLE = "remediation"
-PATH = "/v1/triggers"
 # Read at once; of most lines nothing is sent.
 MOST_BYTES = 1 << 20
 # Each is a request of its own, and a stop waits for the end of what was begun.

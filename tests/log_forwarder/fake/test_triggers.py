@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from compose_agent.cloudevents import CONTENT_TYPE, PATH
 from compose_agent.errors import ComposeAgentError
 from compose_agent.web.localclient import LocalClient, RoleNotRunning
 from log_forwarder.fake.posts import Reply
-from log_forwarder.fake.triggers import CONTENT_TYPE, PATH, FakeTriggers
+from log_forwarder.fake.triggers import FakeTriggers
 
 TRIGGER: dict[str, Any] = {"specversion": "1.0", "id": "a/b", "source": "/hosts/h", "type": "t", "data": {}}
 
@@ -40,7 +41,8 @@ def test_a_trigger_is_kept_once_by_source_and_id(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (b"{", "Expecting"),
+        (b"{", "truncated"),
+        (b"[" * 100_000, "nested too deep"),
         ([], "expected a JSON object"),
         ({**TRIGGER, "specversion": "0.3"}, "specversion: expected 1.0, not 0.3"),
         ({key: value for key, value in TRIGGER.items() if key != "source"}, "source is missing"),

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import yaml
 
+from compose_agent.cloudevents import PATH
 from compose_agent.commands.roles import SCHEMA
 from compose_agent.config import ConfigSource
 from log_forwarder.settings import ForwarderSettings
-from log_forwarder.sinks.remediation import cloudevent, matches, sink
+from log_forwarder.sinks.remediation import cloudevent, matches
 from log_forwarder.sinks.remediation.matches import patterns_of
 from log_forwarder.transforms.hints import hints_of
 from log_forwarder.transforms.patterns import MOST_CHARACTERS
@@ -34,7 +35,7 @@ def test_the_examples_can_be_used(tmp_path: Path) -> None:
 
 
 def test_the_section_names_what_the_code_has() -> None:
-    names = {sink.PATH, cloudevent.TYPE, matches.NO_MATCH, matches.RATE_LIMITED, f"{MOST_CHARACTERS:,}"}
+    names = {PATH, cloudevent.TYPE, matches.NO_MATCH, matches.RATE_LIMITED, f"{MOST_CHARACTERS:,}"}
     members = cloudevent._data(container(), event("x"), "oom").keys()
     assert [name for name in {*names, *members} if name not in SECTION] == []
     assert matches.PAUSE_SECONDS == 1  # "one trigger a second"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from compose_agent.cloudevents import checked
 from compose_agent.dockerd.model import Container
 from log_forwarder.event import Batch, Event
-from log_forwarder.fake.triggers import checked
 from log_forwarder.sinks.contract import Entry
 from log_forwarder.sinks.remediation import matches
 from log_forwarder.sinks.remediation.matches import NO_MATCH, RATE_LIMITED, Matcher, patterns_of

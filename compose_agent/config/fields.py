@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from compose_agent.config.nearest import did_you_mean, nearest
+from compose_agent.config.resolve import default_value, read_value
+from compose_agent.config.yamlfile import plain
 from compose_agent.errors import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from compose_agent.config.options import Option
     from compose_agent.config.yamlfile import Node
 
 _SHOWN_CHARACTERS = 60
@@ -57,6 +60,23 @@ class Fields:
         self._wrong(key, node, "text")
         return None
 
+    def option(self, option: Option) -> Any:
+        """Return the value of an option that stands under its key here, its default when absent."""
+        node = self.node(option.key)
+        if node is None:
+            return default_value(option)
+        try:
+            return read_value(option, plain(node))
+        except ValueError as error:
+            self.problem(option.key, f"{self._path(option.key)}: {error}")
+            return default_value(option)
+
+    def each(self, option: Option) -> tuple[Any, ...]:
+        """Return what a list holds under the option's key, or its only value; commas are part of a value."""
+        node = self.node(option.key)
+        items = node.value if node and isinstance(node.value, list) else [node] if node else []
+        return tuple(value for item in items for value in self._item(option, item))
+
     def boolean(self, key: str, *, default: bool) -> bool:
         """Return true or false."""
         node = self.node(key)
@@ -94,6 +114,17 @@ class Fields:
         if name is None:
             return default
         return name if self._is_known(key, name, self.entries[key], list(known)) else default
+
+    def _item(self, option: Option, item: Node) -> list[Any]:
+        try:
+            return [option.kind.read(plain(item))]
+        except ValueError as error:
+            what = f"{self._path(option.key)}: {error}"
+            self._problems.append(Problem(f"{self._file}:{item.line}", what))
+            return []
+
+    def _path(self, key: str) -> str:
+        return f"{self._name}.{key}" if self._name else key
 
     def problem(self, key: str, what: str) -> None:
         """Note what is wrong at ``key``, or with the mapping when it has no such key."""

@@ -1,0 +1,319 @@
+"""Remediation tormented: killed at its fail points, told everything twice, and every restart counted.
+
+Containers of a fake or a real Engine fall ill, alerts about them are sent and sent again as Alertmanager
+does, and ``compose-agent remediate`` dies by SIGKILL before and after its changes of state and calls of the
+Engine, and is started again. Afterwards every acknowledged alert must have led to exactly one restart, and
+nothing else to any.
+
+    python -m bench.remediation_faults --engine fake --runs 10 --seed 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.patients import Ward, fake_ward, real_ward, wait_until
+from bench.redelivery import Alert, Sender, post_to
+from bench.remediation_plan import How, Illness, Patient, Plan, make_plan
+from bench.restarts import Case, Expectation, Verdict, judge
+from bench.supervised import Supervised
+from compose_agent.failpoints import VARIABLE
+from lab import LabError
+from lab.engine import PrivateEngine
+from lab.lines import LINES
+from lab.loopback import answers, free_port
+from remediation.journal.journal import look, verify_audit
+from remediation.model import LIVE
+
+# Everything that takes a second alone takes many on a machine with other campaigns.
+_PATIENCE_SECONDS = 120.0
+_POLL_SECONDS = 0.05
+# After everything has ended: something that is done twice is done by then.
+_QUIET_SECONDS = 1.0
+
+_ALERTS = {How.UNHEALTHY: "BenchUnhealthy", How.CRASHED: "BenchCrashed"}
+_CONDITIONS = {How.UNHEALTHY: "unhealthy", How.CRASHED: "not-running"}
+# Nothing but what the run itself does is to stand in the way.
+_UNLIMITED = "100000/1m"
+_UNHINDERED = {
+    "per-target": "none",
+    "per-service": "none",
+    "replicas-share": "100%",
+    "backoff": "1ms..1ms",
+    "breaker": "1000 failures/1s",
+}
+_OPTIONS = (
+    f"--budget.host={_UNLIMITED}",
+    f"--budget.global={_UNLIMITED}",
+    f"--freeze-after={_UNLIMITED}",
+    "--deployment-quiet=0s",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a run."""
+
+    engine: str
+    seed: int
+    good: bool
+    verdict: Verdict
+    kills: int
+    requests: int
+    refused: int
+    seconds: float
+    load_average: float
+    faults: Sequence[str]
+
+
+class Run:
+    """The parts of one run, in ``home``."""
+
+    def __init__(self, plan: Plan, ward: Ward, home: Path) -> None:
+        self._plan = plan
+        self._ward = ward
+        self._state = home / "state"
+        self._port = free_port()
+        self._cases: list[tuple[Alert, Case]] = []
+        self._problems: list[str] = []
+        self._calm = False
+        policies = home / "remediation.yml"
+        policies.write_text(json.dumps(policies_of(plan)), encoding="utf-8")  # JSON is YAML as well
+        self.agent = Supervised(
+            [
+                "remediate",
+                f"--docker.host={ward.host}",
+                f"--state-dir={self._state}",
+                f"--policies={policies}",
+                f"--web.listen-address=127.0.0.1:{self._port}",
+                *_OPTIONS,
+            ],
+            home / "remediate.log",
+            environ_of=self._environ,
+            pause_of=lambda life: plan.longest_pause * (life % 3) / 2,
+        )
+        self.sender = Sender(
+            post_to("127.0.0.1", self._port),
+            (lambda _: "all") if plan.one_group else (lambda alert: str(alert.labels)),
+            plan.seed,
+            mischief=plan.mischief,
+        )
+
+    def perform(self) -> Verdict:
+        """Torment it until everybody is well, let it rest, and judge."""
+        for patient in self._plan.patients:
+            self._ward.admit(patient)
+        with self.agent:
+            try:
+                self._torment()
+                self._rest()
+            finally:
+                self.sender.close()
+        self._check_journal()
+        return judge(self._acknowledged(), self._ward.events())
+
+    @property
+    def faults(self) -> Sequence[str]:
+        """What else is wrong: crashes, journals that do not verify, what never ended."""
+        return [*self.agent.faults, *self._problems]
+
+    def _environ(self, life: int) -> Mapping[str, str]:
+        if self._calm or life >= self._plan.lives:
+            return {VARIABLE: ""}
+        return {VARIABLE: f"random:{self._plan.seed}.{life}:{self._plan.kill_share}"}
+
+    def _torment(self) -> None:
+        over = threading.Event()
+        with ThreadPoolExecutor(len(self._plan.patients) + 1) as pool:
+            troubles = pool.submit(self._make_trouble, over)
+            courses = [pool.submit(self._suffer, patient) for patient in self._plan.patients]
+            for course in courses:
+                course.result()
+            over.set()
+            troubles.result()
+
+    def _make_trouble(self, over: threading.Event) -> None:
+        began = time.monotonic()
+        for trouble in sorted(self._plan.troubles, key=lambda each: each.at):
+            if over.wait(max(0.0, began + trouble.at - time.monotonic())):
+                return
+            self._ward.trouble(trouble)
+
+    def _suffer(self, patient: Patient) -> None:
+        for illness in patient.illnesses:
+            try:
+                self._fall_ill(patient, illness)
+            except LabError as error:
+                self._problems.append(f"{patient.name}: {error}")
+                return
+
+    def _fall_ill(self, patient: Patient, illness: Illness) -> None:
+        time.sleep(illness.pause)
+        labels = {"alertname": _ALERTS[illness.how], "name": patient.name}
+        alert = Alert(tuple(labels.items()), time.time())
+        self._cases.append((alert, Case(patient.name, alert.starts, illness.expects, acknowledged=False)))
+        self._ward.fall_ill(patient.name, illness.how)
+        wait_until(lambda: self._ward.is_ill(patient.name), "the Engine did not notice", _PATIENCE_SECONDS)
+        self.sender.fire(alert)
+        if illness.expects is Expectation.NONE:
+            wait_until(lambda: alert.occurrence in self.sender.acknowledged, "not taken", _PATIENCE_SECONDS)
+            return
+        if illness.heals_after is not None:
+            time.sleep(illness.heals_after)
+            self._ward.heal(patient.name)
+        wait_until(lambda: self._ward.is_well(patient.name), "it did not become well", _PATIENCE_SECONDS)
+        self.sender.resolve(alert)
+        if illness.end_is_told:
+            wait_until(lambda: self.sender.is_told(alert), "its end was not taken", _PATIENCE_SECONDS)
+
+    def _rest(self) -> None:
+        """Kill it once more, tell it everything once more, and wait until nothing is left to do."""
+        self._calm = True
+        self.agent.kill()
+        ready = f"http://127.0.0.1:{self._port}/-/ready"
+        lives = self.agent.lives
+        try:
+            wait_until(
+                lambda: self.agent.lives > lives and answers(ready), "it is not ready", _PATIENCE_SECONDS
+            )
+            self.sender.everything_again()
+            wait_until(self._is_idle, f"it did not come to rest: {self._states()}", _PATIENCE_SECONDS)
+        except LabError as error:
+            self._problems.append(str(error))
+        time.sleep(_QUIET_SECONDS)
+
+    def _is_idle(self) -> bool:
+        with look(self._state) as view:
+            return view.inbox_size() == 0 and not any(view.states().get(state) for state in LIVE)
+
+    def _states(self) -> Mapping[str, int]:
+        with look(self._state) as view:
+            return view.states()
+
+    def _check_journal(self) -> None:
+        verdict = verify_audit(self._state)
+        if verdict.broken:
+            self._problems.append(f"the audit does not verify: {verdict}")
+
+    def _acknowledged(self) -> Iterator[Case]:
+        for alert, case in self._cases:
+            taken = alert.occurrence in self.sender.acknowledged
+            yield Case(case.container, case.began, case.expects, acknowledged=taken)
+
+
+def policies_of(plan: Plan) -> Mapping[str, object]:
+    """Return the policies of a run: one for each way to fall ill, with nothing that would hold them up."""
+    return {
+        "policies": {
+            f"bench-{how}": {
+                "match": f'alertname="{_ALERTS[how]}"',
+                "target": "container",
+                "action": "restart",
+                "condition": _CONDITIONS[how] if plan.conditional else "any",
+                "limits": _UNHINDERED,
+                "verify": {"holds": "0s", "within": "1m"},
+            }
+            for how in How
+        }
+    }
+
+
+def perform(engine: str, host: str, seed: int, *, keep: bool = False) -> Outcome:
+    """Do one run; ``host`` is the real Engine's address, or empty for a fake one."""
+    started = time.monotonic()
+    plan = make_plan(seed, troubles=not host)
+    with ExitStack() as cleanup:
+        home = Path(tempfile.mkdtemp(prefix="remediation-faults-"))
+        if not keep:
+            cleanup.callback(shutil.rmtree, home, ignore_errors=True)
+        run = Run(plan, cleanup.enter_context(real_ward(host) if host else fake_ward(home)), home)
+        verdict = run.perform()
+    if keep:
+        print(f"kept: {home}", file=sys.stderr)
+    return Outcome(
+        engine=engine,
+        seed=seed,
+        good=verdict.good and not run.faults,
+        verdict=verdict,
+        kills=run.agent.kills,
+        requests=run.sender.requests,
+        refused=run.sender.refused,
+        seconds=round(time.monotonic() - started, 1),
+        load_average=round(os.getloadavg()[0], 2),
+        faults=run.faults,
+    )
+
+
+@contextmanager
+def engine_host(engine: str, line: str) -> Iterator[str]:
+    """Yield the address of a real Engine for all runs; empty when each has a fake one of its own."""
+    if engine == "fake":
+        yield ""
+        return
+    with PrivateEngine(line) as private:
+        yield private.host
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Perform a run for each seed and print JSON for each, and a sum; 1 if anything was lost or doubled."""
+    asked = _arguments(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # with everything cleaned up
+    outcomes: list[Outcome] = []
+    with engine_host(asked.engine, asked.engine_line) as host, ProcessPoolExecutor(asked.parallel) as pool:
+        seeds = range(asked.seed, asked.seed + asked.runs)
+        pending = [pool.submit(perform, asked.engine, host, seed, keep=asked.keep) for seed in seeds]
+        for each in pending:
+            outcomes.append(each.result())
+            print(json.dumps(asdict(outcomes[-1])), flush=True)
+    print(json.dumps(total(outcomes)))
+    for outcome in outcomes:
+        if not outcome.good:
+            again = f"python -m bench.remediation_faults --engine {asked.engine} --seed {outcome.seed} --keep"
+            print(f"seed {outcome.seed} is not good; again with: {again}", file=sys.stderr)
+    return 0 if all(outcome.good for outcome in outcomes) else 1
+
+
+def total(outcomes: Sequence[Outcome]) -> Mapping[str, int]:
+    """Return the sums over all runs."""
+    counted: Mapping[str, Callable[[Outcome], int]] = {
+        "runs": lambda _: 1,
+        "bad": lambda each: not each.good,
+        "kills": lambda each: each.kills,
+        "cases": lambda each: each.verdict.cases,
+        "acknowledged": lambda each: each.verdict.acknowledged,
+        "cycles": lambda each: each.verdict.cycles,
+        "lost": lambda each: each.verdict.lost,
+        "doubled": lambda each: each.verdict.doubled,
+        "unasked": lambda each: each.verdict.unasked,
+    }
+    return {name: sum(map(count, outcomes)) for name, count in counted.items()}
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--engine", choices=("fake", "real"), default="fake")
+    parser.add_argument("--engine-line", choices=LINES, default=LINES[-1])
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=1, help="so many seeds, from the first one on")
+    parser.add_argument("--parallel", type=int, default=2, help="so many runs at once")
+    parser.add_argument("--keep", action="store_true", help="keep the folders: log, state, policies")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

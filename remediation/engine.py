@@ -1,0 +1,223 @@
+"""Carrying intents out: one thread that decides, some that act, everything from the journal and into it.
+
+The deciding thread takes the inbox, asks the guard about planned intents, and verifies those that were acted
+on. A worker has one intent, from the transaction that makes it ``executing`` to the one with its outcome.
+After a start every intent that is ``executing`` is given to a worker anew: the actor knows by the ids of the
+requests what was done.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from compose_agent.dockerd.verbs.contract import Actor, ActorUnavailable
+from compose_agent.dockerd.verbs.model import Outcome, Result, VerbRequest
+from compose_agent.errors import StateError
+from compose_agent.failpoints import failpoint
+from remediation.deciding import Active, Decider, Outside, Work
+from remediation.journal import Journal
+from remediation.model import Intent, Signal, State
+from remediation.ours import Ours
+from remediation.outcomes import Outcomes
+from remediation.planner import Planner, plan_all
+from remediation.verify import Missed, Verified, verify
+from remediation.world import World
+
+logger = logging.getLogger(__name__)
+
+# How long the deciding thread sleeps when nothing calls it: waits of intents end in between.
+_LOOK_SECONDS = 0.25
+# One transaction takes so much of the inbox, so that receiving is not held up for long.
+_MOST_SIGNALS = 200
+# So many planned intents are looked at in one turn, the oldest first.
+_MOST_DUE = 500
+# After the actor or the state could not be used.
+_PAUSE_SECONDS = 1.0
+_STOP_SECONDS = 5.0
+
+
+class Engine:
+    """Decides and acts; ``world`` gives the containers at any moment. ``beat_at`` is when it last turned."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        actor: Actor,
+        world: Callable[[], World],
+        planner: Planner,
+        active: Active,
+        outside: Outside,
+        ours: Ours,
+        workers: int,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._journal = journal
+        self._actor = actor
+        self._world = world
+        self._planner = planner
+        self._active = active
+        self._outside = outside
+        self._ours = ours
+        self._decider = Decider(active, outside, now)
+        self._outcomes = Outcomes(active, now)
+        self._now = now
+        self.beat_at = now()
+        self.error = ""
+        self._news = threading.Event()
+        self._stop = threading.Event()
+        self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._free = workers
+        self._lock = threading.Lock()
+        names = [f"act {number}" for number in range(workers)]
+        self._threads = [threading.Thread(target=self._run, name="decide", daemon=True)]
+        self._threads += [threading.Thread(target=self._act, name=name, daemon=True) for name in names]
+
+    def start(self) -> None:
+        """Go on where the last run ended; raises StateError."""
+        for intent in self._journal.read(lambda tx: tx.in_state(State.EXECUTING)):
+            self._hand_out(Work.of(intent))
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Begin nothing more; what is under way is looked after at the next start."""
+        self._stop.set()
+        self._news.set()
+        for _ in self._threads:
+            self._work.put(None)
+        deadline = time.monotonic() + _STOP_SECONDS
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+    def receive(self, signals: Sequence[Signal]) -> None:
+        """Have signals on disk when this returns; raises StateError."""
+        failpoint("engine.before-receive")
+        self._journal.receive(signals)
+        failpoint("engine.after-receive")
+        self._news.set()
+
+    def wake(self) -> None:
+        """Look now: something that intents wait for may have changed."""
+        self._news.set()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._news.wait(_LOOK_SECONDS)
+            self._news.clear()
+            try:
+                self._turn()
+                self.error = ""
+            except StateError as error:
+                self._failed(str(error))
+            except Exception as error:  # the next turn must come, whatever this one met
+                logger.exception("fault in deciding")
+                self._failed(f"fault in deciding: {error!r}")
+
+    def _failed(self, words: str) -> None:
+        if words != self.error:
+            logger.error("remediation stands still", extra={"error": words})
+        self.error = words
+        self._stop.wait(_PAUSE_SECONDS)
+
+    def _turn(self) -> None:
+        self.beat_at = self._now()
+        while self._plan() == _MOST_SIGNALS and not self._stop.is_set():
+            pass
+        self._decide()
+        for intent in self._journal.read(lambda tx: tx.in_state(State.VERIFYING)):
+            self._verify(intent)
+
+    def _plan(self) -> int:
+        if not (rows := self._journal.read(lambda tx: tx.inbox(_MOST_SIGNALS))):
+            return 0
+        world = self._world()
+        failpoint("engine.before-plan")
+        planned = self._journal.write(lambda tx: plan_all(self._planner, tx, rows, world))
+        failpoint("engine.after-plan")
+        return planned
+
+    def _decide(self) -> None:
+        now, free = self._now(), self._free_workers()
+        if not free or not (due := self._journal.read(lambda tx: tx.due(now, _MOST_DUE))):
+            return
+        world = self._world()
+        failpoint("engine.before-decide")
+        works = self._journal.write(lambda tx: self._decider.decide(tx, due, world, free))
+        failpoint("engine.after-decide")
+        for work in works:
+            self._hand_out(work)
+
+    def _verify(self, intent: Intent) -> None:
+        policy = self._active.policy(intent.policy)
+        if policy is None or policy.verify is None:
+            self._journal.write(lambda tx: self._outcomes.helped(tx, intent, "it is not verified"))
+            return
+        asked = policy.verify
+        query = self._outside.holds(asked.query) if asked.query else None
+        episode = self._journal.read(lambda tx: tx.episode(intent.episode))
+        resolved = episode is None or bool(episode.resolved_at)
+        verdict = verify(intent, asked, self._world(), self._now(), resolved=resolved, query=query)
+        failpoint("engine.before-verified")
+        match verdict:
+            case Verified(detail):
+                self._journal.write(lambda tx: self._outcomes.helped(tx, intent, detail))
+            case Missed(detail):
+                self._journal.write(lambda tx: self._outcomes.missed(tx, intent, detail))
+        failpoint("engine.after-verified")
+
+    def _free_workers(self) -> int:
+        with self._lock:
+            return self._free
+
+    def _hand_out(self, work: Work) -> None:
+        with self._lock:
+            self._free -= 1
+        self._work.put(work)
+
+    def _act(self) -> None:
+        while (work := self._work.get()) is not None:
+            try:
+                self._carry_out(work)
+            except Exception:  # this worker must take the next one; the intent waits for the next start
+                logger.exception("fault in acting", extra={"intent": work.intent.id})
+            finally:
+                with self._lock:
+                    self._free += 1
+                self._news.set()
+
+    def _carry_out(self, work: Work) -> None:
+        outcomes: list[Outcome] = []
+        for request in work.requests:
+            if (outcome := self._perform(request)) is None:
+                return
+            outcomes.append(outcome)
+            if outcome.result is not Result.DONE:
+                break
+        failpoint("engine.before-outcome")
+        while not self._stop.is_set():
+            try:
+                self._journal.write(lambda tx: self._outcomes.acted(tx, work.intent, outcomes))
+                break
+            except StateError as error:
+                self._failed(str(error))
+        failpoint("engine.after-outcome")
+
+    def _perform(self, request: VerbRequest) -> Outcome | None:
+        """Ask until there is an outcome; None when this process is to end, and the next one asks again."""
+        said = ""
+        while not self._stop.is_set():
+            try:
+                with self._ours.acting(request):
+                    return self._actor.perform(request)
+            except ActorUnavailable as error:
+                if str(error) != said:
+                    logger.warning("the actor cannot be asked; trying again", extra={"error": str(error)})
+                said = str(error)
+                self._stop.wait(_PAUSE_SECONDS)
+        return None

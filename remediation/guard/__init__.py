@@ -1,0 +1,1 @@
+"""Whether an intent may be carried out now, later, or never."""

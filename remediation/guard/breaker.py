@@ -1,0 +1,32 @@
+"""A circuit breaker for one target and policy: after failures in a row it opens, and then allows a trial."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Breaker(msgspec.Struct, frozen=True):
+    """``failures`` in a row, when the last one was (Unix seconds), and whether a trial is under way."""
+
+    failures: int = 0
+    failed_at: float = 0.0
+    trial: bool = False
+
+    def opens_until(self, most: int, pause: float) -> float:
+        """Return until when it is open; 0 while it is closed."""
+        return self.failed_at + pause if self.failures >= most else 0.0
+
+    def failed(self, now: float) -> Breaker:
+        """Return it after a failure."""
+        return Breaker(self.failures + 1, now)
+
+    def succeeded(self) -> Breaker:
+        """Return it after a success: closed."""
+        return Breaker()
+
+    def tried(self) -> Breaker:
+        """Return it while a trial is under way."""
+        return Breaker(self.failures, self.failed_at, trial=True)
+
+
+CLOSED = Breaker()

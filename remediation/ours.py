@@ -1,0 +1,45 @@
+"""What this agent is acting on, so that events it causes are not taken for somebody else's."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from compose_agent.dockerd.verbs.model import VerbRequest
+
+# Events come milliseconds after what they tell of; a loaded Engine takes longer.
+_LINGER_SECONDS = 5.0
+
+
+class Ours:
+    """Containers and Compose projects that are acted on, or were a moment ago; thread-safe."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+        self._acting: dict[str, int] = {}
+        self._until: dict[str, float] = {}
+
+    @contextmanager
+    def acting(self, request: VerbRequest) -> Iterator[None]:
+        """Count a request's target as ours for as long as the block takes, and a little longer."""
+        # A service's target is "project/service": whatever happens in the project meanwhile is ours.
+        key = request.target.partition("/")[0]
+        with self._lock:
+            self._acting[key] = self._acting.get(key, 0) + 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._acting[key] -= 1
+                if not self._acting[key]:
+                    del self._acting[key]
+                self._until[key] = self._now() + _LINGER_SECONDS
+                self._until = {each: until for each, until in self._until.items() if until > self._now()}
+
+    def has(self, key: str) -> bool:
+        """Tell whether a container's id or a project is ours at the moment."""
+        with self._lock:
+            return key in self._acting or self._until.get(key, 0.0) > self._now()

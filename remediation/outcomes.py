@@ -1,0 +1,92 @@
+"""What becomes of an intent after it was acted on, inside a transaction of the journal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from compose_agent.dockerd.verbs.model import Outcome, Result
+from remediation.deciding import Active, breaker_key
+from remediation.guard.breaker import Breaker
+from remediation.journal import Tx
+from remediation.model import Intent, Reason, State
+from remediation.planner import new_id, step_intent, suppress
+
+logger = logging.getLogger(__name__)
+
+_NOTHING_ASKED = Outcome(result=Result.DONE, reason="there was nothing to do")
+
+
+class Outcomes:
+    """Writes outcomes down, and what comes next. ``now`` is the clock in Unix seconds."""
+
+    def __init__(self, active: Active, now: Callable[[], float]) -> None:
+        self._active = active
+        self._now = now
+
+    def acted(self, tx: Tx, intent: Intent, outcomes: Sequence[Outcome]) -> None:
+        """Note what the actor answered to the requests of an intent, as far as they were asked."""
+        last = outcomes[-1] if outcomes else _NOTHING_ASKED
+        tx.count_action(intent, last.result)
+        _audit(
+            tx,
+            "acted",
+            intent,
+            {
+                "action": intent.action,
+                "target": str(intent.target),
+                "result": last.result,
+                "detail": last.reason,
+                "requests": len(outcomes),
+            },
+        )
+        facts = {**intent.facts, "outcomes": msgspec.to_builtins(list(outcomes))}
+        intent = msgspec.structs.replace(intent, acted_at=self._now(), facts=facts, detail=last.reason)
+        policy = self._active.policy(intent.policy)
+        if last.result is Result.REFUSED:
+            suppress(tx, intent, Reason.REFUSED, last.reason, self._now())
+        elif last.result is not Result.DONE:
+            self.missed(tx, intent, last.reason)
+        elif policy is None or policy.verify is None:
+            self.helped(tx, intent, "it is not verified")
+        else:
+            tx.put_intent(msgspec.structs.replace(intent, state=State.VERIFYING))
+
+    def helped(self, tx: Tx, intent: Intent, detail: str) -> None:
+        """End an intent well."""
+        now = self._now()
+        tx.put_intent(msgspec.structs.replace(intent, state=State.DONE, detail=detail, ended_at=now))
+        tx.put_breaker(breaker_key(intent), Breaker())
+        _audit(tx, "verified", intent, {"helped": True, "detail": detail})
+        self._close_if_resolved(tx, intent)
+
+    def missed(self, tx: Tx, intent: Intent, detail: str) -> None:
+        """End an intent that did not help: go on to the next rung of the ladder, or give up."""
+        now = self._now()
+        breaker = tx.breaker(breaker_key(intent)) or Breaker()
+        tx.put_breaker(breaker_key(intent), breaker.failed(now))
+        policy, episode = self._active.policy(intent.policy), tx.episode(intent.episode)
+        rung = intent.rung + 1
+        if policy and episode and rung < len(policy.ladder):
+            self._end(tx, intent, State.ESCALATED, detail, policy.ladder[rung].action)
+            tx.put_intent(step_intent(new_id(), episode, policy, rung, now))
+        else:
+            logger.error("an action did not help", extra={"target": str(intent.target), "why": detail})
+            self._end(tx, intent, State.FAILED, detail, "")
+            self._close_if_resolved(tx, intent)
+
+    def _end(self, tx: Tx, intent: Intent, state: State, detail: str, next_action: str) -> None:
+        """Write down that an intent has not helped, and what comes next, if anything."""
+        tx.put_intent(msgspec.structs.replace(intent, state=state, detail=detail, ended_at=self._now()))
+        _audit(tx, "verified", intent, {"helped": False, "detail": detail, "next": next_action})
+
+    def _close_if_resolved(self, tx: Tx, intent: Intent) -> None:
+        if (episode := tx.episode(intent.episode)) and episode.resolved_at:
+            closed = msgspec.structs.replace(episode, closed_at=self._now(), close_reason="resolved")
+            tx.put_episode(closed)
+
+
+def _audit(tx: Tx, kind: str, intent: Intent, fields: dict[str, object]) -> None:
+    tx.audit(kind, {"episode": intent.episode, "intent": intent.id}, fields)

@@ -1,0 +1,1 @@
+"""Requests become signals: the webhook of Alertmanager, and triggers of this host."""

@@ -1,0 +1,79 @@
+"""What is asked of the actor for an intent, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from compose_agent.dockerd.model import Container
+from compose_agent.dockerd.verbs.model import VerbRequest
+from remediation.model import Intent, TargetKind
+from remediation.world import World
+
+# After these a container has another network namespace, and those that lived in its old one are cut off.
+_RENEW_NETWORK = ("restart", "recreate", "start")
+_SERVICE_VERBS = {"scale": "compose_scale"}
+_SWARM_VERBS = {
+    "swarm-scale": "swarm_scale",
+    "swarm-update": "swarm_update",
+    "swarm-rollback": "swarm_rollback",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """A verb and its target; ``own`` is what the policy asks for, the rest follows from it."""
+
+    verb: str
+    target: str
+    own: bool = True
+
+
+def requests_for(intent: Intent, world: World) -> Sequence[VerbRequest]:
+    """Return the requests, whose ids follow from the intent's, so that asking again does nothing twice."""
+    arguments = _arguments(intent, world)
+    return [
+        VerbRequest(
+            id=f"{intent.id}.{number}",
+            verb=wish.verb,
+            target=wish.target,
+            arguments=arguments if wish.own else {},
+            reason=f"policy {intent.policy}, {intent.action} of {intent.target}",
+        )
+        for number, wish in enumerate(_wishes(intent, world))
+    ]
+
+
+def _arguments(intent: Intent, world: World) -> dict[str, Any]:
+    if intent.target.kind is TargetKind.SERVICE and intent.action in _SERVICE_VERBS:
+        kept = {key: value for key, value in intent.arguments.items() if key == "through"}
+        return {"to": world.replicas_wanted(intent.target.name, intent.arguments), **kept}
+    return dict(intent.arguments)
+
+
+def _wishes(intent: Intent, world: World) -> Iterator[_Wish]:
+    match intent.target.kind:
+        case TargetKind.SERVICE if intent.action in _SERVICE_VERBS:
+            yield _Wish(_SERVICE_VERBS[intent.action], intent.target.name)
+        case TargetKind.SWARM_SERVICE:
+            yield _Wish(_SWARM_VERBS.get(intent.action, intent.action), intent.target.name)
+        case _:
+            for container in _in_order(world.affected(intent.target)):
+                yield _Wish(intent.action, container.id)
+                if intent.action in _RENEW_NETWORK:
+                    yield from _dependents(container, world, set())
+
+
+def _dependents(container: Container, world: World, seen: set[str]) -> Iterator[_Wish]:
+    """Restart those that live in its network namespace, and those that live in theirs."""
+    seen.add(container.id)
+    for each in world.dependents(container):
+        if each.alive and each.id not in seen:
+            yield _Wish("restart", each.id, own=False)
+            yield from _dependents(each, world, seen)
+
+
+def _in_order(containers: Sequence[Container]) -> Sequence[Container]:
+    """Return replicas by their numbers."""
+    return sorted(containers, key=lambda each: (len(each.compose_number), each.compose_number, each.name))

@@ -1,0 +1,213 @@
+"""The remediation role: what it holds, and how it takes a new configuration."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from compose_agent import __version__
+from compose_agent.config import Config
+from compose_agent.config.general import GeneralSettings
+from compose_agent.dockerd.client import EngineClient
+from compose_agent.dockerd.endpoint import find_endpoint
+from compose_agent.dockerd.inventory import Inventory
+from compose_agent.dockerd.stream import Event
+from compose_agent.errors import EngineError, StateError
+from compose_agent.role import ConfigState
+from compose_agent.web.health import Readiness, with_health
+from compose_agent.web.listeners import Listeners
+from compose_agent.web.metricsview import metrics_view
+from compose_agent.web.response import RouteTable, routed
+from compose_agent.web.webconfig import WebConfig
+from compose_agent.web.webfile import WebConfigFile
+from remediation.active import Active, limits_of
+from remediation.actor import own_hands
+from remediation.api import api_routes
+from remediation.check import policies_for
+from remediation.engine import Engine
+from remediation.journal import Journal
+from remediation.metrics import RemediationMetrics
+from remediation.model import Signal
+from remediation.operations import Operations
+from remediation.ours import Ours
+from remediation.outside import Outside
+from remediation.planner import Planner
+from remediation.policies.model import Policy, Rate
+from remediation.receiver.doors import doors_of
+from remediation.receiver.received import Received
+from remediation.receiver.routes import Receiver, trigger_routes, webhook_routes
+from remediation.receiver.signatures import Replays
+from remediation.settings import RemediationSettings
+from remediation.triggers.events import ContainerEvents
+from remediation.triggers.memory import FolderMemory
+from remediation.watch import Watch
+from remediation.world import World
+
+# Below the state directory: what triggers remember.
+_TRIGGERS = "remediation-triggers"
+# Of a loop that turns four times a second.
+_HEARTBEAT_SECONDS = 30.0
+
+
+class RemediationRole:
+    """Journal, actor, engine, triggers, and the listeners of the receiver."""
+
+    def __init__(self, config: Config, state: ConfigState) -> None:
+        self._state = state
+        self._settings = config.of(RemediationSettings)
+        general = config.of(GeneralSettings)
+        self._active = Active.of(self._settings, policies_for(self._settings))
+        self._journal = Journal(general.state_dir())
+        self._client = EngineClient(find_endpoint(general.docker_host, os.environ))
+        ours = Ours()
+        self._watch = Watch(ours.has)
+        memory = FolderMemory(_made(general.state_dir() / _TRIGGERS))
+        self._events = ContainerEvents(self._receive, memory)
+        self._inventory = Inventory(self._client, on_event=self._hear, since=self._events.since)
+        self._hands = own_hands(self._client, general.state_dir(), self._active)
+        self._outside = Outside(self._settings, self._receive)
+        self._engine = Engine(
+            self._journal,
+            actor=self._hands.actor,
+            world=self._world,
+            planner=Planner(lambda: self._active.policies, time.time),
+            active=self._active,
+            outside=self._outside,
+            ours=ours,
+            workers=self._settings.workers,
+        )
+        self._web = WebConfigFile(self._settings.web_config_file) if self._settings.web_config_file else None
+        self._replays = Replays()
+        doors = doors_of(self._settings, self._web_config(), self._replays)
+        self._receiver = Receiver(self._receive, doors, self._outside.truncated, replays=self._replays)
+        metrics: RouteTable = {"/metrics": {"GET": metrics_view(RemediationMetrics(state, self).text)}}
+        self._outer = with_health(routed({**webhook_routes(self._receiver), **metrics}), self._probe)
+        operations = Operations(self._journal, self._engine.wake)
+        asked = api_routes(self._journal, operations, lambda: self._active.policies.names)
+        self._inner = routed({**trigger_routes(self._receiver), **asked}, self._outer)
+        self._listeners = Listeners(self._serve, self._web)
+
+    def start(self) -> None:
+        """Listen, go on with what an earlier run began, and take alerts."""
+        self._listeners.bind(self._settings.listen_addresses)
+        try:
+            self._inventory.start()
+            self._engine.start()
+            self._events.start(self._inventory)
+        except BaseException:
+            self._listeners.stop()
+            raise
+        self._outside.start()
+        self._listeners.start()
+
+    def apply(self, config: Config) -> None:
+        """Take new settings whole, or raise ConfigError and change nothing."""
+        settings = config.of(RemediationSettings)
+        policies = policies_for(settings)
+        doors = doors_of(settings, self._web_config(), self._replays)
+        self._listeners.change(settings.listen_addresses)
+        self._receiver.doors = doors
+        self._active.policies, self._active.limits = policies, limits_of(settings)
+        self._outside.change(settings)
+        self._settings = settings
+        self._engine.wake()
+
+    def stop(self) -> None:
+        """Take no more alerts and begin nothing; what is under way is looked after at the next start."""
+        self._listeners.stop()
+        self._events.stop()
+        self._outside.stop()
+        self._hands.let_go()
+        self._engine.stop()
+        self._inventory.stop()
+        self._client.close()
+        self._hands.close()
+        self._journal.close()
+
+    def listeners(self) -> tuple[str, ...]:
+        """Return the URLs of the receiver."""
+        return self._listeners.urls()
+
+    def reasons(self) -> tuple[str, ...]:
+        """Return why alerts do not become actions."""
+        silent = time.time() - self._engine.beat_at
+        found = [
+            self._journal.error,
+            self._engine.error,
+            self._engine_error(),
+            f"nothing was decided for {silent:.0f} s" if silent > _HEARTBEAT_SECONDS else "",
+        ]
+        return tuple(dict.fromkeys(each for each in found if each))
+
+    def routes(self) -> WSGIApplication:
+        """Return the routes for the local socket: those for this host's own processes and people, too."""
+        return self._inner
+
+    @property
+    def journal(self) -> Journal:
+        """The journal, for the metrics."""
+        return self._journal
+
+    @property
+    def received(self) -> Received:
+        """What was received, for the metrics."""
+        return self._receiver.received
+
+    def beat_at(self) -> float:
+        """Return when the engine last looked for something to do, Unix time, for the metrics."""
+        return self._engine.beat_at
+
+    def policy(self, name: str) -> Policy | None:
+        """Return a policy in force, for the metrics."""
+        return self._active.policy(name)
+
+    def budgets(self) -> Mapping[str, Rate]:
+        """Return the budgets of all policies together by their keys, for the metrics."""
+        limits = self._active.limits
+        rates = {"host": limits.host, "everything": limits.everything}
+        return {key: rate for key, rate in rates.items() if rate is not None}
+
+    def _receive(self, signals: Sequence[Signal]) -> None:
+        self._engine.receive(signals)
+
+    def _web_config(self) -> WebConfig | None:
+        return self._web.current().config if self._web else None
+
+    def _world(self) -> World:
+        return self._watch.world(self._inventory.containers(), self._engine_error())
+
+    def _engine_error(self) -> str:
+        try:
+            complete = self._inventory.wait_complete(0)
+        except EngineError as error:
+            return str(error)
+        link = self._inventory.link()
+        if not link.up:
+            return link.error
+        return "" if complete else "the containers of this host are not all known yet"
+
+    def _hear(self, event: Event) -> None:
+        self._watch.hear(event)
+        self._events.hear(event)
+        self._engine.wake()
+
+    def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return self._outer(environ, start_response)
+
+    def _probe(self) -> Readiness:
+        return Readiness("remediation", __version__, self._state.revision, self.listeners(), self.reasons())
+
+
+def _made(folder: Path) -> Path:
+    """Return a folder of this role's own, made if need be; raises StateError."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"the state directory {folder.parent} cannot be used ({error.strerror})",
+            remedy="make it writable for this user, or choose another with --state-dir",
+        ) from error
+    return folder

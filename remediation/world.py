@@ -1,0 +1,79 @@
+"""The containers as remediation sees them: one snapshot, and the questions it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from compose_agent.dockerd.model import Container
+from remediation.model import Target, TargetKind
+from remediation.replicas import replicas_wanted
+
+
+@dataclass(frozen=True)
+class World:
+    """Every container at one moment; ``engine_error`` is why that cannot be known, empty when it is.
+
+    ``deployments`` has, by Compose project, when (Unix seconds) somebody last made, removed or renamed one of
+    its containers. ``stopped_by_hand`` has the ids of those that somebody else stopped.
+    """
+
+    containers: Sequence[Container] = ()
+    engine_error: str = ""
+    deployments: Mapping[str, float] = field(default_factory=dict)
+    stopped_by_hand: frozenset[str] = frozenset()
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Container]:
+        return {each.name: each for each in self.containers}
+
+    @cached_property
+    def _by_service(self) -> Mapping[str, Sequence[Container]]:
+        found: dict[str, list[Container]] = {}
+        for each in self.containers:
+            if each.compose_service and not each.one_off:
+                found.setdefault(service_of(each), []).append(each)
+        return found
+
+    def container(self, target: Target) -> Container | None:
+        """Return the container that is the target, None if it is gone or the target is none."""
+        return self._by_name.get(target.name) if target.kind is TargetKind.CONTAINER else None
+
+    def replicas(self, service: str) -> Sequence[Container]:
+        """Return the containers of a Compose service, by ``project/service``."""
+        return self._by_service.get(service, ())
+
+    def replicas_wanted(self, service: str, arguments: Mapping[str, Any]) -> int:
+        """Return how many replicas a scale action means for a service; ValueError if labels forbid to say.
+
+        Replicas that were made at different times may have different labels; the newest says what is meant.
+        """
+        replicas = self.replicas(service)
+        newest = max(replicas, key=lambda each: each.created_at or 0.0, default=None)
+        return replicas_wanted(len(replicas), newest.labels if newest else {}, arguments)
+
+    def affected(self, target: Target) -> Sequence[Container]:
+        """Return the containers that an action on a target touches; nothing if it is gone."""
+        if target.kind is TargetKind.SERVICE:
+            return self.replicas(target.name)
+        container = self.container(target)
+        return (container,) if container else ()
+
+    def dependents(self, container: Container) -> Sequence[Container]:
+        """Return the containers that live in a container's network, and lose it when it restarts."""
+        mode = f"container:{container.id}"
+        return [each for each in self.containers if each.network_mode == mode]
+
+
+def service_of(container: Container) -> str:
+    """Return ``project/service``, empty for a container outside Compose."""
+    if not container.compose_service:
+        return ""
+    return f"{container.compose_project}/{container.compose_service}"
+
+
+def is_well(container: Container) -> bool:
+    """Tell whether a container runs, and is healthy as far as anybody checks."""
+    return container.state == "running" and container.health in ("none", "healthy")

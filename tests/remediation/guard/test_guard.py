@@ -1,0 +1,199 @@
+"""The rules of the guard, each with the case in which it speaks and the nearest one in which it does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from remediation.guard.breaker import Breaker
+from remediation.guard.buckets import Bucket
+from remediation.guard.guard import Case, Limits, judge
+from remediation.guard.verdict import Go, Never, Wait
+from remediation.model import Reason, TargetKind
+from remediation.policies.model import Condition, Rate
+from remediation.policies.model import Limits as PolicyLimits
+from remediation.world import World
+from tests.remediation.samples import NOW, container, intent, policy, replica
+
+ONE_MORE = {"by": 1, "min": 1, "max": 3}
+WEB = container("web", health="unhealthy")
+
+
+def case(**more: Any) -> Case:
+    """Return a case that may go, changed in what is named."""
+    chosen: dict[str, Any] = {
+        "intent": intent(),
+        "policy": policy(),
+        "world": World((WEB,)),
+        "now": NOW,
+        **more,
+    }
+    return Case(**chosen)
+
+
+def replicas(*healths: str) -> World:
+    """Return a world of one service with these healths."""
+    return World([replica("shop", "web", number, health=each) for number, each in enumerate(healths, 1)])
+
+
+def test_what_nothing_speaks_against_may_go() -> None:
+    assert isinstance(judge(case()), Go)
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"world": World(())}, Reason.NO_TARGET),
+        (
+            {"world": World((container("web", labels={"compose-agent.remediate": "scale"}),))},
+            Reason.NOT_OPTED_IN,
+        ),
+        ({"world": World((replace(WEB, labels={}),))}, Reason.NOT_OPTED_IN),
+        (
+            {
+                "policy": policy(condition=Condition.UNHEALTHY),
+                "world": World((container("web", health="healthy"),)),
+            },
+            Reason.RECOVERED,
+        ),
+        ({"policy": policy(condition=Condition.NOT_RUNNING)}, Reason.RECOVERED),
+        (
+            {
+                "world": World(
+                    (stopped := container("web", state="exited"),), stopped_by_hand=frozenset({stopped.id})
+                )
+            },
+            Reason.MANUAL_STOP,
+        ),
+        ({"policy": policy(dry_run=True)}, Reason.DRY_RUN),
+        ({"limits": Limits(dry_run=True)}, Reason.DRY_RUN),
+    ],
+)
+def test_what_is_never_done(changed: dict[str, Any], reason: Reason) -> None:
+    verdict = judge(case(**changed))
+    assert isinstance(verdict, Never)
+    assert verdict.reason is reason
+    assert verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason", "seconds"),
+    [
+        ({"world": World((WEB,), "no Engine at unix:///x")}, Reason.ENGINE_AWAY, 1),
+        ({"frozen": "by ann: maintenance"}, Reason.FROZEN, 1),
+        ({"policy": policy(approval=True)}, Reason.APPROVAL, 1),
+        ({"silenced": "by ann until noon"}, Reason.SILENCED, 1),
+        ({"busy": frozenset({"web"})}, Reason.REPLICAS, 1),
+        ({"recent": (NOW - 4,)}, Reason.BACKOFF, 6),
+        ({"recent": (NOW - 30, NOW - 4)}, Reason.BACKOFF, 16),
+        ({"recent": tuple(NOW - each for each in range(4, 14))}, Reason.BACKOFF, 296),
+        ({"breaker": Breaker(3, NOW - 100)}, Reason.BREAKER, 500),
+        ({"breaker": Breaker(3, NOW - 700, trial=True)}, Reason.BREAKER, 1),
+        (
+            {"buckets": {"target:restart-unhealthy:container:web": Bucket(0.5, NOW)}},
+            Reason.BUDGET,
+            100,
+        ),
+        (
+            {"limits": Limits(host=Rate(2, 20)), "buckets": {"host": Bucket(0, NOW - 5)}},
+            Reason.BUDGET,
+            5,
+        ),
+    ],
+)
+def test_what_has_to_wait(changed: dict[str, Any], reason: Reason, seconds: float) -> None:
+    verdict = judge(case(**changed))
+    assert isinstance(verdict, Wait)
+    assert (verdict.reason, verdict.until) == (reason, NOW + seconds)
+    assert verdict.detail
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"policy": policy(approval=True), "intent": intent(approved_by="ann")},
+        {"recent": (NOW - 11,)},
+        {"recent": (NOW - 700,)},
+        {"breaker": Breaker(2, NOW)},
+        {"breaker": Breaker(3, NOW - 601)},
+        {"intent": intent(rung=1), "policy": policy(condition=Condition.NOT_RUNNING)},
+    ],
+)
+def test_what_no_longer_has_to(changed: dict[str, Any]) -> None:
+    assert isinstance(judge(case(**changed)), Go)
+
+
+def test_a_policy_may_name_what_needs_no_label() -> None:
+    unlabelled = World((replace(WEB, labels={}),))
+    assert isinstance(judge(case(world=unlabelled)), Never)
+    allowing = policy(target=replace(policy().target, allow=("w*",)))
+    assert isinstance(judge(case(world=unlabelled, policy=allowing)), Go)
+
+
+def test_a_project_that_is_being_deployed_is_left_alone() -> None:
+    world = replace(replicas("unhealthy", "healthy"), deployments={"shop": NOW - 20})
+    asked = case(intent=intent("shop-web-1"), world=world)
+    verdict = judge(asked)
+    assert isinstance(verdict, Wait)
+    assert (verdict.reason, verdict.until) == (Reason.DEPLOYMENT, NOW + 40)
+    assert isinstance(judge(replace(asked, policy=policy(during_deployment=True))), Go)
+    assert isinstance(judge(replace(asked, world=replace(world, deployments={"shop": NOW - 61}))), Go)
+
+
+@pytest.mark.parametrize(
+    ("healths", "busy", "goes"),
+    [
+        (("healthy", "unhealthy"), (), False),  # the last healthy one
+        (("healthy", "healthy"), (), True),
+        (("unhealthy", "unhealthy"), (), True),
+        (("healthy",), (), True),  # there is nobody to take its place in any case
+        (("unhealthy", "unhealthy"), ("shop-web-2",), False),  # half of two is one
+        (("unhealthy", "healthy", "healthy", "healthy"), ("shop-web-2",), True),
+        (("unhealthy", "healthy", "healthy", "healthy"), ("shop-web-2", "shop-web-3"), False),
+        (("healthy", "healthy", "starting", "starting"), ("shop-web-2",), False),
+    ],
+)
+def test_enough_of_a_service_is_left_alone(
+    healths: tuple[str, ...], busy: tuple[str, ...], goes: bool
+) -> None:
+    verdict = judge(case(intent=intent("shop-web-1"), world=replicas(*healths), busy=frozenset(busy)))
+    assert isinstance(verdict, Go) is goes
+    assert goes or (isinstance(verdict, Wait) and verdict.reason is Reason.REPLICAS)
+
+
+def test_what_goes_takes_from_every_budget() -> None:
+    asked = case(
+        intent=intent("shop-web-1"), world=replicas("unhealthy", "healthy"), limits=Limits(host=Rate(10, 60))
+    )
+    verdict = judge(asked)
+    assert isinstance(verdict, Go)
+    assert {key: bucket.tokens for key, bucket in verdict.buckets.items()} == {
+        "target:restart-unhealthy:container:shop-web-1": 2,
+        "service:restart-unhealthy:shop/web": 5,
+        "host": 9,
+    }
+    assert not isinstance(judge(replace(asked, buckets={"host": Bucket(0.9, NOW)})), Go)
+
+
+def test_after_its_pause_a_breaker_allows_one_trial() -> None:
+    verdict = judge(case(breaker=Breaker(3, NOW - 601)))
+    assert isinstance(verdict, Go)
+    assert verdict.breaker.trial
+    assert isinstance(judge(case(breaker=verdict.breaker)), Wait)
+
+
+def test_a_scaled_service_is_judged_as_a_whole() -> None:
+    asked = case(
+        intent=intent("shop/web", TargetKind.SERVICE, action="scale", arguments=ONE_MORE),
+        policy=policy(limits=PolicyLimits(per_target=None)),
+        world=replicas("healthy", "healthy"),
+    )
+    verdict = judge(asked)
+    assert isinstance(verdict, Go)
+    assert list(verdict.buckets) == ["service:restart-unhealthy:shop/web"]
+    full = replace(asked, world=replicas("healthy", "healthy", "healthy"))
+    assert isinstance(judge(full), Never)
+    nobody = replace(asked, intent=intent("shop/none", TargetKind.SERVICE, action="scale"))
+    assert isinstance(judge(nobody), Never)

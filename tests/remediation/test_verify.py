@@ -1,0 +1,63 @@
+"""Whether an action helped, as a table over what the world shows after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from remediation.model import TargetKind
+from remediation.policies.model import Verification
+from remediation.verify import Missed, NotYet, Verified, verify
+from remediation.world import World
+from tests.remediation.samples import NOW, container, intent, replica
+
+ACTED = NOW - 20
+DEFAULT = Verification()
+
+
+def judged(world: World, asked: Verification = DEFAULT, now: float = NOW, **more: Any) -> object:
+    """Return the verdict on a restart of web, 20 s after it."""
+    chosen: dict[str, Any] = {"resolved": False, "query": None, **more}
+    return verify(intent(acted_at=ACTED), asked, world, now, **chosen)
+
+
+def web(**more: Any) -> World:
+    """Return a world with one container, started when it was acted on."""
+    return World((container("web", **{"health": "healthy", "started_at": ACTED, **more}),))
+
+
+@pytest.mark.parametrize(
+    ("world", "asked", "kind"),
+    [
+        (web(), Verification(), Verified),
+        (web(health="none"), Verification(), Verified),
+        (web(health="starting"), Verification(), NotYet),
+        (web(health="unhealthy"), Verification(), NotYet),
+        (web(health="unhealthy"), Verification(within=15), Missed),
+        (web(state="exited"), Verification(within=15), Missed),
+        (web(started_at=NOW - 5), Verification(), NotYet),  # it has started once more
+        (web(), Verification(holds=30), NotYet),
+        (World(()), Verification(), NotYet),
+        (World(()), Verification(within=15), Missed),
+        (World(web().containers, "no Engine"), Verification(), NotYet),
+        (web(), Verification(resolved=True), NotYet),
+        (web(), Verification(query="up"), NotYet),
+    ],
+)
+def test_verdicts(world: World, asked: Verification, kind: type[object]) -> None:
+    assert isinstance(judged(world, asked), kind)
+
+
+def test_what_else_was_asked_for_must_hold() -> None:
+    asked = Verification(resolved=True, query="up == 1")
+    assert isinstance(judged(web(), asked, resolved=True, query=True), Verified)
+    assert judged(web(), asked, resolved=True, query=None) == NotYet("the query could not be asked")
+    assert judged(web(), asked, resolved=True, query=False) == NotYet("the query says it does not hold")
+
+
+def test_every_replica_must_be_well() -> None:
+    asked = intent("shop/web", TargetKind.SERVICE, acted_at=ACTED)
+    for health, kind in (("healthy", Verified), ("starting", NotYet)):
+        world = World((replica("shop", "web", 1), replica("shop", "web", 2, health=health)))
+        assert isinstance(verify(asked, Verification(), world, NOW, resolved=False, query=None), kind)
