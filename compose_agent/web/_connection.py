@@ -10,7 +10,6 @@ worker is held by what it reads of a body and by what it writes, within the dead
 from __future__ import annotations
 
 import logging
-import re
 import socket
 import ssl
 import time
@@ -19,10 +18,11 @@ from typing import Any
 
 from cheroot import wsgi
 from cheroot.errors import MaxSizeExceeded
-from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
+from cheroot.server import HTTPConnection, HTTPRequest
 
 from compose_agent.deadline import Deadline
 from compose_agent.web import tlscontext
+from compose_agent.web._headers import Headers
 from compose_agent.web._streams import PIECE_BYTES, ClientLost, Raw, Reader, Writer
 from compose_agent.web.longanswer import CLIENT, AnswerCutOff
 
@@ -45,10 +45,6 @@ ALLOWED_SANS = "compose_agent.allowed_sans"
 # What Go's net/http answers, so that people find the same explanation.
 PLAIN_HTTP_ANSWER = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
 _PLAIN_HTTP_REASONS = {"HTTP_REQUEST", "HTTPS_PROXY_REQUEST"}
-# A name, a colon, and no byte that ends a line for others; one that goes on from the line before is none.
-_HEADER_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[^\0\r\n]*\r?\n")
-# Readers differ in which of two they believe.
-_ONLY_ONCE = {b"content-length", b"transfer-encoding", b"host"}
 _TOO_SLOW_ANSWER = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -75,46 +71,10 @@ class Gateway(wsgi.Gateway_10):
         self.req.ensure_headers_sent()
 
 
-class _HeaderLines:
-    """A request's header lines, each of a form that all readers understand alike (RFC 9112, 5)."""
-
-    def __init__(self, rfile: Any) -> None:
-        self._rfile = rfile
-        self._seen: set[bytes] = set()
-
-    def readline(self) -> bytes:
-        """Return the next line; ValueError for one that is folded, without a name, or framing once more."""
-        line: bytes = self._rfile.readline()
-        if line.strip(b"\r\n"):
-            self._check(line)
-        return line
-
-    def _check(self, line: bytes) -> None:
-        found = _HEADER_LINE.match(line)
-        if found is None:
-            raise ValueError("Illegal header line.")
-        name = found[1].lower()
-        if name in _ONLY_ONCE and name in self._seen:
-            raise ValueError("A header stands there twice.")
-        self._seen.add(name)
-
-
-class _Headers(HeaderReader):
-    """Leaves out names with underscores, which WSGI cannot tell from those with hyphens."""
-
-    def __call__(self, rfile: Any, hdict: dict[bytes, bytes] | None = None) -> dict[bytes, bytes]:
-        """Read the headers; ValueError for malformed ones."""
-        read: dict[bytes, bytes] = super().__call__(_HeaderLines(rfile), hdict)
-        return read
-
-    def _allow_header(self, key_name: bytes) -> bool:
-        return b"_" not in key_name
-
-
 class Request(HTTPRequest):
     """A request whose errors are logged here and never shown to the client."""
 
-    header_reader = _Headers()
+    header_reader = Headers()
     failure = ""
 
     def read_request_line(self) -> bool:
