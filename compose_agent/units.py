@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from functools import partial
 from typing import Protocol
 
 from compose_agent.config import Config, Schema
@@ -293,7 +294,7 @@ class ThreadUnit:
     def __init__(self, spec: RoleSpec, schema: Schema, revision: int, config: Config) -> None:
         self.name = spec.name
         # Only at the start: a role takes its state when it is made, and it may be another supervisor's.
-        self._make = lambda: Runner(spec, schema, config, revision=revision, owns_process=False)
+        self._make = partial(Runner, spec, schema, config, revision=revision, owns_process=False)
         self._made: Runner | None = None
 
     @property
