@@ -24,9 +24,10 @@ from compose_agent.web.response import RouteTable, routed
 from compose_agent.web.webconfig import WebConfig
 from compose_agent.web.webfile import WebConfigFile
 from remediation.active import Active, limits_of
-from remediation.actor import own_hands
+from remediation.actor import broker_hands, calling_hands, own_hands
 from remediation.api import api_routes
 from remediation.check import policies_for
+from remediation.clients import clients_of
 from remediation.engine import Engine
 from remediation.journal import Journal
 from remediation.metrics import RemediationMetrics
@@ -59,6 +60,7 @@ class RemediationRole:
         self._state = state
         self._settings = config.of(RemediationSettings)
         general = config.of(GeneralSettings)
+        self._clients = clients_of(self._settings)
         self._active = Active.of(self._settings, policies_for(self._settings))
         self._journal = Journal(general.state_dir())
         self._client = EngineClient(find_endpoint(general.docker_host, os.environ))
@@ -67,8 +69,13 @@ class RemediationRole:
         memory = FolderMemory(_made(general.state_dir() / _TRIGGERS))
         self._events = ContainerEvents(self._receive, memory)
         self._inventory = Inventory(self._client, on_event=self._hear, since=self._events.since)
-        self._hands = own_hands(self._client, general.state_dir(), self._active)
-        self._outside = Outside(self._settings, self._receive)
+        self._hands = calling_hands(
+            broker_hands(self._settings.actor)
+            if self._settings.actor
+            else own_hands(self._client, general.state_dir(), self._active),
+            lambda: self._clients.alertmanager,
+        )
+        self._outside = Outside(self._clients, self._receive)
         self._engine = Engine(
             self._journal,
             actor=self._hands.actor,
@@ -108,11 +115,12 @@ class RemediationRole:
         settings = config.of(RemediationSettings)
         policies = policies_for(settings)
         doors = doors_of(settings, self._web_config(), self._replays)
+        clients = clients_of(settings)
         self._listeners.change(settings.listen_addresses)
         self._receiver.doors = doors
         self._active.policies, self._active.limits = policies, limits_of(settings)
-        self._outside.change(settings)
-        self._settings = settings
+        self._outside.change(clients)
+        self._settings, self._clients = settings, clients
         self._engine.wake()
 
     def stop(self) -> None:
