@@ -25,6 +25,7 @@ from compose_agent.web.webconfig import WebConfig
 from compose_agent.web.webfile import WebConfigFile
 from remediation.active import Active, limits_of
 from remediation.actor import broker_hands, calling_hands, own_hands
+from remediation.announcer import Announcer
 from remediation.api import api_routes
 from remediation.check import policies_for
 from remediation.clients import clients_of
@@ -76,6 +77,7 @@ class RemediationRole:
             lambda: self._clients.alertmanager,
         )
         self._outside = Outside(self._clients, self._receive)
+        self._announcer = Announcer(self._journal, self._clients, self._settings)
         self._engine = Engine(
             self._journal,
             actor=self._hands.actor,
@@ -108,6 +110,7 @@ class RemediationRole:
             self._listeners.stop()
             raise
         self._outside.start()
+        self._announcer.start()
         self._listeners.start()
 
     def apply(self, config: Config) -> None:
@@ -120,6 +123,7 @@ class RemediationRole:
         self._receiver.doors = doors
         self._active.policies, self._active.limits = policies, limits_of(settings)
         self._outside.change(clients)
+        self._announcer.change(clients, settings)
         self._settings, self._clients = settings, clients
         self._engine.wake()
 
@@ -128,6 +132,7 @@ class RemediationRole:
         self._listeners.stop()
         self._events.stop()
         self._outside.stop()
+        self._announcer.stop()
         self._hands.let_go()
         self._engine.stop()
         self._inventory.stop()
