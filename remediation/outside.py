@@ -17,7 +17,8 @@ from remediation.receiver.alertmanager import Truncated
 
 logger = logging.getLogger(__name__)
 
-_ASK_SECONDS = 5.0
+# Silences hold from so long after they were made.
+ASK_SECONDS = 5.0
 _STOP_SECONDS = 2.0
 # Queries of verifications that are under way; who asks no more is forgotten.
 _FORGET_ROUNDS = 6
@@ -36,9 +37,12 @@ class Outside:
     and after Alertmanager could not be asked. Which ones were left out is not kept on disk, therefore.
     """
 
-    def __init__(self, clients: Clients, receive: Callable[[list[Signal]], None]) -> None:
+    def __init__(
+        self, clients: Clients, receive: Callable[[list[Signal]], None], ask_seconds: float = ASK_SECONDS
+    ) -> None:
         self._clients = clients
         self._receive = receive
+        self._ask_seconds = ask_seconds
         self._lock = threading.Lock()
         self._silences = Silences(())
         self._may_have_missed = True
@@ -99,7 +103,7 @@ class Outside:
                 self._try(self._ask_alertmanager, clients.alertmanager)
             if clients.prometheus:
                 self._try(self._ask_prometheus, clients.prometheus)
-            self._news.wait(_ASK_SECONDS)
+            self._news.wait(self._ask_seconds)
             self._news.clear()
 
     def _try(self, ask: Callable[[T], None], whom: T) -> None:

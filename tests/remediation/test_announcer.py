@@ -11,8 +11,8 @@ import pytest
 from compose_agent.config import Given, Schema, Section, resolve
 from compose_agent.dockerd.verbs.model import Result
 from lab.receiver import ScriptedReceiver
-from remediation.announcer import Announcer
 from remediation.annotations import POSITION_FLAG
+from remediation.announcer import Announcer
 from remediation.clients import Clients, clients_of
 from remediation.journal import Journal
 from remediation.model import State
@@ -93,4 +93,5 @@ def root(receiver: ScriptedReceiver) -> str:
 def fail(journal: Journal) -> None:
     made = episode(last_signal_at=time.time())
     failed = intent(state=State.FAILED, detail="it is ill", ended_at=time.time())
-    journal.write(lambda tx: (tx.put_episode(made), tx.put_intent(failed)))
+    journal.write(lambda tx: tx.put_episode(made))
+    journal.write(lambda tx: tx.put_intent(failed))

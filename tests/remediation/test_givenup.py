@@ -39,7 +39,8 @@ class Rig:
         failed = intent(
             f"i-{name}", episode=name, state=State.FAILED, detail="web is unhealthy", ended_at=START - 10
         )
-        self.journal.write(lambda tx: (tx.put_episode(made), tx.put_intent(failed)))
+        self.journal.write(lambda tx: tx.put_episode(made))
+        self.journal.write(lambda tx: tx.put_intent(failed))
         return made
 
     def close(self, made: Episode) -> None:
@@ -50,7 +51,8 @@ class Rig:
         """Return the alerts that are told of in one round, by their policies."""
         before = len(self.receiver.posts)
         self.given_up.follow(self.alertmanager, wanted=wanted)
-        alerts = [alert for post in self.receiver.posts[before:] for alert in post.body]  # type: ignore[attr-defined]
+        bodies: list[Any] = [post.body for post in self.receiver.posts[before:]]
+        alerts: list[dict[str, Any]] = [alert for body in bodies for alert in body]
         return sorted(alerts, key=lambda alert: str(alert["labels"]["policy"]))
 
 

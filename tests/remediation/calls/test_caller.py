@@ -195,7 +195,8 @@ def test_alertmanager_gets_an_alert(receiver: ScriptedReceiver) -> None:
     assert caller(alertmanager).perform(notice("alertmanager")).result is Result.DONE
     (post,) = receiver.posts
     assert (post.path, post.headers["Idempotency-Key"]) == ("/api/v2/alerts", "i1.0")
-    assert post.body == [
+    alerts: object = post.body
+    assert alerts == [
         {"labels": {"alertname": "ComposeAgentAction", **WHO}, "annotations": {"summary": 'größe "\n'}}
     ]
 
