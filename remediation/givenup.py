@@ -19,8 +19,6 @@ from remediation.model import Episode, Intent
 RAISED_FLAG = "given-up"
 # Several repetitions may fail before an alert ends that should not.
 _REPEAT_SECONDS, _LASTS_SECONDS = 60.0, 300.0
-# An episode of which nobody has heard for so long: its end was not told, or got lost.
-_SILENCE_SECONDS = 86400.0
 # When more is beyond help, more alerts do not help either.
 _MOST = 500
 
@@ -52,7 +50,7 @@ class GivenUp:
         When it is not ``wanted`` everything is over.
         """
         now, raised = self._now(), self._raised()
-        alerts = self._alerts(now) if wanted else {}
+        alerts = self._alerts() if wanted else {}
         if not alerts.keys() <= raised.keys():
             self._keep({**raised, **alerts})
         for episode in raised.keys() - alerts.keys():
@@ -70,13 +68,9 @@ class GivenUp:
             _raise(alertmanager, alerts[episode], now + _LASTS_SECONDS)
             self._said.add(episode)
 
-    def _alerts(self, now: float) -> _Alerts:
+    def _alerts(self) -> _Alerts:
         found = self._journal.read(lambda view: view.given_up(_MOST))
-        return {
-            episode.id: _alert(episode, intent)
-            for episode, intent in found
-            if now - episode.last_signal_at <= _SILENCE_SECONDS
-        }
+        return {episode.id: _alert(episode, intent) for episode, intent in found}
 
     def _raised(self) -> _Alerts:
         text = self._journal.read(lambda view: view.flag(RAISED_FLAG))

@@ -91,7 +91,7 @@ def root(receiver: ScriptedReceiver) -> str:
 
 
 def fail(journal: Journal) -> None:
-    made = episode(last_signal_at=time.time())
+    made = episode()
     failed = intent(state=State.FAILED, detail="it is ill", ended_at=time.time())
     journal.write(lambda tx: tx.put_episode(made))
     journal.write(lambda tx: tx.put_intent(failed))

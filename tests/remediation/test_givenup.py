@@ -35,7 +35,7 @@ class Rig:
 
     def fail(self, name: str = "e1", **more: Any) -> Episode:
         """Have an episode in which nothing has helped."""
-        made = episode(name, last_signal_at=START, **more)
+        made = episode(name, **more)
         failed = intent(
             f"i-{name}", episode=name, state=State.FAILED, detail="web is unhealthy", ended_at=START - 10
         )
@@ -134,11 +134,3 @@ def test_who_is_not_to_be_told_any_more_gets_an_end(rig: Rig) -> None:
     (resolved,) = rig.told(wanted=False)
     assert ends(resolved) == START
     assert rig.told(wanted=False) == []
-
-
-def test_an_episode_of_which_nobody_has_heard_for_days_is_over(rig: Rig) -> None:
-    rig.fail()
-    rig.told()
-    rig.now += 2 * 86400
-    (resolved,) = rig.told()
-    assert ends(resolved) == rig.now
