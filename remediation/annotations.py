@@ -31,9 +31,16 @@ class Annotations:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
 
+    def begin(self) -> int:
+        """Return the last entry that has been dealt with: if nobody was told yet, that is the newest."""
+        known = self._journal.read(lambda view: view.flag(POSITION_FLAG))
+        if known is None:
+            return self._note(self._journal.read(lambda view: view.last_entry()))
+        return int(known)
+
     def follow(self, grafana: Grafana) -> None:
         """Tell Grafana what it has not been told; raises GrafanaError and StateError."""
-        position = self._position()
+        position = self.begin()
         while entries := self._entries(position):
             for entry in entries:
                 if entry.kind == "acted" and entry.fields.get("result") in _TOLD:
@@ -50,19 +57,18 @@ class Annotations:
     def _entries(self, after: int) -> Sequence[Entry]:
         return self._journal.read(lambda view: view.entries(after, _MOST_ENTRIES))
 
-    def _position(self) -> int:
-        known = self._journal.read(lambda view: view.flag(POSITION_FLAG))
-        if known is None:
-            return self._note(self._journal.read(lambda view: view.last_entry()))
-        return int(known)
-
     def _note(self, position: int) -> int:
         self._journal.write(lambda tx: tx.set_flag(POSITION_FLAG, str(position)))
         return position
 
     def _tell(self, grafana: Grafana, entry: Entry) -> None:
         try:
-            grafana.annotate(entry.at, sentence(entry), self._tags(entry), key=f"audit.{entry.seq}")
+            grafana.annotate(
+                entry.at,
+                sentence(entry),
+                self._tags(entry),
+                key=f"{entry.subjects.get('intent', '')}.{entry.seq}",
+            )
         except GrafanaError as error:
             if error.status not in _NEVER:
                 raise

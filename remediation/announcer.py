@@ -40,7 +40,9 @@ class Announcer:
         ]
 
     def start(self) -> None:
-        """Go on where the last run ended."""
+        """Go on where the last run ended, or begin with what is done from now on; raises StateError."""
+        if self._told[0].grafana:
+            self._annotations.begin()
         for thread in self._threads:
             thread.start()
 

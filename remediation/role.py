@@ -110,6 +110,7 @@ class RemediationRole:
         """Listen, go on with what an earlier run began, and take alerts."""
         self._listeners.bind(self._settings.listen_addresses)
         try:
+            self._announcer.start()
             self._inventory.start()
             self._engine.start()
             meter = ServiceMeter(UsageReader(_MOUNTS, self._client.stats))
@@ -118,7 +119,6 @@ class RemediationRole:
             self._listeners.stop()
             raise
         self._outside.start()
-        self._announcer.start()
         self._listeners.start()
 
     def apply(self, config: Config) -> None:
