@@ -54,6 +54,8 @@ class Agent:
         self.run_dir = folder / "run"
         self._stdout, self._stderr = folder / "out", folder / "log"
         flags = [f"--run-dir={self.run_dir}", f"--config.file={folder / 'agent.yml'}"]
+        if arguments[0] == "run" and "--enable-remediation" not in arguments:
+            flags.append("--no-enable-remediation")  # its state would be that of the machine
         with self._stdout.open("wb") as out, self._stderr.open("wb") as err:
             self.process = subprocess.Popen(
                 [*prefix, *COMMAND, *arguments, *flags],
