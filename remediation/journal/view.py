@@ -85,6 +85,16 @@ class View:
         )
         return self._all(_episode, query, _list(words), limit)
 
+    def given_up(self, limit: int) -> list[tuple[Episode, Intent]]:
+        """Return the open episodes whose latest intent has failed, with that; oldest first."""
+        query = (
+            "SELECT episodes.data, intents.data FROM episodes JOIN intents ON intents.number ="
+            " (SELECT max(number) FROM intents WHERE episode = episodes.id)"
+            " WHERE closed_at = 0 AND state = 'failed' ORDER BY episodes.number LIMIT ?"
+        )
+        rows = self._rows(query, limit)
+        return [(_episode.decode(episode), _intent.decode(intent)) for episode, intent in rows]
+
     def intent(self, intent_id: str) -> Intent | None:
         """Return an intent by its id."""
         return self._one(_intent, "SELECT data FROM intents WHERE id = ?", intent_id)
@@ -177,6 +187,13 @@ class View:
         """Return the entries of the audit behind a number, oldest first."""
         query = "SELECT seq, at, kind, body, hash FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
         return [entry_of(Row(*row)) for row in self._rows(query, after, limit)]
+
+    def last_entry(self) -> int:
+        """Return the number of the newest entry of the audit, 0 if there never was one."""
+        query = (
+            "SELECT max(coalesce((SELECT max(seq) FROM audit), 0), coalesce(max(seq), 0)) FROM audit_anchors"
+        )
+        return int(self._rows(query)[0][0])
 
     def _rows(self, query: str, *values: str | float) -> list[tuple[Any, ...]]:
         return self._database.execute(query, values).fetchall()
