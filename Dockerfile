@@ -19,9 +19,12 @@ RUN --mount=type=secret,id=ca,target=/run/ca.crt \
     /opt/build/bin/pip install --require-hashes -r requirements-build.lock && \
     /opt/build/bin/pip --python /opt/compose-agent install --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
+COPY alerts alerts
+COPY broker broker
 COPY compose_agent compose_agent
 COPY exporter exporter
 COPY log_forwarder log_forwarder
+COPY remediation remediation
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/wheel . && \
     /opt/build/bin/pip --python /opt/compose-agent install --no-deps --no-index /tmp/wheel/*.whl
 

@@ -28,6 +28,8 @@ from remediation.model import TargetKind
 from remediation.policies.template import json_template, text_template
 
 CONTAINER, SERVICE, SWARM = TargetKind.CONTAINER, TargetKind.SERVICE, TargetKind.SWARM_SERVICE
+# What is done to a service is done to its containers, one after the other.
+CONTAINERS = (CONTAINER, SERVICE)
 ANY = (CONTAINER, SERVICE, SWARM)
 RESTART, SCALE, NOTHING = "restart", "scale", ""
 Arguments = Mapping[str, Any]
@@ -80,29 +82,29 @@ def _against_notice(arguments: Arguments) -> str:
 ACTIONS: Mapping[str, Action] = {
     action.name: action
     for action in (
-        Action("restart", "Restart the container.", (CONTAINER,), RESTART, STOPPING),
-        Action("stop", "Stop the container.", (CONTAINER,), RESTART, STOPPING),
-        Action("start", "Start the container.", (CONTAINER,), RESTART),
-        Action("pause", "Freeze the container's processes.", (CONTAINER,), RESTART),
-        Action("unpause", "Let the container's processes go on.", (CONTAINER,), RESTART),
+        Action("restart", "Restart the container.", CONTAINERS, RESTART, STOPPING),
+        Action("stop", "Stop the container.", CONTAINERS, RESTART, STOPPING),
+        Action("start", "Start the container.", CONTAINERS, RESTART),
+        Action("pause", "Freeze the container's processes.", CONTAINERS, RESTART),
+        Action("unpause", "Let the container's processes go on.", CONTAINERS, RESTART),
         Action(
             "recreate",
             "Put a new container of the same configuration and name in the container's place.",
-            (CONTAINER,),
+            CONTAINERS,
             RESTART,
             (STOP_TIMEOUT,),
         ),
         Action(
             "kill",
             "Send a signal to the container's main process.",
-            (CONTAINER,),
+            CONTAINERS,
             RESTART,
             (Option("signal", signal_name, "SIGKILL", "Which one."),),
         ),
         Action(
             "exec",
             "Run the command that the container's label `compose-agent.exec.NAME` has, in the container.",
-            (CONTAINER,),
+            CONTAINERS,
             RESTART,
             (
                 Option("name", name, None, "The NAME of the label."),
@@ -141,7 +143,7 @@ ACTIONS: Mapping[str, Action] = {
         Action(
             "failover",
             "Have the standby of a group of services take over.",
-            (CONTAINER, SERVICE),
+            CONTAINERS,
             RESTART,
             (
                 Option(

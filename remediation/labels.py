@@ -9,12 +9,13 @@ from typing import Any
 
 from compose_agent.config import Option, kinds
 from compose_agent.config.kinds import Detail, Kind
+from compose_agent.config.nearest import did_you_mean, nearest
+from compose_agent.dockerd.verbs.optin import ACTIONS, words
 from compose_agent.labels import NAMED, read_labels
 from remediation.arguments import MOST_REPLICAS, name
 
 _LARGEST_PORT = 65535
 _MOST_FAILURES = 1000
-_WORDS = ("restart", "scale", "true", "false", "none")
 
 _port = kinds.whole_number(1, _LARGEST_PORT)
 _replicas = kinds.whole_number(1, MOST_REPLICAS)
@@ -36,6 +37,13 @@ def _http_probe(text: str) -> HttpProbe:
     return HttpProbe(_port.parse(port), path)
 
 
+def _allowed(text: str) -> frozenset[str]:
+    allowed, unknown = words(text)
+    if unknown:
+        raise Detail(f"'{unknown[0]}' allows nothing{did_you_mean(nearest(unknown[0], ACTIONS))}")
+    return allowed
+
+
 def _command(text: str) -> tuple[str, ...]:
     try:
         words = tuple(shlex.split(text))
@@ -51,11 +59,10 @@ command = Kind("command", "a command, in words as a shell would split them", _co
 LABELS: tuple[Option, ...] = (
     Option(
         "remediate",
-        kinds.choice(*_WORDS),
+        Kind("words", "restart, scale, both with a comma, true or false", _allowed),
         None,
         "What may be done to the container: `restart` is all that is done to single containers, `scale` is "
         "to change how many its service has. `true` is `restart`. Without this label nothing is done.",
-        multiple=True,
     ),
     Option("scale.min", _replicas, None, "The fewest replicas that the service may be given."),
     Option("scale.max", _replicas, None, "The most replicas that the service may be given."),

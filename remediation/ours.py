@@ -14,7 +14,7 @@ _LINGER_SECONDS = 5.0
 
 
 class Ours:
-    """Containers and Compose projects that are being acted on, and those that were a moment ago; thread-safe."""
+    """Containers and Compose projects that are acted on, or were a moment ago; thread-safe."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now

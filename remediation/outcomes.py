@@ -29,6 +29,7 @@ class Outcomes:
     def acted(self, tx: Tx, intent: Intent, outcomes: Sequence[Outcome]) -> None:
         """Note what the actor answered to the requests of an intent, as far as they were asked."""
         last = outcomes[-1] if outcomes else _NOTHING_ASKED
+        tx.count_action(intent, last.result)
         _audit(
             tx,
             "acted",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from compose_agent.dockerd.model import Container
@@ -20,18 +21,27 @@ _SWARM_VERBS = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """A verb and its target; ``own`` is what the policy asks for, the rest follows from it."""
+
+    verb: str
+    target: str
+    own: bool = True
+
+
 def requests_for(intent: Intent, world: World) -> Sequence[VerbRequest]:
     """Return the requests, whose ids follow from the intent's, so that asking again does nothing twice."""
-    wanted = list(_wanted(intent, world))
+    arguments = _arguments(intent, world)
     return [
         VerbRequest(
             id=f"{intent.id}.{number}",
-            verb=verb,
-            target=target,
-            arguments=_arguments(intent, world) if number == 0 else {},
+            verb=wish.verb,
+            target=wish.target,
+            arguments=arguments if wish.own else {},
             reason=f"policy {intent.policy}, {intent.action} of {intent.target}",
         )
-        for number, (verb, target) in enumerate(wanted)
+        for number, wish in enumerate(_wishes(intent, world))
     ]
 
 
@@ -42,25 +52,25 @@ def _arguments(intent: Intent, world: World) -> dict[str, Any]:
     return dict(intent.arguments)
 
 
-def _wanted(intent: Intent, world: World) -> Iterator[tuple[str, str]]:
+def _wishes(intent: Intent, world: World) -> Iterator[_Wish]:
     match intent.target.kind:
         case TargetKind.SERVICE if intent.action in _SERVICE_VERBS:
-            yield _SERVICE_VERBS[intent.action], intent.target.name
+            yield _Wish(_SERVICE_VERBS[intent.action], intent.target.name)
         case TargetKind.SWARM_SERVICE:
-            yield _SWARM_VERBS.get(intent.action, intent.action), intent.target.name
+            yield _Wish(_SWARM_VERBS.get(intent.action, intent.action), intent.target.name)
         case _:
             for container in _in_order(world.affected(intent.target)):
-                yield intent.action, container.id
+                yield _Wish(intent.action, container.id)
                 if intent.action in _RENEW_NETWORK:
                     yield from _dependents(container, world, set())
 
 
-def _dependents(container: Container, world: World, seen: set[str]) -> Iterator[tuple[str, str]]:
+def _dependents(container: Container, world: World, seen: set[str]) -> Iterator[_Wish]:
     """Restart those that live in its network namespace, and those that live in theirs."""
     seen.add(container.id)
     for each in world.dependents(container):
         if each.alive and each.id not in seen:
-            yield "restart", each.id
+            yield _Wish("restart", each.id, own=False)
             yield from _dependents(each, world, seen)
 
 

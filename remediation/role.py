@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -19,21 +19,25 @@ from compose_agent.errors import EngineError, StateError
 from compose_agent.role import ConfigState
 from compose_agent.web.health import Readiness, with_health
 from compose_agent.web.listeners import Listeners
-from compose_agent.web.response import routed
+from compose_agent.web.metricsview import metrics_view
+from compose_agent.web.response import RouteTable, routed
 from compose_agent.web.webconfig import WebConfig
 from compose_agent.web.webfile import WebConfigFile
 from remediation.active import Active, limits_of
 from remediation.actor import own_hands
 from remediation.api import api_routes
+from remediation.check import policies_for
 from remediation.engine import Engine
 from remediation.journal import Journal
+from remediation.metrics import RemediationMetrics
 from remediation.model import Signal
 from remediation.operations import Operations
 from remediation.ours import Ours
 from remediation.outside import Outside
 from remediation.planner import Planner
-from remediation.policies.load import load_policies
+from remediation.policies.model import Policy, Rate
 from remediation.receiver.doors import doors_of
+from remediation.receiver.received import Received
 from remediation.receiver.routes import Receiver, trigger_routes, webhook_routes
 from remediation.receiver.signatures import Replays
 from remediation.settings import RemediationSettings
@@ -55,7 +59,7 @@ class RemediationRole:
         self._state = state
         self._settings = config.of(RemediationSettings)
         general = config.of(GeneralSettings)
-        self._active = Active.of(self._settings, load_policies(self._settings.policies))
+        self._active = Active.of(self._settings, policies_for(self._settings))
         self._journal = Journal(general.state_dir())
         self._client = EngineClient(find_endpoint(general.docker_host, os.environ))
         ours = Ours()
@@ -79,7 +83,8 @@ class RemediationRole:
         self._replays = Replays()
         doors = doors_of(self._settings, self._web_config(), self._replays)
         self._receiver = Receiver(self._receive, doors, self._outside.truncated, replays=self._replays)
-        self._outer = with_health(routed(webhook_routes(self._receiver)), self._probe)
+        metrics: RouteTable = {"/metrics": {"GET": metrics_view(RemediationMetrics(state, self).text)}}
+        self._outer = with_health(routed({**webhook_routes(self._receiver), **metrics}), self._probe)
         operations = Operations(self._journal, self._engine.wake)
         asked = api_routes(self._journal, operations, lambda: self._active.policies.names)
         self._inner = routed({**trigger_routes(self._receiver), **asked}, self._outer)
@@ -101,7 +106,7 @@ class RemediationRole:
     def apply(self, config: Config) -> None:
         """Take new settings whole, or raise ConfigError and change nothing."""
         settings = config.of(RemediationSettings)
-        policies = load_policies(settings.policies)
+        policies = policies_for(settings)
         doors = doors_of(settings, self._web_config(), self._replays)
         self._listeners.change(settings.listen_addresses)
         self._receiver.doors = doors
@@ -140,6 +145,30 @@ class RemediationRole:
     def routes(self) -> WSGIApplication:
         """Return the routes for the local socket: those for this host's own processes and people, too."""
         return self._inner
+
+    @property
+    def journal(self) -> Journal:
+        """The journal, for the metrics."""
+        return self._journal
+
+    @property
+    def received(self) -> Received:
+        """What was received, for the metrics."""
+        return self._receiver.received
+
+    def beat_at(self) -> float:
+        """Return when the engine last looked for something to do, Unix time, for the metrics."""
+        return self._engine.beat_at
+
+    def policy(self, name: str) -> Policy | None:
+        """Return a policy in force, for the metrics."""
+        return self._active.policy(name)
+
+    def budgets(self) -> Mapping[str, Rate]:
+        """Return the budgets of all policies together by their keys, for the metrics."""
+        limits = self._active.limits
+        rates = {"host": limits.host, "everything": limits.everything}
+        return {key: rate for key, rate in rates.items() if rate is not None}
 
     def _receive(self, signals: Sequence[Signal]) -> None:
         self._engine.receive(signals)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from compose_agent.dockerd.model import Container
+from compose_agent.linear_regex import anchored
 from remediation.model import Reason, Signal, Target, TargetKind
 from remediation.policies.model import TargetRule
 from remediation.world import World, service_of
 
 # Where the exporter's series name what an alert is about.
-_DEFAULT_LABELS: Mapping[TargetKind, Mapping[str, str]] = {
+DEFAULT_LABELS: Mapping[TargetKind, Mapping[str, str]] = {
     TargetKind.CONTAINER: {"name": "name"},
     TargetKind.SERVICE: {"project": "compose_project", "service": "compose_service"},
     TargetKind.SWARM_SERVICE: {"name": "service_name"},
@@ -37,14 +37,14 @@ def find_targets(rule: TargetRule, signal: Signal, world: World) -> Sequence[Tar
     target = _named(rule, signal.labels)
     if isinstance(target, Missing):
         return target
-    if rule.only and not re.fullmatch(rule.only, target.name):
+    if rule.only and not anchored(rule.only).fullmatch(target.name):
         return Missing(Reason.NOT_ALLOWED, f"the policy may touch only '{rule.only}', not '{target.name}'")
     return (target,)
 
 
 def _named(rule: TargetRule, labels: Mapping[str, str]) -> Target | Missing:
     parts: list[str] = []
-    for default in _DEFAULT_LABELS[rule.kind].items():
+    for default in DEFAULT_LABELS[rule.kind].items():
         part, label = default[0], rule.labels.get(*default)
         value = labels.get(label, "")
         if not value or len(value) > _MOST_CHARACTERS or not value.isprintable():
@@ -59,7 +59,7 @@ def _selected(rule: TargetRule, world: World) -> Sequence[Target]:
         names = [service_of(each) for each in matching if each.compose_service]
     else:
         names = [each.name for each in matching]
-    allowed = [name for name in dict.fromkeys(names) if not rule.only or re.fullmatch(rule.only, name)]
+    allowed = [name for name in dict.fromkeys(names) if not rule.only or anchored(rule.only).fullmatch(name)]
     return [Target(rule.kind, name) for name in allowed]
 
 

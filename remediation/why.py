@@ -68,22 +68,26 @@ def gather(view: View, word: str) -> Evidence:
     told = [each.subjects.get("fingerprint") for each in view.entries_about(words, _MOST_ENTRIES)]
     words.update(filter(None, told))
     episodes = view.episodes_about(words, MOST_EPISODES)[::-1]
-    words.update(each.id for each in episodes)
+    words.update(word for each in episodes for word in (each.id, each.fingerprint))
     intents = {each.id: view.intents_of(each.id) for each in episodes}
     return Evidence(episodes, intents, view.entries_about(words, _MOST_ENTRIES), view.flag(FREEZE_FLAG) or "")
 
 
-def explain(evidence: Evidence, policies: Container[str], now: float) -> list[Account]:
-    """Return the accounts, oldest first; none when nothing is known. ``policies`` are the names in force."""
+def explain(evidence: Evidence, policies: Container[str] | None, now: float) -> list[Account]:
+    """Return the accounts, oldest first; none when nothing is known.
+
+    ``policies`` are the names of those in force, None if nobody knows.
+    """
     accounts = [_account(evidence, each, policies, now) for each in evidence.episodes]
     return [*_without_episode(evidence), *accounts]
 
 
-def _account(evidence: Evidence, episode: Episode, policies: Container[str], now: float) -> Account:
+def _account(evidence: Evidence, episode: Episode, policies: Container[str] | None, now: float) -> Account:
     last = next(iter(evidence.intents.get(episode.id, ())), None)
-    gone = "" if episode.policy in policies else " (not in force any more)"
+    gone = policies is not None and episode.policy not in policies
+    still = " (not in force any more)" if gone else ""
     return Account(
-        heading=f"{episode.alert}: policy {episode.policy}{gone}, {episode.target}",
+        heading=f"{episode.alert}: policy {episode.policy}{still}, {episode.target}",
         lines=_lines(_entries_of(evidence, episode)),
         outcome=_outcome(episode, last, now),
         remedy=_remedy(last, evidence.frozen),

@@ -1,6 +1,23 @@
 """The subcommands, one module each; here roles are put together, so here they may be imported."""
 
-COMMANDS = ("run", "export", "forward", "remediate", "check", "health", "status", "logs", "version")
+COMMANDS = (
+    "run",
+    "export",
+    "forward",
+    "remediate",
+    "check",
+    "health",
+    "status",
+    "logs",
+    "actions",
+    "why",
+    "approve",
+    "deny",
+    "freeze",
+    "thaw",
+    "audit",
+    "version",
+)
 # What other processes of ours start, and people do not.
 HIDDEN = ("role",)
 DEFAULT = "run"

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import docker
     import requests
 
+    from compose_agent.dockerd.passage import Passage
+
 # The oldest API spoken (Engine 20.10) and the newest whose answers were read and tested (Engine 28).
 MIN_API_VERSION = (1, 41)
 MAX_API_VERSION = (1, 51)
@@ -58,7 +60,7 @@ class EngineClient:
     """Calls to one Engine. Thread-safe; nothing is sent before the first call.
 
     ``observe(call, seconds, outcome)`` hears of each call, with outcome ``ok`` or the error's class name
-    in snake case. Every method raises an :class:`EngineError`.
+    in snake case. ``connections`` are kept at most. Every method raises an :class:`EngineError`.
     """
 
     def __init__(
@@ -67,11 +69,13 @@ class EngineClient:
         *,
         observe: Observer | None = None,
         timeout: float = CALL_TIMEOUT_SECONDS,
+        connections: int = POOL_SIZE,
     ) -> None:
         self.endpoint = endpoint
         self.api_version: str | None = None
         self._observe = observe or _unobserved
         self._timeout = timeout
+        self._connections = connections
         self._session: docker.APIClient | None = None
         self._connecting = threading.Lock()
         self._closed = False
@@ -272,6 +276,28 @@ class EngineClient:
         with self._call(call), self._send(method, self._versioned(path), params, body, timeout) as response:
             return read(self._checked(response))
 
+    def pass_on(self, method: str, path: str, query: Sequence[tuple[str, str]], timeout: float) -> Passage:
+        """Ask what somebody else wants to know; whatever the Engine answers, its status too, is the answer.
+
+        ``path`` has its version, or none; all of the answer must be there in ``timeout`` seconds, unless the
+        passage is told to wait for ever. The caller judges what may be asked.
+        """
+        from compose_agent.dockerd.passage import Passage  # noqa: PLC0415 - only the broker passes on
+
+        with self._call("pass_on"):
+            session = self._connected()
+            return Passage(
+                session.request(
+                    method,
+                    session.base_url + path,
+                    params=list(query),
+                    headers={"Accept-Encoding": "identity"},
+                    timeout=timeout,
+                    stream=True,
+                    allow_redirects=False,
+                )
+            )
+
     def close(self) -> None:
         """Close every connection for good; calls under way and later ones raise EngineUnreachable."""
         with self._connecting:
@@ -334,7 +360,7 @@ class EngineClient:
             if self._closed:
                 raise EngineUnreachable(f"the connection to {self.endpoint.host} is closed")
             if self._session is None:
-                self._session = _session(self.endpoint, self._timeout)
+                self._session = _session(self.endpoint, self._timeout, self._connections)
             return self._session
 
     def _checked(self, response: requests.Response) -> requests.Response:
@@ -398,7 +424,7 @@ def _dotted(version: tuple[int, int]) -> str:
     return f"{version[0]}.{version[1]}"
 
 
-def _session(endpoint: Endpoint, timeout: float) -> docker.APIClient:
+def _session(endpoint: Endpoint, timeout: float, connections: int) -> docker.APIClient:
     """Return the library's session; no request is sent here, because a version is given."""
     import docker  # noqa: PLC0415 - 20 MiB that a process without an Engine does not carry
 
@@ -413,6 +439,6 @@ def _session(endpoint: Endpoint, timeout: float) -> docker.APIClient:
     if endpoint.socket_path:
         from compose_agent.dockerd.transport import UnixAdapter  # noqa: PLC0415
 
-        session.mount("http+docker://", UnixAdapter(str(endpoint.socket_path), POOL_SIZE))
+        session.mount("http+docker://", UnixAdapter(str(endpoint.socket_path), connections))
         session.trust_env = False  # no proxy and no .netrc on a unix socket
     return session

@@ -23,6 +23,7 @@ from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 from compose_agent.deadline import Deadline
 from compose_agent.web import tlscontext
 from compose_agent.web._streams import PIECE_BYTES, ClientLost, Raw, Reader, Writer
+from compose_agent.web.longanswer import CLIENT, AnswerCutOff
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,11 @@ _TOO_SLOW_ANSWER = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnec
 
 class Gateway(wsgi.Gateway_10):
     """Runs the application; an answer is sent only when the application gave one."""
+
+    def get_environ(self) -> dict[str, Any]:  # type: ignore[override]
+        """Return what the application hears of the request, and with it the client's end."""
+        environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
+        return {**environ, CLIENT: self.req.conn}
 
     def respond(self) -> None:
         """Answer the request."""
@@ -77,6 +83,14 @@ class Request(HTTPRequest):
     header_reader = _Headers()
     failure = ""
 
+    def read_request_line(self) -> bool:
+        """Read the request line; what Python cannot take apart (``//[``) is the client's mistake too."""
+        try:
+            return bool(super().read_request_line())  # type: ignore[no-untyped-call]
+        except ValueError:
+            self.simple_response("400 Bad Request", "Malformed Request-URI")
+            return False
+
     def read_request_headers(self) -> bool:
         """Read the headers, refusing what different readers would understand differently (RFC 9112, 6.3)."""
         if not super().read_request_headers():  # type: ignore[no-untyped-call]
@@ -91,10 +105,14 @@ class Request(HTTPRequest):
         """Answer, and log how it went."""
         started = time.monotonic()
         self.conn.reading.restart(BODY_SECONDS)
+        self.conn.be_patient(0.0)
         try:
             super().respond()
         except ClientLost:
             raise
+        except AnswerCutOff as error:
+            logger.debug("answer cut off", extra={**self._described(), "error": str(error)})
+            self.close_connection = True
         except Exception as error:  # the outermost frame: whatever the application raises ends here
             if _is_too_large(error):
                 self._fail("413 Request Entity Too Large")
@@ -193,6 +211,14 @@ class Connection(HTTPConnection):
         if not self._secured:
             return self._handshake()
         return self._request() if self._is_ready() else True
+
+    def fileno(self) -> int:
+        """Return the descriptor of the client's socket."""
+        return int(self.socket.fileno())
+
+    def be_patient(self, seconds: float) -> None:
+        """Wait so long, where that is more than usual, for the client to take more of this answer."""
+        self.wfile.patience = seconds
 
     def evict(self) -> None:
         """Make room: the selector finds the connection at its end and closes it."""

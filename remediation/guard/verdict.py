@@ -29,7 +29,7 @@ class Never:
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """Now; ``buckets`` are what is left of every budget when it goes, ``breaker`` what becomes of the breaker."""
+    """Now; ``buckets`` are what is left of every budget then, ``breaker`` what becomes of the breaker."""
 
     buckets: Mapping[str, Bucket]
     breaker: Breaker

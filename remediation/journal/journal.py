@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from compose_agent.errors import StateError
 from remediation.journal.chain import Anchor, Row, Verdict, checked
 from remediation.journal.schema import state_file
+from remediation.journal.tallies import Tallies
 from remediation.journal.tx import Tx
 from remediation.journal.upkeep import Retention, tidy
 from remediation.journal.view import View
@@ -33,7 +33,7 @@ class Journal:
     """Opens ``remediation.db`` in a state directory, makes it if need be, and locks it. Thread-safe.
 
     Raises InstanceRunning while another process holds it (after ``patience`` seconds), and StateError when it
-    cannot be used. ``now`` is the clock in Unix seconds.
+    cannot be used. ``now`` is the clock in Unix seconds. ``tallies`` count for the metrics.
     """
 
     def __init__(
@@ -57,8 +57,7 @@ class Journal:
             os.close(self._lock)
             raise
         self._guard = threading.Lock()
-        self._counting = threading.Lock()
-        self._decisions: Counter[tuple[str, str]] = Counter()
+        self.tallies = Tallies()
         self._writer = Writer(self._file, self._database, self._begin, self._committed)
         self._stop = threading.Event()
         self._keeper = threading.Thread(target=self._tidy, name="journal upkeep", daemon=True)
@@ -97,8 +96,8 @@ class Journal:
 
     def decisions(self) -> dict[tuple[str, str], int]:
         """Return how often each (reason, policy) was counted since the start of this process."""
-        with self._counting:
-            return dict(self._decisions)
+        with self.tallies.lock:
+            return dict(self.tallies.decisions)
 
     def close(self) -> None:
         """Write what waits, close the file, and let go of the lock; a second time does nothing."""
@@ -116,8 +115,7 @@ class Journal:
         return Tx(self._database, self._now())
 
     def _committed(self, tx: Tx) -> None:
-        with self._counting:
-            self._decisions.update(tx.decisions)
+        self.tallies.add(tx.decisions, tx.actions)
 
     def _tidy(self) -> None:
         while not self._stop.wait(_TIDY_SECONDS):

@@ -12,6 +12,7 @@ import msgspec
 from remediation.guard.breaker import Breaker
 from remediation.guard.buckets import Bucket
 from remediation.journal.chain import Anchor, linked
+from remediation.journal.tallies import Acted
 from remediation.journal.view import View
 from remediation.model import Episode, Intent, Signal
 
@@ -21,13 +22,15 @@ _encode = msgspec.json.Encoder().encode
 class Tx(View):
     """One transaction: what it writes it also sees, and all of it is on disk or nothing.
 
-    ``decisions`` counts by (reason, policy) what ``count`` was told; it is taken when all is on disk.
+    ``decisions`` and ``actions`` are what ``count`` and ``count_action`` were told, and taken when all is on
+    disk.
     """
 
     def __init__(self, database: sqlite3.Connection, now: float) -> None:
         super().__init__(database)
         self._now = now
         self.decisions: Counter[tuple[str, str]] = Counter()
+        self.actions: list[Acted] = []
 
     def receive(self, signals: Iterable[Signal]) -> None:
         """Put signals into the inbox, and into the audit."""
@@ -113,6 +116,16 @@ class Tx(View):
     def count(self, reason: str, policy: str) -> None:
         """Count a decision for the metrics; ``policy`` is empty when none matched."""
         self.decisions[str(reason), policy] += 1
+
+    def count_action(self, intent: Intent, result: str) -> None:
+        """Count what came of an action for the metrics, and for a first step how long it took to begin."""
+        episode = None if intent.rung else self.episode(intent.episode)
+        if episode is None:
+            self.actions.append(Acted(intent.action, str(result)))
+            return
+        since_receipt = intent.started_at - episode.received_at if episode.received_at else None
+        since_alert = intent.started_at - episode.starts_at
+        self.actions.append(Acted(intent.action, str(result), since_alert, since_receipt))
 
     def _end(self) -> Anchor:
         """Return the newest entry of the audit, or the anchor when all were cut."""

@@ -88,9 +88,9 @@ TARGET = _by_key(
         "labels",
         _texts,
         None,
-        "Which labels of the signal name the target: `name` of a container or Swarm service, `project` and "
-        "`service` of a Compose service. Unset: `name` for a container, `compose_project` and "
-        "`compose_service` for a service.",
+        "Which labels of the signal name the target. Unset: `name` of a container, `compose_project` and "
+        "`compose_service` of a Compose service, `service_name` of a Swarm service. The keys are `name`, or, "
+        "of a Compose service, `project` and `service`.",
     ),
     Option(
         "selector",

@@ -30,7 +30,7 @@ Labels = dict[str, str]
 
 
 class Truncated(msgspec.Struct, frozen=True, kw_only=True):
-    """A group of which ``number`` alerts were left out (``max_alerts``); its receiver and common labels."""
+    """A group of which ``number`` alerts were left out (``max_alerts``): its receiver, and its labels."""
 
     receiver: str
     group_labels: Labels
@@ -69,7 +69,9 @@ def parse(body: bytes, received_at: float, traceparent: str = "") -> Notificatio
     require_text(body)
     try:
         found = _decoder.decode(body)
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise Refusal(Why.TOO_DEEP, "nested too deep") from error
+    except ValueError as error:
         raise Refusal(Why.MALFORMED, f"expected a notification of Alertmanager: {error}") from error
     if len(found.alerts) > MOST_ALERTS:
         raise Refusal(Why.TOO_MANY_ALERTS, f"expected at most {MOST_ALERTS} alerts: set max_alerts")

@@ -1,8 +1,8 @@
 """Who may raise alerts, by address, bearer token, signature, and what the web configuration proves.
 
 Users and client certificates of the web configuration file are checked before a request comes here, and hold
-for everything that is served. What is added here holds beside them. On a local socket nobody is asked: its
-permissions say who may use it.
+for everything that is served. What is added here holds beside them. For triggers, which come over the local
+socket, nobody is asked: its permissions say who may use it.
 """
 
 from __future__ import annotations

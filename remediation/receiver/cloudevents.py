@@ -25,7 +25,8 @@ def parse(body: bytes, received_at: float, traceparent: str = "") -> Signal:
     """Return the signal in a trigger; Refusal says in what it is none.
 
     The fingerprint is source and id, the labels are the members of ``data`` that are texts, with ``subject``
-    and ``name`` (the container's, or the subject). A trigger that names a trace belongs to that one.
+    and ``name`` (the container's, or the subject). A trigger that names a trace belongs to that one. One
+    without a time began at 0: whenever it is sent again it is to be the same occurrence.
     """
     require_text(body)
     try:
@@ -42,7 +43,7 @@ def parse(body: bytes, received_at: float, traceparent: str = "") -> Signal:
         # A source is a URI reference, which has no spaces, so that two pairs never look the same.
         fingerprint=f"{event['source'].replace(' ', '%20')} {event['id']}",
         firing=True,
-        starts_at=unix_seconds(datetime.fromisoformat(event["time"])) if "time" in event else received_at,
+        starts_at=unix_seconds(datetime.fromisoformat(event["time"])) if "time" in event else 0.0,
         labels=_labels(data, event.get("subject", "")),
         received_at=received_at,
         traceparent=_traceparent(data) or traceparent,

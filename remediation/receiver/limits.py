@@ -1,20 +1,13 @@
-"""What a request may cost before anything of it is believed: size, depth, encoding."""
+"""What a request may cost before anything of it is believed: size, type, encoding."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 from wsgiref.types import WSGIEnvironment
 
 from remediation.receiver.refusal import Refusal, Why
 
-# Alertmanager's notifications have four levels, and the data of a trigger has no reason for many.
-MOST_LEVELS = 32
 _PIECE_BYTES = 64 * 1024
-# A string of JSON. It ends with the body if it is not closed, so that every byte is looked at once.
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)
-_BRACKETS = bytes.maketrans(b"[]{}", b"()()")
-_OTHERS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def require_type(environ: WSGIEnvironment, expected: str) -> None:
@@ -47,27 +40,11 @@ def read_body(environ: WSGIEnvironment, most: int) -> bytes:
 
 
 def require_text(body: bytes) -> None:
-    """Refuse what is not UTF-8, or nested beyond all use."""
+    """Refuse what is not UTF-8, also where nobody would read it."""
     try:
         body.decode()
     except UnicodeDecodeError as error:
         raise Refusal(Why.NOT_UTF8, f"expected UTF-8 ({error.reason} at byte {error.start})") from error
-    if is_deeper(body, MOST_LEVELS):
-        raise Refusal(Why.TOO_DEEP, f"expected no more than {MOST_LEVELS} levels of nesting")
-
-
-def is_deeper(body: bytes, levels: int) -> bool:
-    """Tell whether JSON is nested deeper than that, without parsing it.
-
-    Innermost pairs of brackets are taken away, all of them at once, as often as there may be levels. What is
-    no JSON, because brackets remain that are no pairs, counts by how many of them open.
-    """
-    left = _STRING.sub(b"", body).translate(_BRACKETS, _OTHERS)
-    for _ in range(levels):
-        if not left:
-            return False
-        left = left.replace(b"()", b"")
-    return b"()" in left or left.count(b"(") > levels
 
 
 def _too_large(most: int) -> Refusal:

@@ -195,7 +195,9 @@ def test_nothing_said_leaves_the_defaults(text: str | None, tmp_path: Path) -> N
     assert config.of(GeneralSettings) == GeneralSettings(
         None, None, None, None, "info", "logfmt", None, "compose-agent.{role}"
     )
-    assert config.of(RunSettings) == RunSettings(enable_metrics=True, enable_logs=None, one_process=False)
+    assert config.of(RunSettings) == RunSettings(
+        enable_metrics=True, enable_logs=None, enable_remediation=True, one_process=False
+    )
 
 
 def test_a_text_means_what_is_written_whatever_yaml_makes_of_it(tmp_path: Path) -> None:

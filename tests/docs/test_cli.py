@@ -29,7 +29,8 @@ def command_named(name: str) -> click.Command:
 
 def flags_of(command: click.Command) -> Iterator[str]:
     for param in command.params:
-        yield from (*param.opts, *param.secondary_opts)
+        if isinstance(param, click.Option):
+            yield from (*param.opts, *param.secondary_opts)
 
 
 def all_commands() -> Iterator[tuple[str, click.Command]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import docker
@@ -101,14 +102,18 @@ def test_a_clone_is_made_like_a_replica_of_compose(scaled: Shop, docker_client: 
     assert names_on_networks(clone) == names_on_networks(composed)
 
 
-def test_ps_and_logs_show_a_clone(scaled: Shop) -> None:
-    assert scaled.replicas("web") == {"shop-web-1": "running", "shop-web-2": "running"}
-    eventually(lambda: _contains(scaled.compose("logs", "web"), "web-2  | hello"), seconds=30)
-
-
-def test_exec_reaches_a_clone_by_its_number(scaled: Shop, docker_client: docker.DockerClient) -> None:
-    name = scaled.compose("exec", "-T", "--index", "2", "web", "hostname").strip()
-    assert name == docker_client.containers.get("shop-web-2").short_id
+def test_ps_logs_and_exec_know_a_clone_and_it_becomes_healthy(
+    scaled: Shop, docker_client: docker.DockerClient, subtests: pytest.Subtests
+) -> None:
+    with subtests.test("ps"):
+        assert scaled.replicas("web") == {"shop-web-1": "running", "shop-web-2": "running"}
+    with subtests.test("logs"):
+        eventually(lambda: _contains(scaled.compose("logs", "web"), "web-2  | hello"), seconds=30)
+    with subtests.test("exec"):
+        name = scaled.compose("exec", "-T", "--index", "2", "web", "hostname").strip()
+        assert name == docker_client.containers.get("shop-web-2").short_id
+    with subtests.test("health"):
+        eventually(lambda: _contains(health(docker_client, "shop-web-2"), "healthy"), seconds=60)
 
 
 @pytest.mark.parametrize("by_file", [True, False], ids=["by-file", "by-project-name"])
@@ -141,33 +146,25 @@ def test_a_restart_of_what_it_depends_on_restarts_a_clone(
     assert started_at(docker_client, "shop-web-2") != before
 
 
-def test_up_with_that_count_keeps_everything_as_it_is(scaled: Shop) -> None:
-    before = scaled.ids("web"), scaled.ids("db")
-    scaled.compose("up", "--detach", "--scale", "web=2")
-    assert (scaled.ids("web"), scaled.ids("db")) == before
-
-
-def test_up_with_a_higher_count_keeps_a_clone_and_adds_to_it(scaled: Shop) -> None:
-    before = scaled.ids("web")
-    scaled.compose("up", "--detach", "--scale", "web=3")
-    assert set(before) < set(scaled.ids("web"))
-    assert list(scaled.replicas("web")) == ["shop-web-1", "shop-web-2", "shop-web-3"]
-
-
-def test_up_with_a_lower_count_removes_the_highest_numbers(shop: Shop) -> None:
-    assert shop.scale("web", 4).result is Result.DONE
-    shop.compose("up", "--detach", "--scale", "web=2")
-    assert list(shop.replicas("web")) == ["shop-web-1", "shop-web-2"]
-
-
-def test_up_at_that_count_starts_a_clone_that_has_ended(
-    scaled: Shop, docker_client: docker.DockerClient
+def test_up_with_a_count_treats_a_clone_like_any_replica(
+    scaled: Shop, docker_client: docker.DockerClient, subtests: pytest.Subtests
 ) -> None:
-    docker_client.containers.get("shop-web-2").stop()
-    before = scaled.ids("web")
-    scaled.compose("up", "--detach", "--scale", "web=2")
-    assert scaled.ids("web") == before
-    assert scaled.replicas("web")["shop-web-2"] == "running"
+    before = scaled.ids("web"), scaled.ids("db")
+    with subtests.test("the same count keeps everything as it is"):
+        scaled.compose("up", "--detach", "--scale", "web=2")
+        assert (scaled.ids("web"), scaled.ids("db")) == before
+    with subtests.test("the same count starts a clone that has ended"):
+        docker_client.containers.get("shop-web-2").stop()
+        scaled.compose("up", "--detach", "--scale", "web=2")
+        assert scaled.ids("web") == before[0]
+        assert scaled.replicas("web")["shop-web-2"] == "running"
+    with subtests.test("a higher count adds to it"):
+        scaled.compose("up", "--detach", "--scale", "web=3")
+        assert set(before[0]) < set(scaled.ids("web"))
+    with subtests.test("a lower count removes the highest numbers, whoever made them"):
+        assert scaled.scale("web", 4).result is Result.DONE
+        scaled.compose("up", "--detach", "--scale", "web=2")
+        assert scaled.ids("web") == before[0]
 
 
 def test_a_plain_up_removes_a_clone_and_nothing_else(shop: Shop) -> None:
@@ -206,19 +203,10 @@ def test_every_alias_reaches_every_replica(
     # A name that is known on both networks is answered from one of them.
     for alias, expected in (("web", (front, back)), ("www", (front,)), ("api", (back,))):
         with subtests.test(alias):
-            eventually(lambda name=alias, one_of=expected: _resolves(shop, name, *one_of), seconds=30)
+            eventually(partial(_resolves, shop, alias, *expected), seconds=30)
     with subtests.test("its own name"):
         own = [{address_on(docker_client, names[2], network)} for network in ("front", "back")]
-        eventually(lambda: _resolves(shop, names[2], *own), seconds=30)
-
-
-@pytest.mark.usefixtures("scaled")
-def test_a_clone_becomes_healthy(docker_client: docker.DockerClient) -> None:
-    def check() -> None:
-        health = docker_client.containers.get("shop-web-2").attrs["State"]["Health"]["Status"]
-        assert health == "healthy"
-
-    eventually(check, seconds=60)
+        eventually(partial(_resolves, shop, names[2], *own), seconds=30)
 
 
 def test_a_clone_has_the_image_of_its_siblings_after_the_tag_has_moved(
@@ -287,6 +275,10 @@ def names_on_networks(attrs: dict[str, Any]) -> dict[str, list[str]]:
 
 def started_at(docker_client: docker.DockerClient, name: str) -> str:
     return str(docker_client.containers.get(name).attrs["State"]["StartedAt"])
+
+
+def health(docker_client: docker.DockerClient, name: str) -> str:
+    return str(docker_client.containers.get(name).attrs["State"]["Health"]["Status"])
 
 
 def address_on(docker_client: docker.DockerClient, name: str, network: str) -> str:

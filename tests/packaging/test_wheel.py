@@ -39,10 +39,13 @@ def test_the_wheel_has_the_product_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {
+        "broker",
         "compose_agent",
         "exporter",
         "log_forwarder",
+        "remediation",
     }
+    assert "compose_agent/shipped_files/alerts/remediation.yml" in names
     assert any(name.endswith(".html") for name in names), "the page's templates"
     assert any(name.endswith(".css") for name in names), "the page's style"
 
@@ -60,6 +63,18 @@ def test_check_runs(program: Path, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert f"{file}:2" in done.stderr
     assert "did you mean 'exporter.collector'" in done.stderr
+
+
+def test_check_finds_the_policies_that_come_with_it(program: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [str(program), "check"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PATH": os.defpath},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_export_serves_metrics_and_the_page(program: Path, tmp_path: Path) -> None:

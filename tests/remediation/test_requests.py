@@ -55,5 +55,15 @@ def test_a_service_is_restarted_replica_by_replica_and_scaled_as_a_whole() -> No
     assert (scale.verb, scale.target, scale.arguments) == ("compose_scale", "shop/web", {"to": 2})
 
 
+def test_arguments_are_for_what_the_policy_names_and_not_for_who_follows() -> None:
+    vpn = container("vpn")
+    world = World((container("inner", network_mode=f"container:{vpn.id}"), vpn))
+    requests = requests_for(intent("vpn", arguments={"timeout": 3}), world)
+    assert [each.arguments for each in requests] == [{"timeout": 3}, {}]
+    replicas = World([replica("shop", "web", number) for number in (1, 2)])
+    requests = requests_for(intent("shop/web", TargetKind.SERVICE, arguments={"timeout": 3}), replicas)
+    assert [each.arguments for each in requests] == [{"timeout": 3}, {"timeout": 3}]
+
+
 def test_what_is_gone_leaves_nothing_to_ask_for() -> None:
     assert asked(World(())) == []

@@ -101,7 +101,7 @@ def test_each_episode_has_its_own_account(journal: Journal) -> None:
     assert second.outcome == "The restart of container:shop-web-1 waits for its turn."
 
 
-WAITING = {"state": State.PLANNED, "reason": Reason.BUDGET, "detail": "it is spent", "not_before": 2060.0}
+WAITING = {"state": State.PLANNED, "reason": Reason.BUDGET, "detail": "none left", "not_before": 2060.0}
 
 
 @pytest.mark.parametrize(
@@ -109,13 +109,12 @@ WAITING = {"state": State.PLANNED, "reason": Reason.BUDGET, "detail": "it is spe
     [
         (
             WAITING,
-            "waits, because a budget is spent: it is spent, and is looked at again at "
-            "1970-01-01 00:34:20 UTC.",
+            "waits, because a budget is spent: none left, and is looked at again at 1970-01-01 00:34:20 UTC.",
             "find out why so much is to be done",
         ),
         (
             {**WAITING, "not_before": 2001.0, "reason": Reason.APPROVAL},
-            "waits, because the policy wants a person's approval: it is spent.",
+            "waits, because the policy wants a person's approval: none left.",
             "say 'compose-agent approve i1', or 'compose-agent deny i1'",
         ),
         ({"state": State.EXECUTING, "started_at": 1990.0}, "has been under way for 10 s.", ""),

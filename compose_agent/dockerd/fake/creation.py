@@ -27,6 +27,20 @@ def create(core: Core, name: str, body: Json) -> Container:
         return container
 
 
+def remove_anonymous_volumes(core: Core, container: Container) -> None:
+    """Remove the volumes that a container which is gone had without a name, but for those others have too."""
+    host = container.host_config
+    named = {bind.partition(":")[0] for bind in host["Binds"] or []}
+    named |= {each.get("Source") for each in host.get("Mounts") or []}
+    with core.changed:
+        others = [mount for one in core.store.containers.values() for mount in one.mounts]
+        kept = named | {mount.get("Name") for mount in others}
+        for mount in container.mounts:
+            if mount["Type"] == "volume" and mount["Name"] not in kept:
+                del core.store.volumes[mount["Name"]]
+                core.events.publish("volume", "destroy", mount["Name"], {"driver": "local"})
+
+
 def _container(core: Core, name: str, body: Json) -> Container:
     container_id = new_id()
     name = _checked_name(core, name or f"fake_{container_id[:8]}")
@@ -46,7 +60,7 @@ def _container(core: Core, name: str, body: Json) -> Container:
         config=templates.config(container_id, body),
         host_config=host,
         networks=_networks(host["NetworkMode"], body.get("NetworkingConfig")),
-        mounts=[_mount(core, bind) for bind in host["Binds"] or []],
+        mounts=_mounts(core, body, host),
     )
 
 
@@ -63,6 +77,17 @@ def _networks(mode: str, networking: Json | None) -> dict[str, Json]:
     given = (networking or {}).get("EndpointsConfig") or {}
     first = "bridge" if mode == "default" else mode
     return {first: given.get(first) or {}} | {name: config or {} for name, config in given.items()}
+
+
+def _mounts(core: Core, body: Json, host: Json) -> list[Json]:
+    """Return the mounts that were asked for, and a volume without a name for each other one of the body."""
+    made = [_mount(core, bind) for bind in host["Binds"] or []]
+    for each in host.get("Mounts") or []:
+        source = each.get("Source") or new_id()
+        made.append(_mount(core, f"{source}:{each['Target']}:{'ro' if each.get('ReadOnly') else ''}"))
+    taken = {each["Destination"] for each in made}
+    fresh = [target for target in body.get("Volumes") or {} if target not in taken]
+    return made + [_mount(core, f"{new_id()}:{target}:") for target in fresh]
 
 
 def _mount(core: Core, bind: str) -> Json:

@@ -73,6 +73,14 @@ class Dialect:
             return f"cannot kill container: {reference}: invalid signal: {signal}"
         return f"Invalid signal: {signal}"
 
+    def has_run(self, command_id: str) -> str:
+        """Return the words for a command of ``exec`` that is started a second time."""
+        return f"{'exec' if self.modern else 'Error: Exec'} command {command_id} has already run"
+
+    def is_running(self, command_id: str) -> str:
+        """Return the words for a command of ``exec`` that is started while it runs."""
+        return f"{'exec' if self.modern else 'Error: Exec'} command {command_id} is already running"
+
     def cannot_remove(self, reference: str, container_id: str, state: str) -> str:
         """Return the words for a removal without force of a container in ``state``."""
         if self.modern:

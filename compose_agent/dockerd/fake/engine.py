@@ -14,7 +14,15 @@ from compose_agent.dockerd.fake.creation import create
 from compose_agent.dockerd.fake.dialect import dialect
 from compose_agent.dockerd.fake.errors import ApiError
 from compose_agent.dockerd.fake.faults import Fault
-from compose_agent.dockerd.fake.model import Behaviour, HealthStatus, Json, LogLine, Usage
+from compose_agent.dockerd.fake.model import (
+    Behaviour,
+    HealthStatus,
+    Json,
+    LogLine,
+    Network,
+    Usage,
+    new_id,
+)
 from compose_agent.dockerd.fake.probes import probe
 from compose_agent.dockerd.fake.server import Listener
 
@@ -129,6 +137,13 @@ class FakeEngine:
                 }
                 made.append(self.add_container(f"{project}-{service}-{number}", labels=labels))
         return made
+
+    def add_network(self, name: str, labels: Mapping[str, str] | None = None) -> str:
+        """Make a network and return its id."""
+        with self.core.changed:
+            made = Network(new_id(), name, "bridge", self.core.clock.time_ns(), dict(labels or {}))
+            self.core.store.networks[name] = made
+        return made.id
 
     def inspect(self, reference: str) -> Json:
         """Return what ``GET /containers/{id}/json`` would answer."""

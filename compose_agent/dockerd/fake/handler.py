@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from compose_agent.dockerd.fake import (
     routes_containers,
     routes_control,
+    routes_exec,
     routes_objects,
     routes_system,
     routes_verbs,
@@ -26,6 +27,7 @@ TABLE = (
     *routes_system.ROUTES,
     *routes_containers.ROUTES,
     *routes_verbs.ROUTES,
+    *routes_exec.ROUTES,
     *routes_objects.ROUTES,
     *routes_control.ROUTES,
 )

@@ -23,7 +23,7 @@ class Behaviour:
     ``exit_after`` ends the process by itself, with ``exit_code``. ``start_error`` makes each start fail with
     these words. ``health`` is the state that its health check comes to, ``health_takes`` after each start
     (a container with a health check but without ``health`` stays ``starting`` until the test says more).
-    ``pid`` lends it the id of a real process.
+    ``pid`` lends it the id of a real process. ``exec_…`` is what commands run in it by ``exec`` do.
     """
 
     start_takes: float = 0.0
@@ -37,6 +37,8 @@ class Behaviour:
     health: HealthStatus | None = None
     health_takes: float = 0.0
     pid: int | None = None
+    exec_takes: float = 0.0
+    exec_exit_code: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,18 @@ class Container:
         """The container's labels."""
         labels: dict[str, str] = self.config["Labels"]
         return labels
+
+
+@dataclass(slots=True)
+class Command:
+    """A command prepared by ``exec``; it never ran while it neither runs nor has an exit code."""
+
+    id: str
+    container: Container
+    argv: list[str]
+    running: bool = False
+    exit_code: int | None = None
+    pid: int = 0
 
 
 @dataclass(frozen=True, slots=True)

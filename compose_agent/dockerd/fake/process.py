@@ -94,6 +94,10 @@ class Processes:
             self.discard(container)
         self.changed.notify_all()
 
+    def new_pid(self) -> int:
+        """Return the id of a new process."""
+        return next(self._pids)
+
     def discard(self, container: Container) -> None:
         """Forget a container that does not run."""
         container.state.removing = True
@@ -115,7 +119,7 @@ class Processes:
     def _running(self, container: Container) -> None:
         state, behaviour = container.state, container.behaviour
         state.running, state.restarting, state.paused, state.oom_killed = True, False, False, False
-        state.pid = behaviour.pid or next(self._pids)
+        state.pid = behaviour.pid or self.new_pid()
         state.exit_code, state.error = 0, ""
         state.started_ns = self.clock.time_ns()
         container.sandbox = new_id()

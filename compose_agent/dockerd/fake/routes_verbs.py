@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from compose_agent.dockerd.fake import signals, templates
 from compose_agent.dockerd.fake.creation import create as create_container
+from compose_agent.dockerd.fake.creation import remove_anonymous_volumes
 from compose_agent.dockerd.fake.errors import ApiError
 from compose_agent.dockerd.fake.routes import Call, Route
 from compose_agent.dockerd.fake.wire import Request, Response, encoded, json_response
@@ -110,6 +111,8 @@ def remove(call: Call) -> Response:
     """Remove a container."""
     container = _container(call.core, call.reference)
     call.core.lifecycle.remove(container, call.reference, force=call.request.flag("force"))
+    if call.request.flag("v"):
+        remove_anonymous_volumes(call.core, container)
     return DONE
 
 

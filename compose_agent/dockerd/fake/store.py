@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compose_agent.dockerd.fake.dialect import Dialect
 from compose_agent.dockerd.fake.errors import ApiError
-from compose_agent.dockerd.fake.model import Container, Image, Network, Volume, new_id
+from compose_agent.dockerd.fake.model import Command, Container, Image, Network, Volume, new_id
 
 
 class Store:
@@ -15,6 +15,7 @@ class Store:
         self.containers: dict[str, Container] = {}
         self.images: dict[str, Image] = {}
         self.volumes: dict[str, Volume] = {}
+        self.commands: dict[str, Command] = {}
         drivers = {"none": "null", "host": "host", "bridge": "bridge"}
         self.networks = {name: Network(new_id(), name, driver, now_ns) for name, driver in drivers.items()}
 
@@ -45,6 +46,13 @@ class Store:
                 f'Conflict. The container name "/{name}" is already in use by container "{holder.id}". '
                 "You have to remove (or rename) that container to be able to reuse that name.",
             )
+
+    def command(self, reference: str) -> Command:
+        """Return what ``exec`` has prepared under that id; raise 404, also when its container is gone."""
+        found = self.commands.get(reference)
+        if found is None or found.container.removed:
+            raise ApiError(404, f"No such exec instance: {reference}")
+        return found
 
     def image(self, reference: str) -> Image | None:
         """Return the image of that tag or id."""

@@ -64,13 +64,18 @@ class NeverSent:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """Some of its steps are done and none is under way: ``call`` goes on with the rest."""
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """What can be seen does not tell; it must not be sent again."""
 
     reason: str
 
 
-Observation = Done | Failed | InProgress | NeverSent | Unknown
+Observation = Done | Failed | InProgress | NeverSent | Unfinished | Unknown
 
 
 class Verb(Protocol):
@@ -81,13 +86,17 @@ class Verb(Protocol):
     action: str
 
     def prepare(self, client: EngineClient, request: VerbRequest) -> Facts:
-        """Look at the target and decide; raises Refused. Changes nothing.
+        """Look at the target and decide; raises Refused. Changes nothing that anybody would notice.
 
-        The facts hold what ``observe`` compares with, and for the opt-in ``labels`` and ``name``.
+        The facts hold what ``observe`` compares with, ``name``, which budgets go by, and for the opt-in
+        ``labels``, which are not kept.
         """
 
     def call(self, client: EngineClient, request: VerbRequest, facts: Facts) -> None:
-        """Have the Engine do it. An EngineRefused is an answer; after any other error nothing is known."""
+        """Have the Engine do it. An EngineRefused is an answer; after any other error nothing is known.
+
+        It may be called again when ``observe`` says that it was never sent, or is unfinished.
+        """
 
     def observe(self, client: EngineClient, request: VerbRequest, facts: Facts) -> Observation:
         """Find out from the Engine what became of it, after a call or a crash. Changes nothing."""

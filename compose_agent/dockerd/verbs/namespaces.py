@@ -27,11 +27,11 @@ def dependents(containers: Iterable[Mapping[str, Any]]) -> dict[str, tuple[str, 
 def _resolved(reference: str, containers: Iterable[Mapping[str, Any]]) -> str:
     """Return the id that a reference stands for; empty when there is no such container any more."""
     by_prefix = ""
-    for each in containers:
+    for each in containers if reference else ():
         own = str(each["Id"])
         if own == reference or reference in _names(each):
             return own
-        if reference and own.startswith(reference):
+        if own.startswith(reference):
             by_prefix = own
     return by_prefix
 

@@ -77,8 +77,8 @@ class Pursuit:
             if outcome is not None:
                 return outcome
             if self._calls >= self._patience.calls:
-                words = f"the Engine was asked {self._calls} times and has done nothing"
-                return Outcome(result=Result.FAILED, reason=words)
+                words = f"the Engine was asked {self._calls} times and has not done it"
+                return _failed(f"{words}: {refusal.message}" if refusal is not None else words)
 
     def find_out(self) -> Outcome:
         """Look what became of it, and send it only if it never was; raises ActorUnavailable."""
@@ -100,7 +100,7 @@ class Pursuit:
         return refusal
 
     def _outcome(self, refusal: EngineRefused | None) -> Outcome | None:
-        """Look until it has ended; None when it was never sent."""
+        """Look until it has ended; None when it may be sent, or sent again."""
         pause = self._patience.first_pause
         while True:
             seen = self._seen()
@@ -108,10 +108,10 @@ class Pursuit:
                 return _ended(seen, refusal)
             if isinstance(seen, NeverSent) and refusal is not None:
                 return _failed(refusal.message)  # it was answered, so nothing is on its way any more
-            if isinstance(seen, NeverSent) and self._has_settled():
-                return None
             if isinstance(seen, InProgress):
                 self._untouched_at = None
+            elif self._has_settled():
+                return None
             self._pause(pause)
             pause = min(pause * 2, self._patience.last_pause)
 

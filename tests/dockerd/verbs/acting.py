@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,4 +55,4 @@ def actions(engine: FakeEngine, container: str) -> list[str]:
 def cycles(engine: FakeEngine, container: str) -> int:
     """Return how often a container has died and was started again."""
     told = [action for action in actions(engine, container) if action in ("die", "start")]
-    return sum(pair == ("die", "start") for pair in zip(told, told[1:], strict=False))
+    return sum(pair == ("die", "start") for pair in itertools.pairwise(told))

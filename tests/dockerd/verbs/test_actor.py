@@ -200,7 +200,7 @@ def test_an_engine_that_takes_no_notice_is_asked_so_often_and_no_more(
     outcome = actor.perform(asked("restart", web))
     assert (outcome.result, outcome.reason) == (
         Result.FAILED,
-        f"the Engine was asked {QUICK.calls} times and has done nothing",
+        f"the Engine was asked {QUICK.calls} times and has not done it",
     )
 
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import subprocess
-import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import compose_agent
 from compose_agent.dockerd.fake import Behaviour, FakeEngine
-from compose_agent.failpoints import VARIABLE
-from tests.dockerd.verbs.acting import OPTED_IN, cycles
+from tests.dockerd.verbs.acting import OPTED_IN, actions, cycles
+from tests.dockerd.verbs.programs import ROOT, perform, start
 
-ROOT = Path(compose_agent.__file__).parent.parent
 # Every one in the actor's source that lies on the way of a request that is carried out.
 POINTS = sorted(
     {
@@ -29,37 +25,12 @@ POINTS = sorted(
         if "refuse" not in point
     }
 )
-PROGRAM = """
-import sys
-from pathlib import Path
-from tests.dockerd.verbs.acting import acting, asked
-
-url, folder, verb, target, timeout = sys.argv[1:]
-with acting(url, Path(folder)) as actor:
-    print(actor.perform(asked(verb, target, timeout=int(timeout))).result)
-"""
 
 
 @pytest.fixture
 def engine() -> Iterator[FakeEngine]:
     with FakeEngine() as started:
         yield started
-
-
-def perform(
-    engine: FakeEngine, folder: Path, target: str, failpoints: str = "", *, timeout: int = 10
-) -> tuple[int, str]:
-    """Ask for a restart in a process of its own; return its exit code and what it printed."""
-    ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM, engine.url, str(folder), "restart", target, str(timeout)],
-        env=os.environ | {VARIABLE: failpoints, "PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    assert not ended.stderr, ended.stderr
-    return ended.returncode, ended.stdout.strip()
 
 
 def test_all_points_are_known() -> None:
@@ -79,16 +50,11 @@ def test_killed_at_a_point_it_is_done_once(engine: FakeEngine, tmp_path: Path, p
 
 def test_killed_while_the_engine_is_at_it_it_is_waited_for(engine: FakeEngine, tmp_path: Path) -> None:
     web = engine.add_container("web", labels=OPTED_IN, behaviour=Behaviour(ignores_term=True))
-    code = PROGRAM + "\n"
-    doomed = subprocess.Popen(
-        [sys.executable, "-c", code, engine.url, str(tmp_path), "restart", web, "3"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        cwd=ROOT,
-    )
-    while not any(event.action == "kill" for event in engine.core.events.since(1, None)):
-        assert doomed.poll() is None
-    doomed.kill()
-    doomed.wait()
+    with start(engine.url, tmp_path, web, timeout=3) as doomed:
+        while "kill" not in actions(engine, web):
+            assert doomed.poll() is None
+            time.sleep(0.01)
+        doomed.kill()
     assert perform(engine, tmp_path, web, timeout=3) == (0, "done")
     assert cycles(engine, web) == 1
 
@@ -102,3 +68,11 @@ def test_killed_again_and_again_it_is_done_once(engine: FakeEngine, tmp_path: Pa
         assert code == -signal.SIGKILL
     assert (code, said) == (0, "done")
     assert cycles(engine, web) == 1
+
+
+@pytest.mark.parametrize("point", ["actor.before-refuse", "actor.after-refuse"])
+def test_killed_while_it_refuses_it_refuses_again(engine: FakeEngine, tmp_path: Path, point: str) -> None:
+    web = engine.add_container("web")
+    assert perform(engine, tmp_path, web, point) == (-signal.SIGKILL, "")
+    assert perform(engine, tmp_path, web) == (0, "refused")
+    assert cycles(engine, web) == 0

@@ -23,7 +23,6 @@ from remediation.policies.model import (
 from remediation.policies.windows import parse_window
 
 SERVICE = TargetKind.SERVICE
-OWN_LABELS = {"project": "compose_project", "service": "compose_service"}
 SHORTEST = """\
 policies:
   unhealthy:
@@ -99,7 +98,7 @@ def test_what_is_left_out_is_as_the_model_has_it(tmp_path: Path) -> None:
     assert only(tmp_path, SHORTEST) == Policy(
         name="unhealthy",
         match=(Matcher("alertname", "=", "ContainerUnhealthy"),),
-        target=TargetRule(TargetKind.CONTAINER, {"name": "name"}),
+        target=TargetRule(TargetKind.CONTAINER),
         ladder=(Step("restart"),),
     )
 
@@ -144,20 +143,16 @@ def test_every_key_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("service", TargetRule(SERVICE, OWN_LABELS)),
-        (
-            "{kind: service, labels: {project: p, service: s}}",
-            TargetRule(SERVICE, {"project": "p", "service": "s"}),
-        ),
+        ("service", TargetRule(SERVICE)),
+        ("{kind: service, labels: {project: p}}", TargetRule(SERVICE, {"project": "p"})),
+        ("{kind: swarm-service}", TargetRule(TargetKind.SWARM_SERVICE)),
         ("{kind: service, selector: {tier: web}}", TargetRule(SERVICE, {}, {"tier": "web"})),
-        ("{allow: db}", TargetRule(TargetKind.CONTAINER, {"name": "name"}, allow=("db",))),
+        ("{allow: db}", TargetRule(TargetKind.CONTAINER, allow=("db",))),
     ],
 )
 def test_a_target_has_forms(tmp_path: Path, text: str, expected: TargetRule) -> None:
-    action = "restart" if expected.kind is TargetKind.CONTAINER else "{}"
+    action = "swarm-update" if expected.kind is TargetKind.SWARM_SERVICE else "restart"
     text = f"policies: {{p: {{match: a=b, target: {text}, action: {action}}}}}"
-    if action == "{}":
-        text = text.replace("action: {}", "action: scale, with: {to: 2}")
     assert only(tmp_path, text).target == expected
 
 
@@ -248,24 +243,6 @@ def test_scaling_says_to_how_many_or_by_how_many(tmp_path: Path, text: str, expe
         assert only(tmp_path, text).ladder[0].action == "scale"
     else:
         assert problems(tmp_path, text) == [f"F:6: {expected}"]
-
-
-@pytest.mark.parametrize(
-    ("target", "expected"),
-    [
-        ("swarm-service", ["F:4: policies.p.target.labels has no name, expected the signal's label for it"]),
-        ("{kind: swarm-service, labels: {name: service}}", []),
-        (
-            "{kind: service, labels: {project: p}}",
-            ["F:4: policies.p.target.labels has no service, expected the signal's label for it"],
-        ),
-    ],
-)
-def test_a_name_needs_all_its_parts(tmp_path: Path, target: str, expected: list[str]) -> None:
-    action = "notify" if "kind: service" in target else "swarm-update"
-    text = f"policies:\n  p:\n    match: a=b\n    target: {target}\n    action: {action}\n"
-    text += "    with: {through: alertmanager}\n" if action == "notify" else ""
-    assert (problems(tmp_path, text) if expected else load(tmp_path, text) and []) == expected
 
 
 def test_all_that_is_wrong_is_said_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:

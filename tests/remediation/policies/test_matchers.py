@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.alertmanager import amtool
 from remediation.policies.matchers import MOST_CHARACTERS, OPERATORS, Matcher, matchers, parse_matchers
 
+# Without the syntax of versions before 0.27 to fall back on.
+STRICT = ("--enable-feature=utf8-strict-mode",)
 EQUAL, NOT_EQUAL, REGEX, NOT_REGEX = OPERATORS
 
 # What Alertmanager's own tests call right, and what more its syntax takes.
@@ -149,3 +154,46 @@ def test_a_hostile_value_takes_no_long_time() -> None:
     begin = time.process_time()
     assert not matcher.matches({"a": "x" * MOST_CHARACTERS})
     assert time.process_time() - begin < 5
+
+
+LABELS = [
+    {"alertname": "ContainerUnhealthy", "severity": "critical"},
+    {"foo": "bar", "bar": "baz"},
+    {"foo": "🙂", "föö": "bär"},
+    {"foo": "a,b", "bar": "c", "föö bär": "x y"},
+    {"foo": "abc"},
+    {"foo": "12"},
+    {},
+]
+
+
+@pytest.mark.engine
+def test_alertmanager_reads_and_routes_the_same(tmp_path: Path) -> None:
+    config = tmp_path / "alertmanager.yml"
+    receivers = {f"r{number}": text for number, text in enumerate(RIGHT)}
+    routes = [{"receiver": name, "continue": True, "matchers": [text]} for name, text in receivers.items()]
+    names = [{"name": "none"}, *({"name": name} for name in receivers)]
+    whole = {"route": {"receiver": "none", "routes": routes}, "receivers": names}
+    config.write_text(json.dumps(whole, ensure_ascii=False))
+    for labels in LABELS:
+        given = [str(Matcher(label, EQUAL, value)) for label, value in labels.items()]
+        answer = amtool("config", "routes", "test", *STRICT, f"--config.file={config}", *given)
+        assert answer.returncode == 0, answer.stderr
+        expected = [
+            name
+            for name, text in receivers.items()
+            if all(matcher.matches(labels) for matcher in parse_matchers(text))
+        ]
+        assert answer.stdout.strip().split("\n")[-1].split(",") == (expected or ["none"]), labels
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("text", [text for text in WRONG if text.strip("{}")])
+def test_alertmanager_refuses_the_same(tmp_path: Path, text: str) -> None:
+    config = tmp_path / "alertmanager.yml"
+    routes = [{"receiver": "r", "matchers": [text]}]
+    config.write_text(
+        json.dumps({"route": {"receiver": "r", "routes": routes}, "receivers": [{"name": "r"}]})
+    )
+    answer = amtool("check-config", *STRICT, str(config))
+    assert answer.returncode != 0, text

@@ -92,6 +92,10 @@ class ComposeScale:
     def prepare(self, client: EngineClient, request: VerbRequest) -> Facts:
         """Look at the service and decide by which way it can be scaled."""
         arguments = Arguments.of(request)
+        if not all(request.target.partition("/")):
+            raise Refused(
+                f"'{request.target}' is no service: a project, '/', and a service of it are expected"
+            )
         service, now = look_at(client, request.target), engine_clock(client)
         _refuse(refusals.of_service(service, now / NANOSECONDS))
         through = self._way(client, service, arguments)
@@ -110,9 +114,9 @@ class ComposeScale:
         if facts["through"] == CLI:
             self._call_compose(client, request, facts)
             return
-        wish, patience = _wish(request, facts), Deadline(PATIENCE_SECONDS)
+        patience = Deadline(PATIENCE_SECONDS)
         while not patience.expired:
-            step = _look_and_choose(client, request, facts, wish)
+            _, step = _look_and_choose(client, request, facts)
             if isinstance(step, Finished | GiveUp):
                 return
             if not isinstance(step, Wait) and _take(client, step, request.id):
@@ -122,9 +126,9 @@ class ComposeScale:
 
     def observe(self, client: EngineClient, request: VerbRequest, facts: Facts) -> Observation:
         """Find out how far it came; half of the way is NeverSent, because another call goes the rest."""
-        step = _look_and_choose(client, request, facts, _wish(request, facts))
+        service, step = _look_and_choose(client, request, facts)
         if isinstance(step, Finished):
-            return Done(_details(look_at(client, request.target), facts))
+            return Done(_details(service, facts))
         if isinstance(step, GiveUp):
             return Failed(step.reason)
         return InProgress() if isinstance(step, Wait) else NeverSent()
@@ -137,22 +141,19 @@ class ComposeScale:
     def _way(self, client: EngineClient, service: Service, arguments: Arguments) -> str:
         """Return by which way the service is scaled; raises Refused when there is none."""
         found = _against(client, service, arguments.to)
-        wanted_by_cli = arguments.through == CLI or (
-            arguments.through == AUTO and bool(found) and all(each.compose_can for each in found)
-        )
-        if not wanted_by_cli:
+        _refuse([each for each in found if not each.compose_can])
+        if arguments.through == ENGINE or (arguments.through == AUTO and not found):
             _refuse(found)
             return ENGINE
-        _refuse([each for each in found if not each.compose_can])
-        obstacle = (
-            self._cli.obstacle(service, client.endpoint.host)
-            if self._cli
-            else "Compose is not used behind a broker"
-        )
-        if obstacle:
-            own = "; ".join(each.sentence for each in found)
-            raise Refused(f"{own}; and Compose cannot do it: {obstacle}" if own else obstacle)
+        if obstacle := self._obstacle(client, service):
+            own = "".join(f"{each.sentence}; and " for each in found)
+            raise Refused(f"{own}Compose itself cannot scale {service.target}: {obstacle}")
         return CLI
+
+    def _obstacle(self, client: EngineClient, service: Service) -> str:
+        if self._cli is None:
+            return "it is not used behind a broker"
+        return self._cli.obstacle(service, client.endpoint.host)
 
 
 def _against(client: EngineClient, service: Service, to: int) -> list[Refusal]:
@@ -161,10 +162,10 @@ def _against(client: EngineClient, service: Service, to: int) -> list[Refusal]:
     return refusals.of_shrinking(service, to)
 
 
-def _look_and_choose(client: EngineClient, request: VerbRequest, facts: Facts, wish: Wish) -> Step:
-    service = look_at(client, request.target)
+def _look_and_choose(client: EngineClient, request: VerbRequest, facts: Facts) -> tuple[Service, Step]:
+    wish, service = _wish(request, facts), look_at(client, request.target)
     gone = _vanished(client, wish, service, int(facts["engine_ns"]))
-    return next_step(wish, service, gone)
+    return service, next_step(wish, service, gone)
 
 
 def _vanished(client: EngineClient, wish: Wish, service: Service, since_ns: int) -> frozenset[str]:

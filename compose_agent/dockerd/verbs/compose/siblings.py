@@ -76,7 +76,7 @@ class Replica:
     @property
     def leaving(self) -> bool:
         """Whether the Engine is removing it."""
-        return self.container.state in ("removing", "dead")
+        return self.container.state == "removing"
 
     @property
     def being_replaced(self) -> bool:

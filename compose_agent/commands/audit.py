@@ -1,0 +1,38 @@
+"""``compose-agent audit``: whether what remediation wrote down is still what it wrote."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from compose_agent.commands.remediation_options import config_of, general_flags
+from compose_agent.config.general import GeneralSettings
+from compose_agent.errors import ComposeAgentError
+from remediation.journal import verify_audit
+
+
+def _verify(**parameters: Any) -> None:
+    # From the file itself, also while the role runs: who is checked is not asked.
+    verdict = verify_audit(config_of(parameters).of(GeneralSettings).state_dir())
+    if verdict.broken:
+        raise ComposeAgentError(
+            f"the audit is broken at entry {verdict.broken}: {verdict.why}; {verdict.entries} before it hold",
+            remedy="keep the file, and find out who could write it",
+        )
+    click.echo(f"{verdict.entries} entries hold; the last is {verdict.last.seq}, {verdict.last.hash.hex()}")
+
+
+command = click.Group(
+    "audit",
+    help="Check what remediation wrote down.",
+    commands=[
+        click.Command(
+            "verify",
+            callback=_verify,
+            help="Check that no entry of the audit was changed or taken out. Keep what it prints somewhere "
+            "else to know later that nobody has made a new one.",
+            params=general_flags(),
+        )
+    ],
+)

@@ -1,0 +1,100 @@
+"""Who belongs to which group, by labels, and how each member stands."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from compose_agent.config import Option, kinds
+from compose_agent.dockerd.model import Container
+from remediation.failover.model import Attachment, Group, Life, Member, Mode, Role
+from remediation.triggers.labels import PREFIX, read_area
+
+AREA = "failover"
+_LIVES = {
+    "running": Life.RUNNING,
+    "paused": Life.RUNNING,
+    "restarting": Life.RUNNING,
+    "created": Life.STOPPED,
+    "exited": Life.STOPPED,
+    "removing": Life.GONE,
+    "dead": Life.GONE,
+}
+
+OPTIONS: tuple[Option, ...] = (
+    Option("failover.group", kinds.string, None, "The group that the container belongs to."),
+    Option("failover.role", kinds.choice(*Role), Role.STANDBY, "Who of the group runs first."),
+    Option(
+        "failover.mode",
+        kinds.choice(*Mode),
+        Mode.ACTIVE_PASSIVE,
+        "Whether one of the group runs at a time, or all do and those that are ill leave its network.",
+    ),
+    Option("failover.alias", kinds.string, None, "The name by which the one that runs is to be found."),
+    Option("failover.network", kinds.string, None, "The group's network; unset: the container's only one."),
+)
+
+
+def groups_of(
+    containers: Iterable[Container], ailing: Collection[str] = (), died: Collection[str] = ()
+) -> tuple[dict[Group, list[Member]], dict[str, str]]:
+    """Return the groups with their members, and what is wrong with labels, by container.
+
+    ``ailing`` and ``died`` are full ids: of those that probes or a restart loop find ill, and of those seen
+    to die by themselves. What has ended otherwise was stopped. A group is of one Compose project.
+    """
+    found: dict[str, list[tuple[dict[str, Any], Member]]] = {}
+    problems: dict[str, str] = {}
+    for container in containers:
+        values, wrong = read_area(container.labels, AREA, OPTIONS)
+        if wrong:
+            problems[container.name] = "; ".join(f"label {PREFIX}{key}: {wrong[key]}" for key in wrong)
+        elif values.get("failover.group") and not container.one_off:
+            name = f"{container.compose_project}/{values['failover.group']}"
+            found.setdefault(name, []).append((values, _member(container, values, ailing, died)))
+    groups: dict[Group, list[Member]] = {}
+    for name, each in found.items():
+        if sentence := _disagreement(each):
+            problems |= dict.fromkeys((member.name for _, member in each), sentence)
+        else:
+            groups[_group(name, [values for values, _ in each])] = [member for _, member in each]
+    return groups, problems
+
+
+def attachment_of(inspect: Mapping[str, Any], network: str = "") -> Attachment | None:
+    """Return how a container is in a network, by its inspect; without a name, in its first by name."""
+    networks = (inspect.get("NetworkSettings") or {}).get("Networks") or {}
+    name = network or min(networks, default="")
+    if name not in networks:
+        return None
+    endpoint = networks[name] or {}
+    short = str(inspect.get("Id", ""))[:12]
+    aliases = map(str, endpoint.get("Aliases") or ())
+    address = str((endpoint.get("IPAMConfig") or {}).get("IPv4Address") or "")
+    # The Engine adds the short id by itself.
+    return Attachment(name, tuple(alias for alias in aliases if alias != short), address)
+
+
+def _member(
+    container: Container, values: Mapping[str, Any], ailing: Collection[str], died: Collection[str]
+) -> Member:
+    life = _LIVES[container.state]
+    if life is Life.STOPPED and container.id in died:
+        life = Life.DIED
+    is_ill = container.health == "unhealthy" or container.id in ailing
+    return Member(container.name, container.id, Role(values["failover.role"]), life, is_ill)
+
+
+def _disagreement(members: list[tuple[dict[str, Any], Member]]) -> str:
+    if len({values["failover.mode"] for values, _ in members}) > 1:
+        return f"labels {PREFIX}failover.mode of one group differ"
+    if len({values["failover.alias"] for values, _ in members if values["failover.alias"]}) > 1:
+        return f"labels {PREFIX}failover.alias of one group differ"
+    return ""
+
+
+def _group(name: str, values: list[dict[str, Any]]) -> Group:
+    def first(key: str) -> str:
+        return next((str(each[key]) for each in values if each[key]), "")
+
+    return Group(name, Mode(first("failover.mode")), first("failover.alias"), first("failover.network"))
