@@ -18,12 +18,13 @@ from remediation.journal import FREEZE_FLAG, Tx
 from remediation.model import Intent, Reason, State
 from remediation.planner import suppress
 from remediation.policies.model import Policy
+from remediation.rates import rate_text
 from remediation.requests import requests_for
 from remediation.world import World
 
 logger = logging.getLogger(__name__)
 
-_FREEZE_BUCKET = "freeze-after"
+FREEZE_BUCKET = "freeze-after"
 
 
 class Outside(Protocol):
@@ -142,10 +143,10 @@ def _freezes(tx: Tx, case: Case) -> bool:
     """Freeze everything when there is more to do than there ever should be: something else is wrong then."""
     if (rate := case.limits.freeze_after) is None:
         return False
-    if (left := take(tx.bucket(_FREEZE_BUCKET), rate, case.now)) is not None:
-        tx.put_bucket(_FREEZE_BUCKET, left)
+    if (left := take(tx.bucket(FREEZE_BUCKET), rate, case.now)) is not None:
+        tx.put_bucket(FREEZE_BUCKET, left)
         return False
-    words = f"frozen by itself: more than {rate} actions; 'compose-agent thaw' lets it go on"
+    words = f"frozen by itself: more than {rate_text(rate)} actions; 'compose-agent thaw' lets it go on"
     tx.set_flag(FREEZE_FLAG, words)
     tx.audit("frozen", {}, {"by": "itself", "why": words})
     logger.error("remediation is frozen", extra={"why": words})

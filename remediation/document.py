@@ -10,6 +10,8 @@ from compose_agent.labels import PREFIX
 from remediation.actions import ACTIONS, Action
 from remediation.labels import LABELS
 from remediation.policies.keys import LIMITS, POLICY, TARGET, VERIFY
+from remediation.triggers import query
+from remediation.triggers.scaler import rules
 
 _HEAD = """\
 # Policies: reference
@@ -29,6 +31,20 @@ _ACTIONS = """\
 done to its containers, one after the other, except for `scale`.
 
 """
+_QUERIES = """\
+## Queries
+
+The section `queries` of the same file, by name: expressions that Prometheus is asked on a schedule. Each
+series of an answer is a signal with the name of the query as `alertname`, until the series is gone.
+
+"""
+_SCALING = """\
+## Scaling
+
+The section `scale`, by `project/service`: what the number of a service's replicas follows. The keys are those
+of the labels `compose-agent.scale.…` below, and go before them.
+
+"""
 _LABELS = """\
 ## Labels of containers
 
@@ -44,6 +60,7 @@ def reference_page() -> str:
         parts.append(f"## {title}\n\n{_options(options.values())}")
     parts.append(_ACTIONS + _table(("action", "on", "label", "meaning"), map(_action, ACTIONS.values())))
     parts += [f"### {action.name}\n\n{_options(action.keys)}" for action in ACTIONS.values() if action.keys]
+    parts += [_QUERIES + _options(query.OPTIONS.values()), _SCALING + _options(rules.FILE_OPTIONS.values())]
     labels = ((f"`{PREFIX}{key}`", *rest) for key, *rest in map(_cells, LABELS))
     parts.append(_LABELS + _table(("label", "value", "default", "meaning"), labels))
     return "\n".join(parts)

@@ -35,6 +35,8 @@ _LOOK_SECONDS = 0.25
 _MOST_SIGNALS = 200
 # So many planned intents are looked at in one turn, the oldest first.
 _MOST_DUE = 500
+# How often episodes are looked for that nobody has told of for long.
+_TIDY_SECONDS = 60.0
 # After the actor or the state could not be used.
 _PAUSE_SECONDS = 1.0
 _STOP_SECONDS = 5.0
@@ -67,6 +69,7 @@ class Engine:
         self._outcomes = Outcomes(active, now)
         self._now = now
         self.beat_at = now()
+        self._tidied = now()
         self.error = ""
         self._news = threading.Event()
         self._stop = threading.Event()
@@ -130,8 +133,15 @@ class Engine:
         while self._plan() == _MOST_SIGNALS and not self._stop.is_set():
             pass
         self._decide()
+        self._tidy()
         for intent in self._journal.read(lambda tx: tx.in_state(State.VERIFYING)):
             self._verify(intent)
+
+    def _tidy(self) -> None:
+        if self._now() - self._tidied < _TIDY_SECONDS:
+            return
+        self._tidied = self._now()
+        self._journal.write(self._planner.tidy)
 
     def _plan(self) -> int:
         if not (rows := self._journal.read(lambda tx: tx.inbox(_MOST_SIGNALS))):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from remediation.alertmanager import Alertmanager, AlertmanagerError, Silences
 from remediation.model import Signal
-from remediation.prometheus import Prometheus, PrometheusError
+from remediation.prometheus import Prometheus, PrometheusError, Series
 from remediation.receiver.alertmanager import Truncated
 from remediation.settings import RemediationSettings
 
@@ -74,6 +74,19 @@ class Outside:
         if new:
             self._news.set()
         return answer
+
+    def ask(self, promql: str) -> Sequence[Series]:
+        """Return the series of an expression; raises PrometheusError. Waits for the answer."""
+        return self._asked_of().query(promql)
+
+    def value(self, promql: str) -> float | None:
+        """Return the one number of an expression; raises PrometheusError. Waits for the answer."""
+        return self._asked_of().value(promql)
+
+    def _asked_of(self) -> Prometheus:
+        if (prometheus := self._prometheus) is None:
+            raise PrometheusError("no Prometheus is configured", remedy="set remediation.prometheus.url")
+        return prometheus
 
     def truncated(self, left_out: Truncated) -> None:
         """Fetch what a notification left out."""

@@ -37,6 +37,9 @@ class PolicySet(Protocol):
     def matching(self, labels: dict[str, str]) -> Sequence[Policy]:
         """Return those whose matchers all hold."""
 
+    def named(self, name: str) -> Policy | None:
+        """Return the policy of this name."""
+
 
 def new_id() -> str:
     """Return an id for an episode or intent."""
@@ -63,6 +66,15 @@ class Planner:
             self._decide(tx, signal, Reason.STALE, "it has resolved already, this came late")
         else:
             self._fire(tx, signal, world, first=known is None)
+
+    def tidy(self, tx: Tx) -> None:
+        """Close episodes of which nothing was heard for so long that nobody waits for them any more."""
+        policies = self._policies()
+        for episode in tx.open_episodes():
+            policy = policies.named(episode.policy)
+            silent = self._now() - episode.last_signal_at
+            if tx.live_intent(episode.id) is None and (policy is None or silent > policy.episode_ttl):
+                self._close(tx, episode, "expired")
 
     def _fire(self, tx: Tx, signal: Signal, world: World, *, first: bool) -> None:
         labels = {"alertname": signal.name, **signal.labels}

@@ -15,6 +15,9 @@ from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.endpoint import find_endpoint
 from compose_agent.dockerd.inventory import Inventory
 from compose_agent.dockerd.stream import Event
+from compose_agent.dockerd.usage import UsageReader
+from compose_agent.dockerd.usage.cgroup import Mounts
+from compose_agent.dockerd.usage.service import ServiceMeter
 from compose_agent.errors import EngineError, StateError
 from compose_agent.role import ConfigState
 from compose_agent.web.health import Readiness, with_health
@@ -27,6 +30,7 @@ from remediation.active import Active, limits_of
 from remediation.actor import own_hands
 from remediation.api import api_routes
 from remediation.check import policies_for
+from remediation.deciding import FREEZE_BUCKET
 from remediation.engine import Engine
 from remediation.journal import Journal
 from remediation.metrics import RemediationMetrics
@@ -41,11 +45,13 @@ from remediation.receiver.received import Received
 from remediation.receiver.routes import Receiver, trigger_routes, webhook_routes
 from remediation.receiver.signatures import Replays
 from remediation.settings import RemediationSettings
-from remediation.triggers.events import ContainerEvents
+from remediation.triggers.host import Triggers, Wishes
 from remediation.triggers.memory import FolderMemory
 from remediation.watch import Watch
 from remediation.world import World
 
+# In a container they may be the container's own; the Engine's stats take their place then.
+_MOUNTS = Mounts(Path("/proc"), Path("/sys/fs/cgroup"))
 # Below the state directory: what triggers remember.
 _TRIGGERS = "remediation-triggers"
 # Of a loop that turns four times a second.
@@ -61,12 +67,13 @@ class RemediationRole:
         general = config.of(GeneralSettings)
         self._active = Active.of(self._settings, policies_for(self._settings))
         self._journal = Journal(general.state_dir())
-        self._client = EngineClient(find_endpoint(general.docker_host, os.environ))
         ours = Ours()
         self._watch = Watch(ours.has)
         memory = FolderMemory(_made(general.state_dir() / _TRIGGERS))
-        self._events = ContainerEvents(self._receive, memory)
-        self._inventory = Inventory(self._client, on_event=self._hear, since=self._events.since)
+        endpoint = find_endpoint(general.docker_host, os.environ)
+        self._client = EngineClient(endpoint)
+        self._triggers = Triggers(self._receive, memory, local=endpoint.socket_path is not None)
+        self._inventory = Inventory(self._client, on_event=self._hear, since=self._triggers.since)
         self._hands = own_hands(self._client, general.state_dir(), self._active)
         self._outside = Outside(self._settings, self._receive)
         self._engine = Engine(
@@ -96,7 +103,8 @@ class RemediationRole:
         try:
             self._inventory.start()
             self._engine.start()
-            self._events.start(self._inventory)
+            meter = ServiceMeter(UsageReader(_MOUNTS, self._client.stats))
+            self._triggers.start(self._inventory, self._client.inspect, meter, self._wishes())
         except BaseException:
             self._listeners.stop()
             raise
@@ -112,13 +120,14 @@ class RemediationRole:
         self._receiver.doors = doors
         self._active.policies, self._active.limits = policies, limits_of(settings)
         self._outside.change(settings)
+        self._triggers.change(self._wishes())
         self._settings = settings
         self._engine.wake()
 
     def stop(self) -> None:
         """Take no more alerts and begin nothing; what is under way is looked after at the next start."""
         self._listeners.stop()
-        self._events.stop()
+        self._triggers.stop()
         self._outside.stop()
         self._hands.let_go()
         self._engine.stop()
@@ -167,11 +176,15 @@ class RemediationRole:
     def budgets(self) -> Mapping[str, Rate]:
         """Return the budgets of all policies together by their keys, for the metrics."""
         limits = self._active.limits
-        rates = {"host": limits.host, "everything": limits.everything}
+        rates = {"host": limits.host, "everything": limits.everything, FREEZE_BUCKET: limits.freeze_after}
         return {key: rate for key, rate in rates.items() if rate is not None}
 
     def _receive(self, signals: Sequence[Signal]) -> None:
         self._engine.receive(signals)
+
+    def _wishes(self) -> Wishes:
+        policies = self._active.policies
+        return Wishes(policies.queries, policies.scaling, self._outside.ask, self._outside.value)
 
     def _web_config(self) -> WebConfig | None:
         return self._web.current().config if self._web else None
@@ -191,7 +204,7 @@ class RemediationRole:
 
     def _hear(self, event: Event) -> None:
         self._watch.hear(event)
-        self._events.hear(event)
+        self._triggers.hear(event)
         self._engine.wake()
 
     def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -151,7 +151,8 @@ def _outcome(episode: Episode, last: Intent | None, now: float) -> str:
     if last.state is State.PLANNED:
         return _waiting(last, now)
     if last.state is State.SUPPRESSED:
-        return f"Nothing was done, because {meaning(last.reason).words}: {last.detail}."
+        # The line before has the details already.
+        return f"Nothing was done, because {meaning(last.reason).words}."
     said = {
         State.EXECUTING: f"has been under way for {duration(max(0.0, now - last.started_at))}.",
         State.VERIFYING: "was done; whether it helped is not known yet.",

@@ -7,8 +7,10 @@ from typing import Any
 
 from compose_agent.config import Option, kinds
 from compose_agent.dockerd.model import Container
+from compose_agent.labels import PREFIX
+from remediation.arguments import name
 from remediation.failover.model import Attachment, Group, Life, Member, Mode, Role
-from remediation.triggers.labels import PREFIX, read_area
+from remediation.triggers.labels import read_area
 
 AREA = "failover"
 _LIVES = {
@@ -22,7 +24,9 @@ _LIVES = {
 }
 
 OPTIONS: tuple[Option, ...] = (
-    Option("failover.group", kinds.string, None, "The group that the container belongs to."),
+    Option(
+        "failover.group", name, None, "The group of services or replicas that take over from one another."
+    ),
     Option("failover.role", kinds.choice(*Role), Role.STANDBY, "Who of the group runs first."),
     Option(
         "failover.mode",
@@ -50,14 +54,14 @@ def groups_of(
         if wrong:
             problems[container.name] = "; ".join(f"label {PREFIX}{key}: {wrong[key]}" for key in wrong)
         elif values.get("failover.group") and not container.one_off:
-            name = f"{container.compose_project}/{values['failover.group']}"
-            found.setdefault(name, []).append((values, _member(container, values, ailing, died)))
+            key = f"{container.compose_project}/{values['failover.group']}"
+            found.setdefault(key, []).append((values, _member(container, values, ailing, died)))
     groups: dict[Group, list[Member]] = {}
-    for name, each in found.items():
+    for key, each in found.items():
         if sentence := _disagreement(each):
             problems |= dict.fromkeys((member.name for _, member in each), sentence)
         else:
-            groups[_group(name, [values for values, _ in each])] = [member for _, member in each]
+            groups[_group(key, [values for values, _ in each])] = [member for _, member in each]
     return groups, problems
 
 

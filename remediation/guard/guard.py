@@ -17,6 +17,7 @@ from remediation.guard.buckets import Bucket, ready_at, take
 from remediation.guard.verdict import Go, Never, Verdict, Wait
 from remediation.model import Intent, Reason, Target, TargetKind
 from remediation.policies.model import Condition, Policy, Rate
+from remediation.rates import rate_text
 from remediation.world import World, is_well, service_of
 
 # What holds an intent up without a known end is asked about so often.
@@ -256,7 +257,7 @@ def _budgets(case: Case) -> Verdict:
     for key, rate in budget_rates(case.policy, case.intent, service, case.limits):
         bucket = case.buckets.get(key)
         if (after := take(bucket, rate, case.now)) is None:
-            what = f"the budget of {key.partition(':')[0]} ({rate}) is spent"
+            what = f"the budget of {key.partition(':')[0]} ({rate_text(rate)}) is spent"
             return case.wait(Reason.BUDGET, what, ready_at(bucket, rate, case.now))
         left[key] = after
     tripped = case.breaker.opens_until(case.policy.limits.breaker_failures, 0.0) > 0

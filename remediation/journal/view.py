@@ -59,6 +59,10 @@ class View:
         query = "SELECT data FROM episodes WHERE policy = ? AND target = ? AND closed_at = 0"
         return self._one(_episode, query, policy, str(target))
 
+    def open_episodes(self) -> list[Episode]:
+        """Return every episode that is not closed, oldest first."""
+        return self._all(_episode, "SELECT data FROM episodes WHERE closed_at = 0 ORDER BY number")
+
     def last_episode(self, policy: str, target: Target) -> Episode | None:
         """Return the latest episode of a policy and a target, open or closed."""
         query = "SELECT data FROM episodes WHERE policy = ? AND target = ? ORDER BY number DESC LIMIT 1"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compose_agent.config import yamlfile
 from compose_agent.shipped import shipped
 from remediation.policies.model import Policy
-from remediation.policies.read import read_policies
+from remediation.policies.read import read_sections
+from remediation.triggers.query import Query
+from remediation.triggers.scaler.rules import ScaleRule
 
 SHIPPED = "alerts/remediation.yml"
 _REVISION_DIGITS = 12
@@ -18,11 +20,13 @@ _REVISION_DIGITS = 12
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """All policies of a file in its order; ``revision`` is a hash of the file."""
+    """All policies of a file in its order, its queries and rules of scaling; ``revision`` is its hash."""
 
     file: Path
     revision: str
     policies: tuple[Policy, ...]
+    queries: tuple[Query, ...] = ()
+    scaling: tuple[ScaleRule, ...] = ()
 
     def matching(self, labels: Mapping[str, str]) -> list[Policy]:
         """Return the policies for a signal with these labels, in the order of the file."""
@@ -48,7 +52,8 @@ def load_policies(path: Path | None) -> Policies:
     file = path or shipped(SHIPPED)
     text = yamlfile.read(file)
     revision = hashlib.sha256(text.encode()).hexdigest()[:_REVISION_DIGITS]
-    return Policies(file, revision, read_policies(yamlfile.parse(text, str(file)), str(file)))
+    said = read_sections(yamlfile.parse(text, str(file)), str(file))
+    return Policies(file, revision, said.policies, said.queries, said.scaling)
 
 
 def reloaded(before: Policies, path: Path | None) -> Policies:
@@ -61,4 +66,4 @@ def reloaded(before: Policies, path: Path | None) -> Policies:
         return before
     kept = {policy.name: policy for policy in before.policies}
     same = tuple(kept[each.name] if kept.get(each.name) == each else each for each in found.policies)
-    return Policies(found.file, found.revision, same)
+    return replace(found, policies=same)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from compose_agent.config.fields import Fields
 from compose_agent.config.yamlfile import Node
@@ -13,24 +14,38 @@ from remediation.policies.model import Condition, Limits, Policy, Verification
 from remediation.policies.read_ladder import read_ladder
 from remediation.policies.read_target import read_target
 from remediation.policies.reading import Reading, values_of
+from remediation.triggers.query import SECTION, Query, read_queries
+from remediation.triggers.scaler.rules import AREA, ScaleRule, read_rules
 
 _TOP = "policies"
+# Of the same file, for what makes signals.
+_OTHERS = (SECTION, AREA)
 # Names become labels of metrics and parts of ids.
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
-def read_policies(root: Node, file: str) -> tuple[Policy, ...]:
-    """Return the policies of a document in its order; ConfigError lists all that is wrong, by line."""
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """All that a document says: policies in its order, queries to be asked, and services to be scaled."""
+
+    policies: tuple[Policy, ...]
+    queries: tuple[Query, ...] = ()
+    scaling: tuple[ScaleRule, ...] = ()
+
+
+def read_sections(root: Node, file: str) -> Sections:
+    """Return what a document says; ConfigError lists all that is wrong, by line."""
     reading = Reading(file)
-    top = Fields(root, "", file, (_TOP,), reading.problems)
+    top = Fields(root, "", file, (_TOP, *_OTHERS), reading.problems)
     if top.node(_TOP) is None:
         what = f"{_TOP} is missing or empty, expected a mapping of policies by name, or {{}} for none"
         top.problem(_TOP, what)
     entries = reading.named(top.node(_TOP), _TOP)
     found = [_policy(reading, entries, name) for name in entries.entries]
+    queries, scaling = read_queries(reading, top.node(SECTION)), read_rules(reading, top.node(AREA))
     if reading.problems:
         raise ConfigError(sorted(reading.problems, key=_line))
-    return tuple(found)
+    return Sections(tuple(found), queries, scaling)
 
 
 def _line(problem: Problem) -> int:

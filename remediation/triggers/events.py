@@ -15,7 +15,8 @@ from compose_agent.errors import EngineError
 from remediation.model import Signal
 from remediation.triggers.delivery import Delivery, Receive
 from remediation.triggers.memory import Memory, recall, remember
-from remediation.triggers.watch import LOOP_LIMITS, ContainerWatch, LoopLimits, WatchState
+from remediation.triggers.watch import LOOP_LIMITS, ContainerWatch, LoopLimits
+from remediation.triggers.watched import WatchState
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -16,6 +15,7 @@ from remediation.model import Signal, Source
 from remediation.prometheus import Series
 from remediation.triggers.delivery import Delivery, Receive
 from remediation.triggers.memory import Memory, recall, remember
+from remediation.triggers.query import Query
 from remediation.triggers.signals import firing, resolved
 
 logger = logging.getLogger(__name__)
@@ -24,20 +24,6 @@ MEMORY = "queries"
 # More series than containers of a host: a query that lacks its aggregation, not a thousand incidents.
 MOST_SERIES = 1000
 STOP_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Query:
-    """An expression, asked ``every`` so many seconds; a series fires once it was there ``held`` seconds.
-
-    ``labels`` are added to those of each series.
-    """
-
-    name: str
-    promql: str
-    every: float = 30.0
-    held: float = 0.0
-    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class Present(msgspec.Struct):

@@ -15,12 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-import msgspec
-
 from compose_agent.dockerd.model import Container
 from compose_agent.dockerd.stream import Event
 from remediation.model import Signal, Source
 from remediation.triggers.signals import firing, is_one_off, labels_from, labels_of, resolved
+from remediation.triggers.watched import SECOND_NS, Watched, WatchState, begin, end, end_all
 
 UNHEALTHY = "ContainerUnhealthy"
 DIED = "ContainerDied"
@@ -28,18 +27,17 @@ OOM = "ContainerOOM"
 CHILD_OOM = "ContainerChildOOM"
 RESTART_LOOP = "ContainerRestartLoop"
 
-_SECOND = 10**9
 # Signals that ask a process to end (INT, QUIT, ABRT, KILL, TERM): whatever comes of it was wanted, however
 # long it takes. Others reload or rotate; a container may have one of them as its stop signal.
 _ENDING = frozenset({"2", "3", "6", "9", "15"})
-_OTHER_SIGNAL_NS = 10 * _SECOND
+_OTHER_SIGNAL_NS = 10 * SECOND_NS
 # The die of a main process killed for memory follows within milliseconds, on a loaded host within this time.
-_OOM_DIE_NS = 2 * _SECOND
+_OOM_DIE_NS = 2 * SECOND_NS
 _KILLED = 137
 # A ``restart`` by the API follows its start within some milliseconds.
-_RESTART_NS = _SECOND // 2
+_RESTART_NS = SECOND_NS // 2
 # A look must not contradict an event whose inspect is still under way.
-_SETTLED_NS = 5 * _SECOND
+_SETTLED_NS = 5 * SECOND_NS
 # After a reconnect the stream repeats what has the time of its last event.
 _RECENT = 64
 
@@ -56,36 +54,6 @@ class LoopLimits:
 LOOP_LIMITS = LoopLimits()
 
 
-class Watched(msgspec.Struct):
-    """A container: what fires, and what of its present run matters. Times are the Engine's nanoseconds."""
-
-    labels: dict[str, str]
-    firing: dict[str, Signal] = {}
-    heard_ns: int = 0
-    died_ns: int = 0  # 0 while it runs
-    exit_code: int = 0
-    stopped: bool = False  # by the API, since its last start
-    signalled_ns: int = 0  # by the API, in a way that need not end it
-    oom_ns: int = 0
-    starts: list[int] = []  # by restart policy
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing of it needs to be remembered."""
-        ended = self.stopped and self.died_ns
-        return not (self.firing or self.starts or self.oom_ns or self.signalled_ns) and bool(
-            ended or not (self.stopped or self.died_ns)
-        )
-
-
-class WatchState(msgspec.Struct):
-    """Everything that a watch knows, so that it can go on after a restart."""
-
-    last_ns: int = 0
-    recent: list[tuple[int, str, str]] = []
-    containers: dict[str, Watched] = {}
-
-
 class ContainerWatch:
     """Turns events, and looks at the present state, into signals. Not thread-safe; all times are Unix times.
 
@@ -95,7 +63,7 @@ class ContainerWatch:
     def __init__(self, state: WatchState | None = None, limits: LoopLimits = LOOP_LIMITS) -> None:
         self.state = state or WatchState()
         self._limits = limits
-        self._window_ns = int(limits.seconds * _SECOND)
+        self._window_ns = int(limits.seconds * SECOND_NS)
         self._seen: dict[str, Container] = {}
         self._basis: dict[str, Container | None] = {}
         self._handlers: Mapping[str, Callable[[Watched, Event], list[Signal]]] = {
@@ -170,7 +138,7 @@ class ContainerWatch:
             watched.starts = [*watched.starts[-self._limits.starts :], event.time_ns]
         watched.died_ns = watched.signalled_ns = watched.oom_ns = 0
         watched.stopped = False
-        return _end(watched, event.time_ns, UNHEALTHY, DIED, OOM, CHILD_OOM)
+        return end(watched, event.time_ns, UNHEALTHY, DIED, OOM, CHILD_OOM)
 
     def _may_restart(self, container_id: str) -> bool:
         seen = self._seen.get(container_id)
@@ -185,13 +153,13 @@ class ContainerWatch:
             watched.stopped = True
         if watched.stopped:
             watched.starts = []
-            return _end_all(watched, event.time_ns)
-        signals = _end(watched, event.time_ns, UNHEALTHY, CHILD_OOM)
+            return end_all(watched, event.time_ns)
+        signals = end(watched, event.time_ns, UNHEALTHY, CHILD_OOM)
         if oom_ns and code == _KILLED and event.time_ns - oom_ns <= _OOM_DIE_NS:
-            signals += _begin(watched, OOM, oom_ns, "was killed for lack of memory")
+            signals += begin(watched, OOM, oom_ns, "was killed for lack of memory")
         if code:
             labels = {"exit_code": str(code)}
-            signals += _begin(watched, DIED, event.time_ns, f"died with exit code {code}", labels)
+            signals += begin(watched, DIED, event.time_ns, f"died with exit code {code}", labels)
         return signals
 
     def _kill(self, watched: Watched, event: Event) -> list[Signal]:
@@ -204,11 +172,11 @@ class ContainerWatch:
     def _stop(self, watched: Watched, event: Event) -> list[Signal]:
         watched.stopped = True
         watched.starts = []
-        return _end_all(watched, event.time_ns)
+        return end_all(watched, event.time_ns)
 
     def _restart(self, watched: Watched, event: Event) -> list[Signal]:
         watched.starts = []
-        return _end(watched, event.time_ns, RESTART_LOOP)
+        return end(watched, event.time_ns, RESTART_LOOP)
 
     def _oom(self, watched: Watched, event: Event) -> list[Signal]:
         if not watched.died_ns:
@@ -217,13 +185,13 @@ class ContainerWatch:
         # The second event of one kill may come after the death.
         soon = event.time_ns - watched.died_ns <= _OOM_DIE_NS
         if soon and not watched.stopped and watched.exit_code == _KILLED:
-            return _begin(watched, OOM, event.time_ns, "was killed for lack of memory")
+            return begin(watched, OOM, event.time_ns, "was killed for lack of memory")
         return []
 
     def _health(self, watched: Watched, event: Event) -> list[Signal]:
         if event.detail == "unhealthy":
-            return _begin(watched, UNHEALTHY, event.time_ns, "is unhealthy")
-        return _end(watched, event.time_ns, UNHEALTHY)
+            return begin(watched, UNHEALTHY, event.time_ns, "is unhealthy")
+        return end(watched, event.time_ns, UNHEALTHY)
 
     def _rename(self, watched: Watched, event: Event) -> list[Signal]:
         """Tell again, under the new name, what was told under the old one."""
@@ -234,7 +202,7 @@ class ContainerWatch:
             own = {key: text for key, text in told.labels.items() if key not in before}
             again = firing(Source.EVENT, name, {**fresh, **own}, told.starts_at)
             watched.firing[name] = again
-            moved += [resolved(told, event.time_ns / _SECOND), again]
+            moved += [resolved(told, event.time_ns / SECOND_NS), again]
         return moved
 
     def _destroy(self, watched: Watched, event: Event) -> list[Signal]:
@@ -243,26 +211,26 @@ class ContainerWatch:
     def _forget(self, container_id: str, at_ns: int) -> list[Signal]:
         self._basis.pop(container_id, None)
         watched = self.state.containers.pop(container_id)
-        return _end_all(watched, at_ns)
+        return end_all(watched, at_ns)
 
     def _child_oom(self, watched: Watched, now_ns: int) -> list[Signal]:
         if not watched.oom_ns or now_ns - watched.oom_ns < _OOM_DIE_NS:
             return []
         at_ns, watched.oom_ns = watched.oom_ns, 0
-        return _begin(watched, CHILD_OOM, at_ns, "had a process killed for lack of memory, and runs on")
+        return begin(watched, CHILD_OOM, at_ns, "had a process killed for lack of memory, and runs on")
 
     def _loop(self, watched: Watched, now_ns: int) -> list[Signal]:
         if not watched.starts or now_ns - watched.starts[-1] < _RESTART_NS:
             return []
         watched.starts = [each for each in watched.starts if now_ns - each < self._window_ns]
         if not watched.starts:
-            return _end(watched, now_ns, RESTART_LOOP)
+            return end(watched, now_ns, RESTART_LOOP)
         if len(watched.starts) < self._limits.starts:
             return []
         summary = (
             f"was started by its restart policy {self._limits.starts} times in {self._limits.seconds:g} s"
         )
-        return _begin(watched, RESTART_LOOP, watched.starts[-1], summary)
+        return begin(watched, RESTART_LOOP, watched.starts[-1], summary)
 
     def _look_at(self, container: Container, now_ns: int) -> list[Signal]:
         known = self.state.containers.get(container.id)
@@ -280,35 +248,15 @@ def _contradictions(watched: Watched, container: Container, now_ns: int) -> list
     """Return what must be told so that what was told agrees with what is."""
     signals: list[Signal] = []
     if container.health == "unhealthy":
-        signals += _begin(watched, UNHEALTHY, now_ns, "is unhealthy")
+        signals += begin(watched, UNHEALTHY, now_ns, "is unhealthy")
     else:
-        signals += _end(watched, now_ns, UNHEALTHY)
+        signals += end(watched, now_ns, UNHEALTHY)
     if container.state == "running":
         watched.died_ns = 0
-        signals += _end(watched, now_ns, DIED, OOM)
+        signals += end(watched, now_ns, DIED, OOM)
     if not container.oom_killed:
-        signals += _end(watched, now_ns, CHILD_OOM)
+        signals += end(watched, now_ns, CHILD_OOM)
     return signals
-
-
-def _begin(
-    watched: Watched, name: str, at_ns: int, what: str, labels: Mapping[str, str] | None = None
-) -> list[Signal]:
-    """Return the signal, unless it fires already."""
-    if name in watched.firing:
-        return []
-    own = {**watched.labels, **(labels or {})}
-    summary = f"container {watched.labels['name']} {what}"
-    signal = watched.firing[name] = firing(Source.EVENT, name, own, at_ns / _SECOND, summary)
-    return [signal]
-
-
-def _end(watched: Watched, at_ns: int, *names: str) -> list[Signal]:
-    return [resolved(watched.firing.pop(name), at_ns / _SECOND) for name in names if name in watched.firing]
-
-
-def _end_all(watched: Watched, at_ns: int) -> list[Signal]:
-    return _end(watched, at_ns, *list(watched.firing))
 
 
 def _exit_code(event: Event) -> int:

@@ -16,7 +16,7 @@ import pytest
 
 from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.endpoint import Endpoint
-from compose_agent.dockerd.fake import Behaviour
+from compose_agent.dockerd.fake import Behaviour, Fault
 from compose_agent.dockerd.verbs.actor import LocalActor
 from compose_agent.dockerd.verbs.budget import Budget
 from compose_agent.dockerd.verbs.journal import Journal
@@ -225,19 +225,33 @@ class TestExec:
 
     def test_what_does_not_run_runs_nothing(self, rig: Rig, client: EngineClient) -> None:
         one = rig.run("polite")
-        prepared = client.create_exec(one, ["true"])
         rig.client.pause(one)
         with pytest.raises(EngineRefused, match="is paused, unpause the container before exec"):
             client.create_exec(one, ["true"])
         rig.client.unpause(one)
         rig.client.stop(one, timeout=5)
-        for call in (lambda: client.create_exec(one, ["true"]), lambda: client.start_exec(prepared)):
-            with pytest.raises(EngineRefused, match="is not running") as refused:
-                call()
-            assert refused.value.status == 409
+        with pytest.raises(EngineRefused, match="is not running") as refused:
+            client.create_exec(one, ["true"])
+        assert refused.value.status == 409
+
+    def test_what_becomes_of_commands_when_their_container_ends(self, rig: Rig, client: EngineClient) -> None:
+        one = rig.run("deaf")
+        if rig.fake is not None:
+            rig.fake.behave(one, Behaviour(exec_takes=60))
+        fresh, running = (client.create_exec(one, ["sleep", "60"]) for _ in range(2))
+        client.start_exec(running)
+        rig.until(lambda: bool(client.inspect_exec(running)["Running"]))
+        rig.client.stop(one, timeout=0)
+        rig.until(lambda: client.inspect_exec(running)["ExitCode"] == 137)
+        for forgotten in (client.inspect_exec, client.start_exec):
+            with pytest.raises(EngineNotFound):
+                forgotten(fresh)
+        with pytest.raises(EngineRefused, match="is not running") as refused:
+            client.start_exec(running)
+        assert refused.value.status == (409 if rig.modern else 500)
         rig.client.remove_container(one)
         with pytest.raises(EngineNotFound):
-            client.inspect_exec(prepared)
+            client.inspect_exec(running)
 
     @pytest.mark.parametrize(("command", "code"), [("true", 0), ("sh -c 'exit 3'", 3)])
     def test_the_label_says_what_is_run(self, rig: Rig, actor: LocalActor, command: str, code: int) -> None:
@@ -329,20 +343,24 @@ class TestRecreate:
         with pytest.raises(docker.errors.NotFound):
             rig.client.inspect_container(one)
 
-    def test_the_old_one_comes_back(self, rig: Rig, actor: LocalActor, tmp_path: Path) -> None:
+    def test_the_old_one_comes_back_when_the_new_one_does_not_start(
+        self, rig: Rig, actor: LocalActor, tmp_path: Path
+    ) -> None:
         needed = tmp_path / "needed"
         needed.mkdir()
         one = rig.run("polite", mounts=[docker.types.Mount("/needed", str(needed), type="bind")])
-        rig.client.rename(one, f"old-{time.time_ns()}")
         before = shown(rig, one)
-        (tmp_path / "away").mkdir()
-        needed.rename(tmp_path / "gone")
-        if rig.fake is not None:
-            pytest.skip("the fake does not look whether what is mounted is there")
+        if rig.fake is None:
+            # Looked for at a creation too: the way back begins at the first step.
+            needed.rmdir()
+        else:
+            fault = Fault("POST /containers/create", "error", times=1, status=400, message=f"no {needed}")
+            rig.fake.add_fault(fault)
         outcome = actor.perform(asked("recreate", one))
         assert outcome.result is Result.FAILED
         assert str(needed) in outcome.reason
         assert shown(rig, one) == before
+        assert rig.state(one)["Running"]
 
 
 class TestNetworks:

@@ -8,7 +8,8 @@ from compose_agent.dockerd.verbs.compose import scale
 from compose_agent.labels import AREAS, PREFIX
 from log_forwarder.transforms import hints
 from remediation.arguments import MOST_REPLICAS
-from remediation.labels import LABELS, HttpProbe, labels_of
+from remediation.labels import LABELS, labels_of
+from remediation.triggers.probes.spec import HttpProbe
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ from remediation.labels import LABELS, HttpProbe, labels_of
         ("failover.role", "standby", "standby"),
         ("probe.http", "8080/healthz?full=1", HttpProbe(8080, "/healthz?full=1")),
         ("probe.http", ":80/", HttpProbe(80, "/")),
-        ("probe.exec", "pg_isready -U 'a b'", ("pg_isready", "-U", "a b")),
+        ("exec.ready", "pg_isready -U 'a b'", ("pg_isready", "-U", "a b")),
         ("probe.timeout", "500ms", 0.5),
         ("exec.drop-caches", "rm -rf /cache", ("rm", "-rf", "/cache")),
     ],
@@ -45,6 +46,11 @@ NO_LABEL = "there is no such label"
         ("probe.http", "/healthz", "expected a port and a path such as 8080/healthz, not '/healthz'"),
         ("probe.http", "80/a b", "expected a port and a path such as 8080/healthz, not '80/a b'"),
         ("probe.http", "8080", "expected a port and a path such as 8080/healthz, not '8080'"),
+        (
+            "probe.exec",
+            "x",
+            "there are no exec probes: give the service a healthcheck, which the Engine runs",
+        ),
         ("exec.x", "echo 'a", "'echo 'a' is no command: no closing quotation"),
         ("exec.x", " ", "expected a command, in words as a shell would split them, not ''"),
         ("exec.", "x", f"{NO_LABEL}, did you mean 'compose-agent.exec'?"),

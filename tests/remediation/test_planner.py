@@ -29,6 +29,10 @@ class Policies:
         """Return those whose matchers hold."""
         return [each for each in self.all if all(matcher.matches(labels) for matcher in each.match)]
 
+    def named(self, name: str) -> Policy | None:
+        """Return the policy of this name."""
+        return next((each for each in self.all if each.name == name), None)
+
 
 class Rig:
     """A planner over a journal, with a clock that stands until it is moved."""
@@ -174,6 +178,16 @@ def test_an_old_episode_without_a_signal_makes_room_for_a_new_one(rig: Rig) -> N
     rig.now += 3601
     rig.send(signal())
     assert states(rig) == [State.DONE, State.PLANNED]
+
+
+def test_what_nobody_tells_of_any_more_is_closed(rig: Rig) -> None:
+    rig.send(signal())
+    rig.now += 3601
+    rig.journal.write(rig.planner.tidy)
+    assert rig.episode().closed_at == 0.0  # its intent is still to be dealt with
+    rig.end(State.DONE)
+    rig.journal.write(rig.planner.tidy)
+    assert rig.episode().close_reason == "expired"
 
 
 def test_each_policy_and_each_target_has_an_episode_of_its_own(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from remediation.journal import FREEZE_FLAG, Entry, Journal, Tx
 from remediation.model import Reason, State
 from remediation.narration import sentence
+from remediation.reasons import MEANINGS
 from remediation.why import Account, Evidence, explain, gather
 from tests.remediation.journal.making import episode, intent, signal
 
@@ -148,7 +149,7 @@ def test_every_reason_is_said_in_a_sentence(reason: Reason) -> None:
     evidence = Evidence([episode("e1")], {"e1": [suppressed]})
     (account,) = explain(evidence, {"mend"}, 2000.0)
     assert account.outcome.startswith("Nothing was done, because ")
-    assert account.outcome.endswith(": because.")
+    assert account.outcome.endswith(f"{MEANINGS[reason].words}.")
     waits = entry("decided", {"decision": "waits", "reason": reason})
     assert sentence(waits).startswith("It has to wait, because ")
 

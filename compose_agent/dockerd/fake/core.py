@@ -89,7 +89,8 @@ class Core:
                 if container.state.running and not live_restore:
                     _end_silently(container, self.clock.time_ns())
             self.events.forget()
-            self.changed.notify_all()
+            self.store.commands.clear()
+            self.processes.abandon()
 
 
 def _end_silently(container: Container, now_ns: int) -> None:

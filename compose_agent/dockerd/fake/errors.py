@@ -16,3 +16,7 @@ class ApiError(ComposeAgentError):
 def not_modified() -> ApiError:
     """Return the answer to a start of what runs and a stop of what does not."""
     return ApiError(304)
+
+
+class EngineEnded(ConnectionError):
+    """The Engine has ended while a request was under way; its connection is closed without a word."""

@@ -10,9 +10,9 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from compose_agent.dockerd.fake import policy
+from compose_agent.dockerd.fake import commands, policy
 from compose_agent.dockerd.fake.clock import NANOSECONDS
-from compose_agent.dockerd.fake.errors import ApiError
+from compose_agent.dockerd.fake.errors import ApiError, EngineEnded
 from compose_agent.dockerd.fake.model import Container, Health, new_id
 
 if TYPE_CHECKING:
@@ -49,15 +49,28 @@ class Processes:
         self.changed = changed
         self.dialect = dialect
         self._pids = itertools.count(FIRST_PID)
+        # Counts the Engine's ends: whoever waits across one was ended with it.
+        self._ends = 0
+
+    def abandon(self) -> None:
+        """End whatever is under way, as the end of the Engine does."""
+        self._ends += 1
+        self.changed.notify_all()
 
     def wait_for(self, done: Callable[[], bool], seconds: float | None) -> bool:
-        """Wait until ``done`` or until ``seconds`` of the Engine's clock have passed; return ``done()``."""
+        """Wait until ``done`` or until ``seconds`` of the Engine's clock have passed; return ``done()``.
+
+        Raises ``EngineEnded`` when the Engine does so meanwhile.
+        """
+        ends = self._ends
         deadline = None if seconds is None else self.clock.time_ns() + round(seconds * NANOSECONDS)
         while not done():
             left = None if deadline is None else (deadline - self.clock.time_ns()) / NANOSECONDS
             if left is not None and left <= 0:
                 return False
             self.clock.wait(self.changed, left)
+            if self._ends != ends:
+                raise EngineEnded
         return True
 
     def launch(self, container: Container) -> None:
@@ -87,6 +100,7 @@ class Processes:
         state.finished_ns = self.clock.time_ns()
         again = not container.exit_on_next and policy.wants_restart(container)
         state.running = state.restarting = again
+        commands.end_all(self.store, self.events, container)
         self._tell_of_end(container, ran)
         if again:
             self._plan_restart(container, ran)
@@ -189,7 +203,7 @@ class Processes:
 
     def _start_again(self, container: Container) -> None:
         # Nobody asked, so nobody is answered when it fails: State.Error holds the words.
-        with self.changed, suppress(ApiError):
+        with self.changed, suppress(ApiError, EngineEnded):
             self.launch(container)
 
     def _connect(self, container: Container, action: str) -> None:

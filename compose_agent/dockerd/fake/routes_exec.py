@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from compose_agent.dockerd.fake import commands
 from compose_agent.dockerd.fake.errors import ApiError
 from compose_agent.dockerd.fake.model import Command, new_id
 from compose_agent.dockerd.fake.routes import Call, Route
@@ -28,7 +29,7 @@ def create(call: Call) -> Response:
             raise ApiError(409, f"container {container.id} is paused, {advice}")
         made = Command(new_id(), container, argv)
         call.core.store.commands[made.id] = made
-        _tell(call.core, made, "exec_create", words=True)
+        _tell(call.core, made, "exec_create")
         return json_response({"Id": made.id}, 201)
 
 
@@ -37,15 +38,20 @@ def start(call: Call) -> Response:
     call.request.json(call.core.dialect)
     with call.core.changed:
         command = call.core.store.command(call.reference)
+        if not command.container.state.running:
+            status = 409 if call.core.dialect.modern else 500
+            raise ApiError(status, call.core.dialect.not_running(command.container.id))
         if command.exit_code is not None:
             raise ApiError(409, call.core.dialect.has_run(command.id))
         if command.running:
             raise ApiError(409, call.core.dialect.is_running(command.id))
-        if not command.container.state.running:
-            raise ApiError(409, call.core.dialect.not_running(command.container.id))
         command.running, command.pid = True, call.core.processes.new_pid()
-        _tell(call.core, command, "exec_start", words=True)
-        call.core.timers.call_later(command.container.behaviour.exec_takes, lambda: _end(call.core, command))
+        _tell(call.core, command, "exec_start")
+        behaviour = command.container.behaviour
+        call.core.timers.call_later(
+            behaviour.exec_takes,
+            lambda: commands.end(call.core.events, command, behaviour.exec_exit_code),
+        )
     return Response(200)
 
 
@@ -71,16 +77,9 @@ def inspect(call: Call) -> Response:
         )
 
 
-def _end(core: Core, command: Command) -> None:
-    command.running = False
-    command.exit_code = command.container.behaviour.exec_exit_code
-    _tell(core, command, "exec_die", exitCode=str(command.exit_code))
-    core.changed.notify_all()
-
-
-def _tell(core: Core, command: Command, action: str, *, words: bool = False, **more: str) -> None:
-    text = f"{action}: {' '.join(command.argv)}" if words else action
-    core.events.container(command.container, text, execID=command.id, **more)
+def _tell(core: Core, command: Command, action: str) -> None:
+    words = f"{command.argv[0]} {' '.join(command.argv[1:])}"
+    core.events.container(command.container, f"{action}: {words}", execID=command.id)
 
 
 ROUTES = (

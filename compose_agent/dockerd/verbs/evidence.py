@@ -38,9 +38,10 @@ class Evidence:
 
         A death alone shows none, because processes also die by themselves; nor does another signal.
         """
-        signals = {str(facts["stop_signal"]), str(int(signal.SIGKILL))}
+        # Podman does not say which signal it was.
+        signals = {str(facts["stop_signal"]), str(int(signal.SIGKILL)), ""}
         for event in self.events:
-            sent = event.action == "kill" and event.attributes.get("signal") in signals
+            sent = event.action == "kill" and event.attributes.get("signal", "") in signals
             if sent or event.action == "stop":
                 return event
         return None

@@ -61,7 +61,7 @@ class Recreate:
             raise Refused(
                 f"{len(sharing)} containers share the network of {seen.name} by its id, and would lose it"
             )
-        return facts_of(client, seen, **stop_facts(seen, request), **_names(request, seen.name))
+        return facts_of(client, seen, **stop_facts(client, seen, request), **_names(request, seen.name))
 
     def call(self, client: EngineClient, request: VerbRequest, facts: Facts) -> None:
         """Do the steps that are left to do."""

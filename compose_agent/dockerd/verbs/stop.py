@@ -28,7 +28,7 @@ class Stop:
     def prepare(self, client: EngineClient, request: VerbRequest) -> Facts:
         """Note how the container is before; raises Refused when there is none."""
         seen = must_look(client, request)
-        return facts_of(client, seen, **stop_facts(seen, request))
+        return facts_of(client, seen, **stop_facts(client, seen, request))
 
     def call(self, client: EngineClient, request: VerbRequest, facts: Facts) -> None:
         """Have the Engine stop it, and wait longer than that may take."""

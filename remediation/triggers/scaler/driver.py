@@ -196,7 +196,7 @@ class Scaler:
         return [resolved(each.told, self._now()) for each in states if each.told]
 
     def _save(self, *, at_once: bool) -> None:
-        if self._state.services and (at_once or time.monotonic() >= self._save_due):
+        if at_once or (self._state.services and time.monotonic() >= self._save_due):
             remember(self._memory, MEMORY, self._state)
             self._save_due = time.monotonic() + SAVE_SECONDS
 

@@ -8,21 +8,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from compose_agent.config import Option, kinds
-from compose_agent.config.fields import Fields
 from compose_agent.config.kinds import Kind, parse_duration, parse_size
-from compose_agent.config.resolve import default_value, read_value
 from compose_agent.config.yamlfile import Node
 from compose_agent.dockerd.model import Container
 from compose_agent.dockerd.usage.service import ServiceKey
-from compose_agent.errors import Problem
-from remediation.triggers.labels import PREFIX, read_area
+from compose_agent.labels import PREFIX
+from remediation.arguments import MOST_REPLICAS
+from remediation.policies.reading import Reading, values_of
+from remediation.triggers.labels import read_area
 from remediation.triggers.scaler.behaviour import DEFAULT, Behaviour, Direction, RateLimit, Select
 from remediation.triggers.scaler.desired import TOLERANCE
 
 AREA = "scale"
 CPU, MEMORY = "cpu", "memory"
-# More replicas of one service on one host are a mistake.
-MOST_REPLICAS = 500
 _WHOLE = 100.0
 _NUMBER = re.compile(r"\d+(\.\d+)?", re.ASCII)
 _RATE = re.compile(r"(\d{1,6})(%?)/([0-9a-z.]+)", re.ASCII)
@@ -121,7 +119,7 @@ OPTIONS: tuple[Option, ...] = (
         "What the metric is held at: a share of each replica's limit (of one core where it has none), cores, "
         "or bytes; for an expression, its value.",
     ),
-    Option("scale.min", _count, "1", "The fewest replicas that the service may be given."),
+    Option("scale.min", _count, None, "The fewest replicas that the service may be given."),
     Option("scale.max", _count, None, "The most replicas that the service may be given."),
     Option(
         "scale.tolerance",
@@ -138,7 +136,6 @@ OPTIONS: tuple[Option, ...] = (
     Option("scale.up-select", _select, "max", "Which of several rates counts; `disabled` for none."),
     Option("scale.down-select", _select, "max", "The same for fewer."),
 )
-_BY_KEY = {option.key: option for option in OPTIONS}
 
 
 def rules_of(containers: Iterable[Container]) -> tuple[dict[ServiceKey, ScaleRule], dict[str, str]]:
@@ -164,53 +161,37 @@ def rules_of(containers: Iterable[Container]) -> tuple[dict[ServiceKey, ScaleRul
     return rules, problems
 
 
-_FILE_KEYS = ("project", "service", *(option.key.removeprefix(f"{AREA}.") for option in OPTIONS))
+# In a file the keys have no prefix, and the section has the name of the area.
+FILE_OPTIONS = {
+    option.key.removeprefix(f"{AREA}."): replace(option, key=option.key.removeprefix(f"{AREA}."))
+    for option in OPTIONS
+}
 
 
-def read_rules(node: Node | None, file: str, problems: list[Problem]) -> list[ScaleRule]:
-    """Return the rules in a section of a file; what is wrong is added to ``problems``.
-
-    The section is a list of mappings with ``project``, ``service`` and the keys that the labels have.
-    """
-    if node is None or node.value is None:
-        return []
-    if not isinstance(node.value, list):
-        problems.append(Problem(f"{file}:{node.line}", "scale: expected a list of rules"))
-        return []
-    found = [_read_rule(Fields(each, AREA, file, _FILE_KEYS, problems)) for each in node.value]
-    return [rule for rule in found if rule]
+def read_rules(reading: Reading, node: Node | None) -> tuple[ScaleRule, ...]:
+    """Return the rules of a section by ``project/service``; what is wrong is added to the problems."""
+    entries = reading.named(node, AREA)
+    found = [_read_rule(reading, name, each) for name, each in entries.entries.items()]
+    return tuple(rule for rule in found if rule)
 
 
-def _read_rule(fields: Fields) -> ScaleRule | None:
-    key = fields.text("project") or "", fields.text("service") or ""
-    if not all(key):
-        fields.problem("project", "a scale rule needs project and service")
-        return None
-    values: dict[str, Any] = {each: default_value(option) for each, option in _BY_KEY.items()}
-    wrong = False
-    for short, given in fields.entries.items():
-        option = _BY_KEY.get(f"{AREA}.{short}")
-        if option is None or given.value is None:
-            continue
-        try:
-            values[option.key] = read_value(option, _texts(given))
-        except ValueError as error:
-            fields.problem(short, f"{short}: {error}")
-            wrong = True
-    if wrong:
-        return None
+def _read_rule(reading: Reading, name: str, node: Node) -> ScaleRule | None:
+    fields = reading.fields(node, f"{AREA}.{name}", FILE_OPTIONS)
+    before = len(reading.problems)
+    values = {f"{AREA}.{key}": value for key, value in values_of(fields, FILE_OPTIONS).items()}
     try:
-        return _rule(key, values)
+        return _rule(_service(name), values)
     except ValueError as error:
-        fields.problem("service", str(error))
+        if len(reading.problems) == before:
+            fields.problem("", f"{AREA}.{name}: {error}")
         return None
 
 
-def _texts(node: Node) -> object:
-    """Return what a file says in the form in which every layer of the configuration gives it."""
-    if isinstance(node.value, list):
-        return [each.text for each in node.value]
-    return node.value if node.text is None else node.text
+def _service(name: str) -> ServiceKey:
+    project, _, service = name.partition("/")
+    if not project or not service:
+        raise ValueError("expected a service as project/service")
+    return project, service
 
 
 def _rule(key: ServiceKey, values: Mapping[str, Any]) -> ScaleRule:
@@ -218,7 +199,7 @@ def _rule(key: ServiceKey, values: Mapping[str, Any]) -> ScaleRule:
     for each in ("metric", "target", "max"):
         if values[f"{AREA}.{each}"] is None:
             raise ValueError(f"{each} is missing: a rule has a metric, a target and a max")
-    least, most, aim = values["scale.min"], values["scale.max"], values["scale.target"]
+    least, most, aim = values["scale.min"] or 1, values["scale.max"], values["scale.target"]
     if least > most:
         raise ValueError(f"min {least} is more than max {most}")
     rule = ScaleRule(*key, values["scale.metric"], aim, least, most, values["scale.tolerance"])

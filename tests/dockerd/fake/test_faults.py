@@ -8,12 +8,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from compose_agent.dockerd.fake import FakeEngine, Fault
+from compose_agent.dockerd.fake import Behaviour, FakeEngine, Fault
 
 PATIENCE_SECONDS = 10.0
 
@@ -258,3 +259,16 @@ def test_a_client_that_leaves_a_stream_is_forgotten(engine: FakeEngine) -> None:
     assert len(engine.core.events.listeners) == 1
     connection.close()
     until(lambda: not engine.core.events.listeners)
+
+
+def test_what_is_under_way_ends_with_the_engine(engine: FakeEngine, ask: Ask) -> None:
+    engine.add_container("web", behaviour=Behaviour(ignores_term=True))
+    with ThreadPoolExecutor(1) as pool:
+        restart = pool.submit(ask, "POST", "/containers/web/restart?t=30")
+        while not any(event.action == "kill" for event in engine.core.events.since(1, None)):
+            time.sleep(0.005)
+        engine.restart_engine()
+        with pytest.raises(ConnectionResetError):
+            restart.result()
+    assert engine.inspect("web")["State"]["Status"] == "exited"
+    assert engine.core.events.since(1, None) == []

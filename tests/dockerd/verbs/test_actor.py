@@ -262,3 +262,23 @@ def test_labels_are_not_written_down(engine: FakeEngine, tmp_path: Path) -> None
     journal.close()
     assert entry is not None
     assert "labels" not in entry.facts
+
+
+def test_a_restart_that_the_engines_end_cut_short_is_made_good(
+    engine: FakeEngine, actor: LocalActor, web: str
+) -> None:
+    engine.behave(web, DEAF)
+    before = engine.inspect(web)["State"]["StartedAt"]
+
+    def crash() -> None:
+        while "kill" not in actions(engine, web):
+            time.sleep(0.005)
+        engine.restart_engine()
+
+    thread = threading.Thread(target=crash)
+    thread.start()
+    assert actor.perform(asked("restart", web)).result is Result.DONE
+    thread.join()
+    assert engine.inspect(web)["State"]["StartedAt"] > before
+    # The Engine ended the container itself and told nobody; only the start was left to be done.
+    assert actions(engine, web) == ["start", "restart"]

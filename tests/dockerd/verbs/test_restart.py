@@ -108,6 +108,7 @@ TERM = event("kill", signal="15")
         # In the pause of a restart loop there is nobody to kill.
         ((event("stop"),), True, 1.0, STOPPED, InProgress()),
         ((event("kill", signal="9"),), True, 1.0, {}, InProgress()),
+        ((event("kill"),), True, 1.0, {}, InProgress()),
         # A log rotation's signal, and a death by itself.
         ((event("kill", signal="1"),), True, 1.0, {}, NeverSent()),
         ((event("die"),), True, 1.0, STOPPED, NeverSent()),
@@ -307,6 +308,15 @@ def test_the_stop_is_as_the_request_or_the_container_says(
     made = world.engine.add_container("other", config=config)
     facts = Restart().prepare(world.client, asked("restart", made, **arguments))
     assert (facts["stop_seconds"], facts["stop_signal"]) == (seconds, signal)
+
+
+def test_an_engine_that_takes_no_signal_is_not_given_one() -> None:
+    with FakeEngine(api_version="1.41") as engine:
+        web = engine.add_container("web")
+        client = EngineClient(Endpoint(engine.url, "test"))
+        with pytest.raises(Refused, match=r"\(API 1\.41\) takes no signal for a stop"):
+            Restart().prepare(client, asked("restart", web, signal="SIGINT"))
+        client.close()
 
 
 @pytest.mark.parametrize(

@@ -292,4 +292,4 @@ class Failover(RuleBasedStateMachine):
 
 
 TestFailover = Failover.TestCase
-TestFailover.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestFailover.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

@@ -167,6 +167,7 @@ def test_no_policies_can_be_said(tmp_path: Path) -> None:
 MATCH = 'expected matchers such as alertname="Down", severity=~"crit.*|page"'
 NAMES = ", ".join(ACTIONS)
 NO_NAME = "is no name of a policy: expected up to 63 of a-z, 0-9 and . _ -, a letter or digit first"
+SECTIONS = "policies, queries, scale"
 MISSING = "F:1: policies is missing or empty, expected a mapping of policies by name, or {} for none"
 
 
@@ -179,7 +180,10 @@ MISSING = "F:1: policies is missing or empty, expected a mapping of policies by 
         ("policies: [a]\n", ["F:1: policies is a list, expected a mapping"]),
         (
             "polices: {}\n",
-            [MISSING, "F:1: unknown key 'polices', expected one of policies, did you mean 'policies'?"],
+            [
+                MISSING,
+                f"F:1: unknown key 'polices', expected one of {SECTIONS}, did you mean 'policies'?",
+            ],
         ),
         (
             "policies:\n  p:\n",

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from remediation.triggers.memory import FolderMemory, recall, remember
-from remediation.triggers.watch import Watched, WatchState
+from remediation.triggers.watched import Watched, WatchState
 
 
 def test_what_is_remembered_is_recalled(tmp_path: Path) -> None:

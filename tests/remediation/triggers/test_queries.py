@@ -4,9 +4,12 @@ from collections.abc import Sequence
 
 import pytest
 
+from compose_agent.config.yamlfile import parse
 from remediation.model import Signal
+from remediation.policies.reading import Reading
 from remediation.prometheus import PrometheusError, Series
-from remediation.triggers.queries import Present, Query, QuerySchedule, judged
+from remediation.triggers.queries import Present, QuerySchedule, judged
+from remediation.triggers.query import Query, read_queries
 from tests.dockerd.watched import until
 from tests.remediation.triggers.told import Inbox, Memories, words
 
@@ -106,3 +109,38 @@ def test_nothing_is_told_twice_over_restarts_and_what_no_query_asks_any_more_res
         until(lambda: about(inbox.signals) == (["+a"] if queries else ["+a", "-a"]))  # noqa: B023 - as above
         schedule.stop()
     assert about(inbox.signals) == ["+a", "-a"]
+
+
+FILE = """\
+HighLatency:
+  query: latency > 1
+  every: 10s
+  for: 1m
+  labels: {severity: page}
+Down: {query: up == 0}
+"""
+
+
+def test_queries_are_read_from_the_file() -> None:
+    reading = Reading("f.yml")
+    found = read_queries(reading, parse(FILE, "f.yml"))
+    assert reading.problems == []
+    assert found == (
+        Query("HighLatency", "latency > 1", 10.0, 60.0, {"severity": "page"}),
+        Query("Down", "up == 0"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("A: {every: 10s}", "f.yml:1: queries.A.query is missing, expected a PromQL expression"),
+        ("A:\n  query: up\n  every: 0", "f.yml:3: queries.A.every: expected a duration above 0"),
+        ("A:\n  query: up\n  fur: 1m", "f.yml:3: unknown key 'fur' in queries.A"),
+        ("A:\n  query: up\n  labels: {a: }", "f.yml:3: queries.A.labels.a is empty, expected a text"),
+    ],
+)
+def test_what_is_wrong_with_them_is_said_with_its_line(text: str, said: str) -> None:
+    reading = Reading("f.yml")
+    read_queries(reading, parse(text, "f.yml"))
+    assert [str(each) for each in reading.problems if str(each).startswith(said)]

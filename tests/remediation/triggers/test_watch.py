@@ -11,7 +11,8 @@ import pytest
 from compose_agent.dockerd.model import Container
 from compose_agent.dockerd.stream import Event
 from remediation.model import Signal
-from remediation.triggers.watch import ContainerWatch, LoopLimits, WatchState
+from remediation.triggers.watch import ContainerWatch, LoopLimits
+from remediation.triggers.watched import WatchState
 from tests.remediation.triggers.told import words
 
 ID = "c0ffee" * 10

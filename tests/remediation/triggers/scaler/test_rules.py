@@ -6,7 +6,7 @@ import pytest
 
 from compose_agent.config.yamlfile import parse
 from compose_agent.dockerd.model import Container
-from compose_agent.errors import Problem
+from remediation.policies.reading import Reading
 from remediation.triggers.scaler.behaviour import DEFAULT, Behaviour, Direction, RateLimit, Select
 from remediation.triggers.scaler.rules import OPTIONS, Aim, ScaleRule, read_rules, rules_of
 
@@ -111,10 +111,14 @@ def test_targets(text: str, aim: Aim) -> None:
     assert rules_of([container(scale={**BASE, "target": text})])[0][KEY].aim == aim
 
 
+def read(text: str) -> tuple[tuple[ScaleRule, ...], list[str]]:
+    reading = Reading("f.yml")
+    found = read_rules(reading, parse(text, "f.yml"))
+    return found, [str(each) for each in reading.problems]
+
+
 def test_rules_of_a_file_have_the_same_keys() -> None:
-    text = "- {project: shop, service: web, metric: memory, target: 256MiB, max: 4, up-rate: [1/30s]}\n"
-    problems: list[Problem] = []
-    (rule,) = read_rules(parse(text, "f.yml"), "f.yml", problems)
+    (rule,), problems = read("shop/web: {metric: memory, target: 256MiB, max: 4, up-rate: [1/30s]}\n")
     assert problems == []
     assert rule.behaviour.up.limits == (RateLimit(1, 30.0),)
     assert (rule.project, rule.service, rule.metric, rule.most) == ("shop", "web", "memory", 4)
@@ -123,22 +127,22 @@ def test_rules_of_a_file_have_the_same_keys() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: 1\n", "f.yml:1: scale: expected a list of rules"),
-        ("- 3\n", "f.yml:1: scale is the number 3, expected a mapping"),
-        ("- {metric: cpu, target: 60%, max: 4}\n", "f.yml:1: a scale rule needs project and service"),
+        ("- 1\n", "f.yml:1: scale is a list, expected a mapping"),
+        ("a/b: 3\n", "f.yml:1: scale.a/b is the number 3, expected a mapping"),
         (
-            "- project: a\n  service: b\n  metric: cpu\n  target: 60%\n  maxx: 4\n",
-            "f.yml:5: unknown key 'maxx' in scale",
+            "web: {metric: cpu, target: 60%, max: 4}\n",
+            "f.yml:1: scale.web: expected a service as project/service",
         ),
-        ("- project: a\n  service: b\n  metric: cpu\n  target: much\n", "f.yml:4: target: expected a number"),
-        ("- project: a\n  service: b\n  metric: cpu\n  target: 1\n", "f.yml:2: max is missing"),
+        ("a/b:\n  metric: cpu\n  target: 60%\n  maxx: 4\n", "f.yml:4: unknown key 'maxx' in scale.a/b"),
+        ("a/b:\n  metric: cpu\n  target: much\n", "f.yml:3: scale.a/b.target: expected a number"),
+        ("a/b:\n  metric: cpu\n  target: 1\n", "f.yml:1: scale.a/b: max is missing"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_said_with_its_line(text: str, said: str) -> None:
-    problems: list[Problem] = []
-    assert read_rules(parse(text, "f.yml"), "f.yml", problems) == []
-    assert any(str(each).startswith(said) for each in problems), problems
+    found, problems = read(text)
+    assert found == ()
+    assert any(each.startswith(said) for each in problems), problems
 
 
 def test_no_section_is_no_rule() -> None:
-    assert read_rules(None, "f.yml", []) == []
+    assert read_rules(Reading("f.yml"), None) == ()
