@@ -237,7 +237,7 @@ def policies_of(plan: Plan) -> Mapping[str, object]:
                 "action": "restart",
                 "condition": _CONDITIONS[how] if plan.conditional else "any",
                 "limits": _UNHINDERED,
-                "verify": {"holds": "0s", "within": "1m"},
+                "verify": {"holds": "0s", "within": "5s"},
             }
             for how in How
         }
