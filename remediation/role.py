@@ -203,7 +203,9 @@ class RemediationRole:
         return self._web.current().config if self._web else None
 
     def _world(self) -> World:
-        return self._watch.world(self._inventory.containers(), self._engine_error())
+        # In this order: what is known to be complete must not be an older picture.
+        error, unknown = self._engine_error(), self._inventory.unknown()
+        return self._watch.world(self._inventory.containers(), error, unknown)
 
     def _engine_error(self) -> str:
         try:

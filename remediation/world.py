@@ -16,7 +16,7 @@ from remediation.replicas import replicas_wanted
 class World:
     """Every container at one moment; ``engine_error`` is why that cannot be known, empty when it is.
 
-    ``deployments`` has, by Compose project, when (Unix seconds) somebody last made, removed or renamed one of
+    ``unknown`` counts containers that are there and could not be looked at yet. ``deployments`` has, by Compose project, when (Unix seconds) somebody last made, removed or renamed one of
     its containers. ``stopped_by_hand`` has the ids of those that somebody else stopped.
     """
 
@@ -24,6 +24,7 @@ class World:
     engine_error: str = ""
     deployments: Mapping[str, float] = field(default_factory=dict)
     stopped_by_hand: frozenset[str] = frozenset()
+    unknown: int = 0
 
     @cached_property
     def _by_name(self) -> Mapping[str, Container]:

@@ -50,6 +50,11 @@ class View:
         )
         return Occurrence(bool(rows[0][0]), *rows[0][1:]) if rows else None
 
+    def is_stale(self, fingerprint: str, starts_at: float) -> bool:
+        """Tell whether this firing of an alert, or one that began after it, has resolved."""
+        query = "SELECT 1 FROM occurrences WHERE fingerprint = ? AND starts_at >= ? AND firing = 0 LIMIT 1"
+        return bool(self._rows(query, fingerprint, starts_at))
+
     def episode(self, episode_id: str) -> Episode | None:
         """Return an episode by its id."""
         return self._one(_episode, "SELECT data FROM episodes WHERE id = ?", episode_id)
