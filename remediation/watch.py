@@ -45,7 +45,7 @@ class Watch:
                 self._stopped.pop(event.container_id, None)
 
     def world(self, containers: tuple[Container, ...], engine_error: str, unknown: int = 0) -> World:
-        """Return the world with these containers; ``engine_error`` and ``unknown`` say why there may be more."""
+        """Return the world with these containers; the rest says why there may be more."""
         with self._lock:
             return World(
                 containers,
