@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -19,7 +19,7 @@ from remediation.policies.model import Policy, Rate
 
 # A person reads no more; how many there are is said beside them.
 MOST_LIVE = 200
-# What was begun last, and what was given up, is looked for among so many; older ones are no news.
+# What was begun last is looked for among so many; an older one is no news.
 _LATEST = 200
 
 
@@ -123,7 +123,6 @@ class Observer:
 
     def _filled(self, bare: Overview, view: View) -> Overview:
         states = view.states()
-        latest = [each for _, each in view.latest_intents(_LATEST)]
         live = sorted((each for state in LIVE for each in view.in_state(state)), key=_waits_longest)
         return msgspec.structs.replace(
             bare,
@@ -132,8 +131,8 @@ class Observer:
             live=[row_of(each, view.episode(each.episode)) for each in live[:MOST_LIVE]],
             live_count=sum(states.get(state, 0) for state in LIVE),
             approvals=sum(waits_for_person(each) for each in live),
-            last=_last(view, latest),
-            given_up=list(_given_up(view, latest)),
+            last=_last(view),
+            given_up=[row_of(intent, episode) for episode, intent in view.given_up(MOST_LIVE)],
             breakers=list(self._breakers(view)),
             budgets=list(self._budgets(view)),
         )
@@ -177,18 +176,10 @@ def _waits_longest(intent: Intent) -> tuple[bool, float]:
     return not waits_for_person(intent), intent.created_at
 
 
-def _last(view: View, latest: Sequence[Intent]) -> ActionRow | None:
-    begun = (each for each in latest if each.started_at)
+def _last(view: View) -> ActionRow | None:
+    begun = (each for _, each in view.latest_intents(_LATEST) if each.started_at)
     last = max(begun, key=lambda each: each.started_at, default=None)
     return row_of(last, view.episode(last.episode)) if last else None
-
-
-def _given_up(view: View, latest: Sequence[Intent]) -> Iterator[ActionRow]:
-    """Yield the actions with which an episode has come to its end, while its alert has not."""
-    for each in latest:
-        episode = view.episode(each.episode) if each.state is State.FAILED else None
-        if episode and not episode.closed_at:
-            yield row_of(each, episode)
 
 
 def _rate_of(key: str, policy_named: Callable[[str], Policy | None]) -> Rate | None:
