@@ -8,6 +8,7 @@ from typing import Any
 
 from compose_agent.dockerd.model import Container
 from compose_agent.dockerd.verbs.model import VerbRequest
+from remediation.actions import FAILOVER
 from remediation.model import Intent, TargetKind
 from remediation.world import World
 
@@ -54,6 +55,8 @@ def _arguments(intent: Intent, world: World) -> dict[str, Any]:
 
 def _wishes(intent: Intent, world: World) -> Iterator[_Wish]:
     match intent.target.kind:
+        case _ if intent.action == FAILOVER:
+            return  # its steps follow from one another; see remediation/failover
         case TargetKind.SERVICE if intent.action in _SERVICE_VERBS:
             yield _Wish(_SERVICE_VERBS[intent.action], intent.target.name)
         case TargetKind.SWARM_SERVICE:
