@@ -39,7 +39,7 @@ def test_all_triggers_start_change_and_stop_together(tmp_path: Path) -> None:
         try:
             engine.die("probed", 2)
             until(lambda: set(inbox.told()) >= {"+High", "+ServiceScale", "+ContainerDied"})
-            assert (triggers.ailing(), triggers.died()) == (frozenset(), {probed})
+            assert (triggers.ailing(), triggers.died()) == (frozenset(), frozenset({probed}))
             triggers.change(Wishes([], [], ask, lambda _: None))
             until(lambda: set(inbox.told()) >= {"-High", "-ServiceScale"})
             engine.add_container("wrong", labels={"compose-agent.probe.tcp": "none"})
