@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -30,7 +31,7 @@ from bench.redelivery import Alert, Sender, post_to
 from bench.remediation_plan import How, Illness, Patient, Plan, make_plan
 from bench.restarts import Case, Expectation, Verdict, judge
 from bench.supervised import Supervised
-from compose_agent.failpoints import VARIABLE
+from compose_agent.failpoints import KILLED_AT, VARIABLE
 from lab import LabError
 from lab.engine import PrivateEngine
 from lab.lines import LINES
@@ -72,6 +73,7 @@ class Outcome:
     good: bool
     verdict: Verdict
     kills: int
+    killed_at: Mapping[str, int]
     requests: int
     refused: int
     seconds: float
@@ -130,6 +132,13 @@ class Run:
         """What else is wrong: crashes, journals that do not verify, what never ended."""
         return [*self.agent.faults, *self._problems]
 
+    @property
+    def killed_at(self) -> Mapping[str, int]:
+        """How often it died at which fail point."""
+        lines = self.agent.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        points = [line.removeprefix(KILLED_AT) for line in lines if line.startswith(KILLED_AT)]
+        return dict(Counter(points))
+
     def _environ(self, life: int) -> Mapping[str, str]:
         if self._calm or life >= self._plan.lives:
             return {VARIABLE: ""}
@@ -166,18 +175,28 @@ class Run:
         alert = Alert(tuple(labels.items()), time.time())
         self._cases.append((alert, Case(patient.name, alert.starts, illness.expects, acknowledged=False)))
         self._ward.fall_ill(patient.name, illness.how)
-        wait_until(lambda: self._ward.is_ill(patient.name), "the Engine did not notice", _PATIENCE_SECONDS)
+        self._wait_until(lambda: self._ward.is_ill(patient.name), "the Engine did not notice")
         self.sender.fire(alert)
         if illness.expects is Expectation.NONE:
-            wait_until(lambda: alert.occurrence in self.sender.acknowledged, "not taken", _PATIENCE_SECONDS)
+            self._wait_until(lambda: alert.occurrence in self.sender.acknowledged, "it was not taken")
             return
         if illness.heals_after is not None:
             time.sleep(illness.heals_after)
             self._ward.heal(patient.name)
-        wait_until(lambda: self._ward.is_well(patient.name), "it did not become well", _PATIENCE_SECONDS)
+        self._wait_until(lambda: self._ward.is_well(patient.name), "it did not become well")
         self.sender.resolve(alert)
         if illness.end_is_told:
-            wait_until(lambda: self.sender.is_told(alert), "its end was not taken", _PATIENCE_SECONDS)
+            self._wait_until(lambda: self.sender.is_told(alert), "its end was not taken")
+
+    def _wait_until(self, true: Callable[[], bool], failure: str) -> None:
+        """Wait long, unless the agent has ended by itself: then nothing that is waited for will come."""
+
+        def over() -> bool:
+            if self.agent.faults:
+                raise LabError(f"{failure}, because the agent has ended")
+            return true()
+
+        wait_until(over, failure, _PATIENCE_SECONDS)
 
     def _rest(self) -> None:
         """Kill it once more, tell it everything once more, and wait until nothing is left to do."""
@@ -186,11 +205,9 @@ class Run:
         ready = f"http://127.0.0.1:{self._port}/-/ready"
         lives = self.agent.lives
         try:
-            wait_until(
-                lambda: self.agent.lives > lives and answers(ready), "it is not ready", _PATIENCE_SECONDS
-            )
+            self._wait_until(lambda: self.agent.lives > lives and answers(ready), "it was not ready")
             self.sender.everything_again()
-            wait_until(self._is_idle, f"it did not come to rest: {self._states()}", _PATIENCE_SECONDS)
+            self._wait_until(self._is_idle, "it did not come to rest")
         except LabError as error:
             self._problems.append(str(error))
         time.sleep(_QUIET_SECONDS)
@@ -198,10 +215,6 @@ class Run:
     def _is_idle(self) -> bool:
         with look(self._state) as view:
             return view.inbox_size() == 0 and not any(view.states().get(state) for state in LIVE)
-
-    def _states(self) -> Mapping[str, int]:
-        with look(self._state) as view:
-            return view.states()
 
     def _check_journal(self) -> None:
         verdict = verify_audit(self._state)
@@ -224,7 +237,7 @@ def policies_of(plan: Plan) -> Mapping[str, object]:
                 "action": "restart",
                 "condition": _CONDITIONS[how] if plan.conditional else "any",
                 "limits": _UNHINDERED,
-                "verify": {"holds": "0s", "within": "1m"},
+                "verify": {"holds": "0s", "within": "5s"},
             }
             for how in How
         }
@@ -237,24 +250,25 @@ def perform(engine: str, host: str, seed: int, *, keep: bool = False) -> Outcome
     plan = make_plan(seed, troubles=not host)
     with ExitStack() as cleanup:
         home = Path(tempfile.mkdtemp(prefix="remediation-faults-"))
-        if not keep:
+        if keep:
+            print(f"kept: {home}", file=sys.stderr)
+        else:
             cleanup.callback(shutil.rmtree, home, ignore_errors=True)
         run = Run(plan, cleanup.enter_context(real_ward(host) if host else fake_ward(home)), home)
         verdict = run.perform()
-    if keep:
-        print(f"kept: {home}", file=sys.stderr)
-    return Outcome(
-        engine=engine,
-        seed=seed,
-        good=verdict.good and not run.faults,
-        verdict=verdict,
-        kills=run.agent.kills,
-        requests=run.sender.requests,
-        refused=run.sender.refused,
-        seconds=round(time.monotonic() - started, 1),
-        load_average=round(os.getloadavg()[0], 2),
-        faults=run.faults,
-    )
+        return Outcome(
+            engine=engine,
+            seed=seed,
+            good=verdict.good and not run.faults,
+            verdict=verdict,
+            kills=run.agent.kills,
+            killed_at=run.killed_at,
+            requests=run.sender.requests,
+            refused=run.sender.refused,
+            seconds=round(time.monotonic() - started, 1),
+            load_average=round(os.getloadavg()[0], 2),
+            faults=run.faults,
+        )
 
 
 @contextmanager
@@ -286,8 +300,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if all(outcome.good for outcome in outcomes) else 1
 
 
-def total(outcomes: Sequence[Outcome]) -> Mapping[str, int]:
-    """Return the sums over all runs."""
+def total(outcomes: Sequence[Outcome]) -> Mapping[str, object]:
+    """Return the sums over all runs, and how often which fail point killed."""
     counted: Mapping[str, Callable[[Outcome], int]] = {
         "runs": lambda _: 1,
         "bad": lambda each: not each.good,
@@ -299,7 +313,9 @@ def total(outcomes: Sequence[Outcome]) -> Mapping[str, int]:
         "doubled": lambda each: each.verdict.doubled,
         "unasked": lambda each: each.verdict.unasked,
     }
-    return {name: sum(map(count, outcomes)) for name, count in counted.items()}
+    points = sum((Counter(each.killed_at) for each in outcomes), Counter())
+    sums = {name: sum(map(count, outcomes)) for name, count in counted.items()}
+    return {**sums, "killed_at": dict(sorted(points.items()))}
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

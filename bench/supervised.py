@@ -20,7 +20,8 @@ class Supervised:
     """``python -P -m compose_agent`` with ``arguments``, from ``start`` to ``close``.
 
     Each life, counted from 0, has the environment of ``environ_of`` besides the present one, and begins
-    ``pause_of`` seconds after the end of the one before. Every end but one by SIGKILL is in ``faults``.
+    ``pause_of`` seconds after the end of the one before. Every end but one by SIGKILL is in ``faults``, all
+    that it writes is in ``log``.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class Supervised:
         pause_of: Callable[[int], float] = lambda _life: 0.0,
     ) -> None:
         self._argv = [sys.executable, "-P", "-m", "compose_agent", *arguments]
-        self._log = log
+        self.log = log
         self._environ_of = environ_of
         self._pause_of = pause_of
         self._closing = threading.Event()
@@ -77,12 +78,12 @@ class Supervised:
 
     def said(self) -> str:
         """Return the last lines that it logged."""
-        text = self._log.read_text(encoding="utf-8", errors="replace")
+        text = self.log.read_text(encoding="utf-8", errors="replace")
         return "\n".join(text.splitlines()[-_SHOWN_LINES:])
 
     def _begin(self) -> None:
         environ = {**os.environ, **self._environ_of(self.lives)}
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             self._child = subprocess.Popen(
                 self._argv, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )

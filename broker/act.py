@@ -35,8 +35,12 @@ LIMITS = Limits(threads=MOST_AT_ONCE + 8, header_bytes=16 * 1024, body_bytes=64 
 
 _ID = r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
-# A container's full id, PROJECT/SERVICE of Compose, or the id of a Swarm service.
-_TARGET = rf"([0-9a-f]{{64}}|[a-z0-9][a-z0-9_-]{{0,127}}/{_NAME}|[a-z0-9]{{25}})"
+# What the verbs whose names begin so are done to; all others are done to a container, by its full id.
+_TARGETS = {
+    "compose": re.compile(rf"[a-z0-9][a-z0-9_-]{{0,127}}/{_NAME}"),  # PROJECT/SERVICE
+    "swarm": re.compile(r"[a-z0-9]{25}"),  # the id of a service
+}
+_CONTAINER = re.compile(r"[0-9a-f]{64}")
 
 _Word = Annotated[str, msgspec.Meta(max_length=256)]
 _Value = None | bool | int | float | _Word | Annotated[list[_Word], msgspec.Meta(max_length=64)]
@@ -47,7 +51,7 @@ class _Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     id: Annotated[str, msgspec.Meta(pattern=rf"\A{_ID}\Z")]
     verb: Annotated[str, msgspec.Meta(max_length=64)]
-    target: Annotated[str, msgspec.Meta(pattern=rf"\A{_TARGET}\Z")]
+    target: Annotated[str, msgspec.Meta(max_length=256)]
     arguments: Annotated[
         dict[Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_]{0,39}\Z")], _Value],
         msgspec.Meta(max_length=16),
@@ -133,4 +137,6 @@ def _request(environ: WSGIEnvironment, verbs: Collection[str]) -> VerbRequest:
         raise NotServed("request", f"this is no request for a verb: {error}", 400) from error
     if asked.verb not in verbs:
         raise NotServed("verb", f"there is no such verb, only {', '.join(sorted(verbs))}", 400)
+    if not _TARGETS.get(asked.verb.partition("_")[0], _CONTAINER).fullmatch(asked.target):
+        raise NotServed("target", f"the target has not the form that {asked.verb} takes", 400)
     return VerbRequest(**msgspec.structs.asdict(asked))

@@ -40,7 +40,7 @@ class Streams:
         """Hold a place for one; raises NotServed while there is none."""
         with self._lock:
             if self._taken >= self._most:
-                sentence = f"the broker's {self._most} streams are open: close some, or raise max-streams"
+                sentence = "all streams that the broker gives are open: close some, or raise max-streams"
                 raise NotServed("streams", sentence, 503)
             self._taken += 1
         try:
@@ -64,7 +64,8 @@ class Streams:
                 self._open.discard(stream)
 
     def close(self) -> None:
-        """End every stream."""
+        """End every stream, and let no other begin."""
         with self._lock:
+            self._most = 0
             for stream in self._open:
                 stream.close()

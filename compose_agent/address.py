@@ -41,10 +41,11 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class UnixAddress:
-    """A unix socket; ``mode`` is that of its file."""
+    """A unix socket; ``mode`` and ``gid`` (None: the process's own) are those of its file."""
 
     path: Path
     mode: int = 0o660
+    gid: int | None = None
 
     def __str__(self) -> str:
         return f"unix:{self.path}"

@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from compose_agent.errors import ConfigError, Problem
 
 VARIABLE = "COMPOSE_AGENT_FAILPOINTS"
+KILLED_AT = "killed at the fail point "
 _RANDOM = "random"
 _HASH_BYTES = 8
 
@@ -46,9 +48,9 @@ class Plan:
 
 
 class Failpoints:
-    """Count the passes of every point, and call ``kill`` at those of the plan. Thread-safe."""
+    """Count the passes of every point, and call ``kill`` with its name at those of the plan. Thread-safe."""
 
-    def __init__(self, plan: Plan, kill: Callable[[], None]) -> None:
+    def __init__(self, plan: Plan, kill: Callable[[str], None]) -> None:
         self._plan = plan
         self._kill = kill
         self._passes: Counter[str] = Counter()
@@ -60,7 +62,7 @@ class Failpoints:
             self._passes[name] += 1
             passes = self._passes[name]
         if self._plan.wants(name, passes):
-            self._kill()
+            self._kill(name)
 
 
 def parse(text: str) -> Plan | None:
@@ -81,8 +83,9 @@ def parse(text: str) -> Plan | None:
     return Plan(at, seed, probability) if at or probability else None
 
 
-def kill_this_process() -> None:
-    """End this process at once, with nothing written or closed."""
+def kill_this_process(name: str) -> None:
+    """End this process at once, with nothing closed and nothing written but where it ended, for its log."""
+    os.write(sys.stderr.fileno(), f"{KILLED_AT}{name}\n".encode())
     os.kill(os.getpid(), signal.SIGKILL)
 
 

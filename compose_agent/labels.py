@@ -17,6 +17,8 @@ PREFIX = "compose-agent."
 NAMED = ".NAME"
 # The first words behind the prefix, whoever reads them.
 AREAS = ("logs", "remediate", "scale", "failover", "probe", "exec")
+# Written by the agent itself on the replicas that it makes, with the id of the request: no setting.
+REQUEST = f"{PREFIX}request"
 # Whoever makes a container writes its labels; what is wrong with them goes into our log.
 _LONGEST_VALUE = 2000
 
@@ -34,7 +36,7 @@ def read_labels(
     problems: dict[str, str] = {}
     for label, text in labels.items():
         key = label.removeprefix(PREFIX)
-        if key == label or key.partition(".")[0] in set(AREAS) - areas:
+        if label in (key, REQUEST) or key.partition(".")[0] in set(AREAS) - areas:
             continue
         try:
             values[key] = read_value(_option(key, known), _bounded(text))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from functools import partial
 from typing import Protocol
 
 from compose_agent.config import Config, Schema
@@ -292,10 +293,18 @@ class ThreadUnit:
 
     def __init__(self, spec: RoleSpec, schema: Schema, revision: int, config: Config) -> None:
         self.name = spec.name
-        self._runner = Runner(spec, schema, config, revision=revision, owns_process=False)
+        # Only at the start: a role takes its state when it is made, and it may be another supervisor's.
+        self._make = partial(Runner, spec, schema, config, revision=revision, owns_process=False)
+        self._made: Runner | None = None
+
+    @property
+    def _runner(self) -> Runner:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
 
     def start(self) -> None:
-        """Start the role; raises what it raises."""
+        """Make the role and start it; raises what it raises."""
         self._runner.start()
 
     def look(self) -> None:
@@ -317,9 +326,10 @@ class ThreadUnit:
         self._runner.refuse()
 
     def readiness(self) -> Readiness | None:
-        """Return what the role says of itself."""
-        return self._runner.readiness()
+        """Return what the role says of itself; None before it was made."""
+        return self._made.readiness() if self._made else None
 
     def stop(self) -> None:
-        """Stop the role."""
-        self._runner.stop()
+        """Stop the role, if it was made."""
+        if self._made:
+            self._made.stop()

@@ -54,6 +54,8 @@ class Agent:
             *chosen,
             *options,
         ]
+        if command == "run" and "--enable-remediation" not in options:
+            self._argv.append("--no-enable-remediation")  # its state would be that of the machine
         self._environ = {**os.environ, **(environ or {})}
         self.process: subprocess.Popen[bytes] | None = None
         self.local = LocalClient(self.run_dir, role)

@@ -108,6 +108,7 @@ def _once(agent_options: list[str]) -> int:
     """Run an agent of its own, beside any other, until its first complete scrape; print what it sees."""
     with tempfile.TemporaryDirectory(prefix="compose-agent-") as run_dir:
         options = ["--exporter.web.listen-address=127.0.0.1:0", "--log.level=warning", *agent_options]
+        options.append("--no-enable-remediation")  # to look is all that it is for
         agent = subprocess.Popen(
             [*_AGENT, "run", *options, f"--run-dir={run_dir}"], stdout=subprocess.DEVNULL
         )

@@ -74,8 +74,9 @@ def _against_scaling(arguments: Arguments) -> str:
 
 def _against_notice(arguments: Arguments) -> str:
     raises = arguments.get("through") == "alertmanager"
-    if raises and arguments.get("url"):
-        return "alertmanager is the one of the option remediation.alertmanager.url: leave out url"
+    for key in ("url", "header-file"):
+        if raises and arguments.get(key):
+            return f"alertmanager is the one of the option remediation.alertmanager.url: leave out {key}"
     if not raises and not arguments.get("url"):
         return "expected url, where the notice goes"
     return ""

@@ -14,30 +14,22 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
-import urllib3
-from urllib3.exceptions import HTTPError, NewConnectionError
-from urllib3.exceptions import TimeoutError as NoAnswer
 
-from compose_agent import __version__
-from compose_agent.errors import ComposeAgentError
+from remediation.httpapi import MOST_BYTES, SECONDS, HttpApi, HttpError, Peer, idempotency, no_credentials
 from remediation.model import Signal, Source
 from remediation.policies.matchers import Matcher
 from remediation.receiver.alertmanager import Labels, Moment, unix_seconds
 
 T = TypeVar("T")
 
-# It answers from memory; who asks is about to act, and can ask again.
-SECONDS = 5.0
-# Tens of thousands of alerts.
-MOST_BYTES = 32 << 20
-_PIECE_BYTES = 64 << 10
-_EXCERPT = 200
-# Two threads at once; more wait, or open a connection that is not kept.
-_KEPT_CONNECTIONS = 2
+# What this agent raises itself: that it did something, and that nothing has helped.
+ACTION_ALERT, GIVEN_UP_ALERT = "ComposeAgentAction", "ComposeAgentGaveUp"
+OWN_ALERTS = (ACTION_ALERT, GIVEN_UP_ALERT)
+_REMEDY = "check remediation.alertmanager.url, and that it is running"
 _OPERATORS = {(True, False): "=", (False, False): "!=", (True, True): "=~", (False, True): "!~"}
 
 
-class AlertmanagerError(ComposeAgentError):
+class AlertmanagerError(HttpError):
     """Alertmanager did not answer, or not with what was asked for."""
 
 
@@ -92,10 +84,7 @@ class _Alert(msgspec.Struct):
 
 
 class Alertmanager:
-    """The API at ``url``; each call takes about ``seconds`` at most. Thread-safe.
-
-    Redirects are not followed and proxies of the environment not used. Every call raises AlertmanagerError.
-    """
+    """The API at ``url``, see HttpApi; every call raises AlertmanagerError. Thread-safe."""
 
     def __init__(
         self,
@@ -103,16 +92,12 @@ class Alertmanager:
         *,
         seconds: float = SECONDS,
         most_bytes: int = MOST_BYTES,
+        credentials: Callable[[], Mapping[str, str]] = no_credentials,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._url = url
-        self._seconds = seconds
-        self._most_bytes = most_bytes
+        peer = Peer("Alertmanager", url, _REMEDY, AlertmanagerError)
+        self._api = HttpApi(peer, seconds=seconds, most_bytes=most_bytes, credentials=credentials)
         self._clock = clock
-        self._pool = urllib3.PoolManager(
-            maxsize=_KEPT_CONNECTIONS,
-            headers={"User-Agent": f"compose-agent/{__version__}", "Accept-Encoding": "identity"},
-        )
 
     def alerts(self, labels: Mapping[str, str], receiver: str = "") -> list[Signal]:
         """Return the alerts that fire and have these labels, as the webhook of ``receiver`` would name them.
@@ -133,68 +118,36 @@ class Alertmanager:
         return Silences([_silence(each) for each in found if each.status.state == "active"])
 
     def raise_alert(
-        self, labels: Mapping[str, str], annotations: Mapping[str, str], *, ends_at: float = 0.0
+        self,
+        labels: Mapping[str, str],
+        annotations: Mapping[str, str],
+        *,
+        starts_at: float = 0.0,
+        ends_at: float = 0.0,
+        key: str = "",
     ) -> None:
-        """Raise an alert of our own; ``labels`` have its ``alertname``.
+        """Raise an alert of our own; ``labels`` have its ``alertname``. Times are Unix seconds.
 
-        Without ``ends_at`` (Unix seconds) it ends by Alertmanager's ``resolve_timeout`` if it is not raised
-        again; with a time that has passed it is resolved.
+        Without ``starts_at`` it starts now, or when it ends. Without ``ends_at`` it ends by Alertmanager's
+        ``resolve_timeout`` if it is not raised again; with a time that has passed it is resolved. ``key``
+        names the call, which may be repeated.
         """
         alert: dict[str, Any] = {"labels": labels, "annotations": annotations}
-        if ends_at:
-            alert["endsAt"] = datetime.fromtimestamp(ends_at, UTC).isoformat(timespec="milliseconds")
-        self._ask("POST", "/api/v2/alerts", msgspec.json.encode([alert]))
+        for name, moment in (("startsAt", starts_at), ("endsAt", ends_at)):
+            if moment:
+                alert[name] = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
+        self._api.expect("POST", "/api/v2/alerts", msgspec.json.encode([alert]), idempotency(key))
 
     def close(self) -> None:
         """Close the connections that are kept."""
-        self._pool.clear()
+        self._api.close()
 
     def _get(self, path: str, kind: type[T]) -> T:
-        body = self._ask("GET", path)
+        body = self._api.expect("GET", path)
         try:
             return msgspec.json.decode(body, type=kind)
         except (ValueError, RecursionError) as error:
-            raise self._wrong(f"has answered what is no answer of Alertmanager ({error})") from error
-
-    def _ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        try:
-            response = self._pool.request(
-                method,
-                self._url + path,
-                body=body,
-                headers={"Content-Type": "application/json"} if body else None,
-                timeout=urllib3.Timeout(total=self._seconds),
-                redirect=False,
-                retries=False,
-                preload_content=False,
-            )
-            try:
-                data = self._read(response)
-            finally:
-                response.close()  # a connection whose answer was read to its end is kept all the same
-        except HTTPError as error:
-            if isinstance(error, NoAnswer) and not isinstance(error, NewConnectionError):
-                raise self._wrong(f"has not answered within {self._seconds:g} s") from error
-            raise self._wrong(f"cannot be asked ({_said(error)})") from error
-        if response.status != 200:
-            excerpt = " ".join(data[:_EXCERPT].decode("utf-8", "replace").split())
-            raise self._wrong(f"has answered {response.status} ({excerpt or 'nothing'})")
-        return data
-
-    def _read(self, response: urllib3.BaseHTTPResponse) -> bytes:
-        end = time.monotonic() + self._seconds
-        data = bytearray()
-        while piece := response.read1(_PIECE_BYTES):
-            data += piece
-            if len(data) > self._most_bytes:
-                raise self._wrong(f"has answered more than {self._most_bytes} bytes")
-            if time.monotonic() > end:
-                raise self._wrong(f"has not sent its answer within {self._seconds:g} s")
-        return bytes(data)
-
-    def _wrong(self, what: str) -> AlertmanagerError:
-        remedy = "check remediation.alertmanager.url, and that it is running"
-        return AlertmanagerError(f"Alertmanager at {self._url} {what}", remedy=remedy)
+            raise self._api.wrong(f"has answered what is no answer of Alertmanager ({error})") from error
 
 
 def _signal(alert: _Alert, now: float) -> Signal:
@@ -218,10 +171,3 @@ def _silence(given: _Silence) -> Silence:
         except ValueError:
             unreadable += 1
     return Silence(given.id, given.comment, matchers, unreadable)
-
-
-def _said(error: HTTPError) -> str:
-    cause: BaseException = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    return str(getattr(cause, "strerror", None) or cause or type(cause).__name__)

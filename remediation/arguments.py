@@ -60,6 +60,8 @@ def _url(text: str) -> str:
         raise ValueError(text)
     if "${" in text:
         raise Detail("expected a URL as it is: labels cannot choose where something is sent")
+    if url.username is not None or url.password is not None:
+        raise Detail("expected a URL without user and password: a secret belongs into header-file")
     return text
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from compose_agent.errors import ConfigError, Problem
 from compose_agent.web.webfile import WebConfigFile
+from remediation.clients import clients_of
+from remediation.httpapi import HeaderFile
 from remediation.policies.load import Policies, load_policies
 from remediation.policies.model import Policy
 from remediation.receiver.doors import doors_of
-from remediation.receiver.secretfile import SecretFile
 from remediation.receiver.signatures import Replays
 from remediation.settings import RemediationSettings
 
@@ -18,6 +19,7 @@ from remediation.settings import RemediationSettings
 def check(settings: RemediationSettings) -> None:
     """Raise ConfigError for whatever a start would not take; opens no connection."""
     policies_for(settings)
+    clients_of(settings)
     web = WebConfigFile(settings.web_config_file).current().config if settings.web_config_file else None
     doors_of(settings, web, Replays())
 
@@ -41,6 +43,6 @@ def _unmet(policy: Policy, policies: Policies, settings: RemediationSettings) ->
             yield Problem(where, f"{path}: {what}")
         if file := step.arguments.get("header-file"):
             try:
-                SecretFile(Path(file))
+                HeaderFile(Path(file))
             except ConfigError as error:
                 yield from error.problems

@@ -10,6 +10,8 @@ from typing import Protocol
 import msgspec
 
 from compose_agent.dockerd.verbs.model import VerbRequest
+from remediation.calls import CALLS
+from remediation.calls.rendering import NO_OCCASION, Occasion
 from remediation.guard.breaker import Breaker
 from remediation.guard.buckets import take
 from remediation.guard.guard import BACKOFF_MEMORY_SECONDS, Case, Limits, budget_rates, judge, service_name
@@ -154,7 +156,7 @@ def _freezes(tx: Tx, case: Case) -> bool:
 
 
 def _begin(tx: Tx, case: Case) -> Work:
-    requests = requests_for(case.intent, case.world)
+    requests = requests_for(case.intent, case.world, _occasion(tx, case))
     intent = msgspec.structs.replace(
         case.intent,
         state=State.EXECUTING,
@@ -166,6 +168,16 @@ def _begin(tx: Tx, case: Case) -> Work:
     tx.put_intent(intent)
     _audit(tx, intent, {"decision": "acts", "action": intent.action})
     return Work(intent, requests)
+
+
+def _occasion(tx: Tx, case: Case) -> Occasion:
+    """Return what texts can speak of: the labels of the signal, and the step before this one."""
+    if case.intent.action not in CALLS:
+        return NO_OCCASION
+    episode = tx.episode(case.intent.episode)
+    labels = {"alertname": episode.alert, **episode.labels} if episode else {}
+    before = [each for each in tx.intents_of(case.intent.episode) if each.rung == case.intent.rung - 1]
+    return Occasion(labels, case.now, next(iter(before), None))
 
 
 def _audit(tx: Tx, intent: Intent, fields: dict[str, str]) -> None:

@@ -5,41 +5,54 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
-from remediation.alertmanager import Alertmanager, AlertmanagerError, Silences
+from compose_agent.errors import ComposeAgentError
+from remediation.alertmanager import OWN_ALERTS, Alertmanager, Silences
+from remediation.clients import Clients
+from remediation.httpapi import HttpError
 from remediation.model import Signal
 from remediation.prometheus import Prometheus, PrometheusError, Series
 from remediation.receiver.alertmanager import Truncated
-from remediation.settings import RemediationSettings
 
 logger = logging.getLogger(__name__)
 
-_ASK_SECONDS = 5.0
+# Silences hold from so long after they were made.
+ASK_SECONDS = 5.0
 _STOP_SECONDS = 2.0
 # Queries of verifications that are under way; who asks no more is forgotten.
 _FORGET_ROUNDS = 6
 _MOST_TRUNCATED = 100
+# In one transaction, for which notifications may have to wait.
+_MOST_AT_ONCE = 500
+
+T = TypeVar("T")
 
 
 class Outside:
     """Asks in a thread of its own, every few seconds while there is something to ask.
 
     Without Alertmanager nothing is silenced; while it does not answer its last word holds. ``receive`` takes
-    the alerts that a notification left out.
+    the alerts that a notification left out, and those that may have been missed: all that fire, at the start
+    and after Alertmanager could not be asked. Which ones were left out is not kept on disk, therefore.
     """
 
-    def __init__(self, settings: RemediationSettings, receive: Callable[[list[Signal]], None]) -> None:
+    def __init__(
+        self, clients: Clients, receive: Callable[[list[Signal]], None], ask_seconds: float = ASK_SECONDS
+    ) -> None:
+        self._clients = clients
         self._receive = receive
+        self._ask_seconds = ask_seconds
         self._lock = threading.Lock()
         self._silences = Silences(())
+        self._may_have_missed = True
         self._answers: dict[str, bool | None] = {}
         self._asked: dict[str, int] = {}
         self._truncated: list[Truncated] = []
         self._stop = threading.Event()
         self._news = threading.Event()
-        self._said = ""
+        self._said: dict[str, str] = {}
         self._thread = threading.Thread(target=self._run, name="outside", daemon=True)
-        self.change(settings)
 
     def start(self) -> None:
         """Begin to ask."""
@@ -52,10 +65,11 @@ class Outside:
         if self._thread.ident is not None:
             self._thread.join(_STOP_SECONDS)
 
-    def change(self, settings: RemediationSettings) -> None:
-        """Ask elsewhere."""
-        self._alertmanager = Alertmanager(settings.alertmanager_url) if settings.alertmanager_url else None
-        self._prometheus = Prometheus(settings.prometheus_url) if settings.prometheus_url else None
+    def change(self, clients: Clients) -> None:
+        """Ask others from now on."""
+        self._clients = clients
+        self._may_have_missed = True
+        self._news.set()
 
     def silenced(self, labels: Mapping[str, str]) -> str:
         """Return which silence of Alertmanager holds for these labels, empty for none."""
@@ -84,7 +98,7 @@ class Outside:
         return self._asked_of().value(promql)
 
     def _asked_of(self) -> Prometheus:
-        if (prometheus := self._prometheus) is None:
+        if (prometheus := self._clients.prometheus) is None:
             raise PrometheusError("no Prometheus is configured", remedy="set remediation.prometheus.url")
         return prometheus
 
@@ -97,33 +111,61 @@ class Outside:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            try:
-                self._round()
-                self._said = ""
-            except (AlertmanagerError, PrometheusError) as error:
-                self._say(str(error))
-            except Exception as error:  # the next round must come, whatever this one met
-                logger.exception("fault in asking others")
-                self._say(repr(error))
-            self._news.wait(_ASK_SECONDS)
+            clients = self._clients
+            if clients.alertmanager:
+                self._try(self._ask_alertmanager, clients.alertmanager)
+            if clients.prometheus:
+                self._try(self._ask_prometheus, clients.prometheus)
+            self._news.wait(self._ask_seconds)
             self._news.clear()
 
-    def _round(self) -> None:
-        if self._alertmanager:
-            self._silences = self._alertmanager.silences()
-            self._fetch(self._alertmanager)
-        if self._prometheus:
-            for query in self._queries():
-                answer = any(each.value for each in self._prometheus.query(query))
-                with self._lock:
-                    self._answers[query] = answer
+    def _try(self, ask: Callable[[T], None], whom: T) -> None:
+        """Ask one of them; what goes wrong is said once, and keeps nobody from asking the next."""
+        try:
+            ask(whom)
+            self._say(ask.__name__, "")
+        except ComposeAgentError as error:
+            self._say(ask.__name__, str(error))
+        except Exception as error:  # the next round must come, whatever this one met
+            logger.exception("fault in asking others")
+            self._say(ask.__name__, repr(error))
+
+    def _ask_alertmanager(self, alertmanager: Alertmanager) -> None:
+        try:
+            self._silences = alertmanager.silences()
+            if self._may_have_missed:
+                self._take([each for each in alertmanager.alerts({}) if each.name not in OWN_ALERTS])
+                # Unless it was replaced meanwhile: the new one has not been asked.
+                self._may_have_missed = alertmanager is not self._clients.alertmanager
+            self._fetch(alertmanager)
+        except HttpError:
+            self._may_have_missed = True
+            raise
 
     def _fetch(self, alertmanager: Alertmanager) -> None:
         while self._truncated:
             left_out = self._truncated[0]
-            self._receive(alertmanager.alerts(left_out.group_labels, left_out.receiver))
+            self._take(alertmanager.alerts(left_out.group_labels, left_out.receiver))
             with self._lock:
                 self._truncated.pop(0)
+
+    def _take(self, alerts: list[Signal]) -> None:
+        for start in range(0, len(alerts), _MOST_AT_ONCE):
+            self._receive(alerts[start : start + _MOST_AT_ONCE])
+
+    def _ask_prometheus(self, prometheus: Prometheus) -> None:
+        for query in self._queries():
+            answer = None
+            try:
+                answer = any(each.value for each in prometheus.query(query))
+            except HttpError as error:
+                if error.may_pass:
+                    raise
+                self._say(query, str(error))  # which says nothing about the next query
+            else:
+                self._say(query, "")
+            with self._lock:
+                self._answers[query] = answer
 
     def _queries(self) -> list[str]:
         """Return the queries that somebody waits for."""
@@ -132,7 +174,7 @@ class Outside:
             self._answers = {query: self._answers.get(query) for query in self._asked}
             return list(self._asked)
 
-    def _say(self, words: str) -> None:
-        if words != self._said:
+    def _say(self, about: str, words: str) -> None:
+        if words and words != self._said.get(about):
             logger.warning("another program cannot be asked", extra={"error": words})
-        self._said = words
+        self._said[about] = words

@@ -59,11 +59,12 @@ class Planner:
     def plan(self, tx: Tx, signal: Signal, world: World) -> None:
         """Write down what one signal leads to."""
         known = tx.occurrence(signal.fingerprint, signal.starts_at)
+        stale = signal.firing and tx.is_stale(signal.fingerprint, signal.starts_at)
         tx.note_occurrence(signal)
         if not signal.firing:
             self._resolve(tx, signal)
-        elif known is not None and not known.firing:
-            self._decide(tx, signal, Reason.STALE, "it has resolved already, this came late")
+        elif stale:
+            self._decide(tx, signal, Reason.STALE, "it or a later one has resolved already, this came late")
         else:
             self._fire(tx, signal, world, first=known is None)
 

@@ -9,6 +9,8 @@ from typing import Any
 from compose_agent.dockerd.model import Container
 from compose_agent.dockerd.verbs.model import VerbRequest
 from remediation.actions import FAILOVER
+from remediation.calls import CALLS
+from remediation.calls.rendering import NO_OCCASION, Occasion, rendered
 from remediation.model import Intent, TargetKind
 from remediation.world import World
 
@@ -31,9 +33,12 @@ class _Wish:
     own: bool = True
 
 
-def requests_for(intent: Intent, world: World) -> Sequence[VerbRequest]:
-    """Return the requests, whose ids follow from the intent's, so that asking again does nothing twice."""
-    arguments = _arguments(intent, world)
+def requests_for(intent: Intent, world: World, occasion: Occasion = NO_OCCASION) -> Sequence[VerbRequest]:
+    """Return the requests, whose ids follow from the intent's, so that asking again does nothing twice.
+
+    Texts are filled in from the ``occasion`` here: what is on disk is what is sent.
+    """
+    arguments = _arguments(intent, world, occasion)
     return [
         VerbRequest(
             id=f"{intent.id}.{number}",
@@ -46,7 +51,9 @@ def requests_for(intent: Intent, world: World) -> Sequence[VerbRequest]:
     ]
 
 
-def _arguments(intent: Intent, world: World) -> dict[str, Any]:
+def _arguments(intent: Intent, world: World, occasion: Occasion) -> dict[str, Any]:
+    if intent.action in CALLS:
+        return rendered(intent, occasion)
     if intent.target.kind is TargetKind.SERVICE and intent.action in _SERVICE_VERBS:
         kept = {key: value for key, value in intent.arguments.items() if key == "through"}
         return {"to": world.replicas_wanted(intent.target.name, intent.arguments), **kept}
@@ -57,6 +64,8 @@ def _wishes(intent: Intent, world: World) -> Iterator[_Wish]:
     match intent.target.kind:
         case _ if intent.action == FAILOVER:
             return  # its steps follow from one another; see remediation/failover
+        case _ if intent.action in CALLS:
+            yield _Wish(intent.action, str(intent.target))
         case TargetKind.SERVICE if intent.action in _SERVICE_VERBS:
             yield _Wish(_SERVICE_VERBS[intent.action], intent.target.name)
         case TargetKind.SWARM_SERVICE:

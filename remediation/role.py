@@ -28,9 +28,11 @@ from compose_agent.web.webconfig import WebConfig
 from compose_agent.web.webfile import WebConfigFile
 from remediation.actions import FAILOVER
 from remediation.active import Active, limits_of
-from remediation.actor import own_hands
+from remediation.actor import broker_hands, calling_hands, own_hands
+from remediation.announcer import Announcer
 from remediation.api import api_routes
 from remediation.check import policies_for
+from remediation.clients import clients_of
 from remediation.deciding import FREEZE_BUCKET
 from remediation.engine import Engine
 from remediation.failover.keeper import Keeper
@@ -68,6 +70,7 @@ class RemediationRole:
         self._state = state
         self._settings = config.of(RemediationSettings)
         general = config.of(GeneralSettings)
+        self._clients = clients_of(self._settings)
         self._active = Active.of(self._settings, policies_for(self._settings))
         self._journal = Journal(general.state_dir())
         ours = Ours()
@@ -77,8 +80,14 @@ class RemediationRole:
         self._client = EngineClient(endpoint)
         self._triggers = Triggers(self._receive, memory, local=endpoint.socket_path is not None)
         self._inventory = Inventory(self._client, on_event=self._hear, since=self._triggers.since)
-        self._hands = own_hands(self._client, general.state_dir(), self._active)
-        self._outside = Outside(self._settings, self._receive)
+        self._hands = calling_hands(
+            broker_hands(self._settings.actor)
+            if self._settings.actor
+            else own_hands(self._client, general.state_dir(), self._active),
+            lambda: self._clients.alertmanager,
+        )
+        self._outside = Outside(self._clients, self._receive)
+        self._announcer = Announcer(self._journal, self._clients, self._settings)
         sight = Sight(self._world, self._ill, self._client.inspect)
         self._failover = Keeper(self._journal, sight, self._receive, memory)
         self._engine = Engine(
@@ -107,6 +116,7 @@ class RemediationRole:
         """Listen, go on with what an earlier run began, and take alerts."""
         self._listeners.bind(self._settings.listen_addresses)
         try:
+            self._announcer.start()
             self._inventory.start()
             self._engine.start()
             meter = ServiceMeter(UsageReader(_MOUNTS, self._client.stats))
@@ -123,12 +133,14 @@ class RemediationRole:
         settings = config.of(RemediationSettings)
         policies = policies_for(settings)
         doors = doors_of(settings, self._web_config(), self._replays)
+        clients = clients_of(settings)
         self._listeners.change(settings.listen_addresses)
         self._receiver.doors = doors
         self._active.policies, self._active.limits = policies, limits_of(settings)
-        self._outside.change(settings)
+        self._settings, self._clients = settings, clients
+        self._outside.change(clients)
+        self._announcer.change(clients, settings)
         self._triggers.change(self._wishes())
-        self._settings = settings
         self._engine.wake()
 
     def stop(self) -> None:
@@ -137,6 +149,7 @@ class RemediationRole:
         self._failover.stop()
         self._triggers.stop()
         self._outside.stop()
+        self._announcer.stop()
         self._hands.let_go()
         self._engine.stop()
         self._inventory.stop()
@@ -198,7 +211,9 @@ class RemediationRole:
         return self._web.current().config if self._web else None
 
     def _world(self) -> World:
-        return self._watch.world(self._inventory.containers(), self._engine_error())
+        # In this order: what is known to be complete must not be an older picture.
+        error, unknown = self._engine_error(), self._inventory.unknown()
+        return self._watch.world(self._inventory.containers(), error, unknown)
 
     def _ill(self) -> Ill:
         return Ill(self._triggers.ailing(), self._triggers.died())

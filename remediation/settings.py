@@ -44,6 +44,13 @@ network = Kind("network", "an address or a network such as 10.1.0.0/16", _networ
 http_url = Kind("URL", "a URL such as http://alertmanager:9093", _http_url)
 
 
+def _credentials(who: str) -> str:
+    return (
+        f"File with one line, the value of the header Authorization for {who}, such as 'Bearer …' or "
+        "'Basic …'. Read again whenever it changes."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class RemediationSettings:
     """Who may raise alerts, what is done about them, and how much of it at most."""
@@ -97,8 +104,30 @@ class RemediationSettings:
         "Where Alertmanager is asked for silences and for alerts that it left out of a notification, and "
         "where own alerts are raised. Unset: none of it is done.",
     )
+    alertmanager_credentials_file: Path | None = option(
+        "alertmanager.credentials-file", kinds.path, None, _credentials("Alertmanager")
+    )
     prometheus_url: str | None = option(
         "prometheus.url", http_url, None, "Where queries of policies go. Unset: such policies are refused."
+    )
+    prometheus_credentials_file: Path | None = option(
+        "prometheus.credentials-file", kinds.path, None, _credentials("Prometheus")
+    )
+    grafana_url: str | None = option(
+        "grafana.url",
+        http_url,
+        None,
+        "Grafana, which gets an annotation for each action that was done or has failed. Unset: it gets none.",
+    )
+    grafana_credentials_file: Path | None = option(
+        "grafana.credentials-file", kinds.path, None, _credentials("Grafana")
+    )
+    notify_given_up: bool = option(
+        "notify-given-up",
+        kinds.boolean,
+        "true",
+        "Raise the alert ComposeAgentGaveUp at remediation.alertmanager.url when nothing of a policy's "
+        "ladder has helped. It resolves when the episode ends.",
     )
     dry_run: bool = option(
         "dry-run", kinds.boolean, "false", "Decide and write down, but do nothing, whatever policies say."

@@ -44,14 +44,15 @@ class Watch:
                 self._signalled.pop(event.container_id, None)
                 self._stopped.pop(event.container_id, None)
 
-    def world(self, containers: tuple[Container, ...], engine_error: str) -> World:
-        """Return the world with these containers; ``engine_error`` is why they may be others."""
+    def world(self, containers: tuple[Container, ...], engine_error: str, unknown: int = 0) -> World:
+        """Return the world with these containers; the rest says why there may be more."""
         with self._lock:
             return World(
                 containers,
                 engine_error,
                 dict(self._deployments),
                 frozenset(self._stopped),
+                unknown,
             )
 
     def _deployed(self, event: Event) -> None:

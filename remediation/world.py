@@ -18,14 +18,16 @@ from remediation.replicas import replicas_wanted
 class World:
     """Every container at one moment; ``engine_error`` is why that cannot be known, empty when it is.
 
-    ``deployments`` has, by Compose project, when (Unix seconds) somebody last made, removed or renamed one of
-    its containers. ``stopped_by_hand`` has the ids of those that somebody else stopped.
+    ``unknown`` counts containers that are there and could not be looked at yet. ``deployments`` has, by
+    Compose project, when (Unix seconds) somebody last made, removed or renamed one of its containers.
+    ``stopped_by_hand`` has the ids of those that somebody else stopped.
     """
 
     containers: Sequence[Container] = ()
     engine_error: str = ""
     deployments: Mapping[str, float] = field(default_factory=dict)
     stopped_by_hand: frozenset[str] = frozenset()
+    unknown: int = 0
 
     @cached_property
     def _by_name(self) -> Mapping[str, Container]:

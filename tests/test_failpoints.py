@@ -18,7 +18,7 @@ def killed_at(plan: Plan, names: list[str]) -> list[int]:
     killed: list[int] = []
     now = 0
 
-    def kill() -> None:
+    def kill(_name: str) -> None:
         killed.append(now)
 
     points = Failpoints(plan, kill)
@@ -78,3 +78,4 @@ def test_a_process_is_killed_where_the_variable_says(variable: str, code: int, p
         text=True,
     )
     assert (ended.returncode, ended.stdout) == (code, printed)
+    assert ended.stderr == ("killed at the fail point x\n" if code else "")

@@ -5,6 +5,7 @@ COMMANDS = (
     "export",
     "forward",
     "remediate",
+    "broker",
     "check",
     "health",
     "status",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from broker.settings import BrokerSettings
 from compose_agent.config import Config, ConfigSource, Given, Layer, Schema, Section, kinds, option
 from compose_agent.config.flags import flags
 from compose_agent.config.general import GeneralSettings
@@ -72,12 +73,26 @@ def _check_remediation(config: Config) -> None:
     check(config.of(RemediationSettings))
 
 
+def _broker(config: Config, state: ConfigState) -> Role:
+    from broker.role import BrokerRole  # noqa: PLC0415 - only the process that runs it carries it
+
+    return BrokerRole(config, state)
+
+
+def _check_broker(config: Config) -> None:
+    from compose_agent.web.webfile import WebConfigFile  # noqa: PLC0415 - loads the TLS parts
+
+    if path := config.of(BrokerSettings).web_config_file:
+        WebConfigFile(path)  # opens the certificates too
+
+
 EXPORTER = RoleSpec("exporter", ExporterSettings, "Exporter", _exporter, _check_exporter)
 FORWARDER = RoleSpec(
     "logs", ForwarderSettings, "Log forwarder", _forwarder, _check_forwarder, _forwarder_share
 )
 REMEDIATION = RoleSpec("remediation", RemediationSettings, "Remediation", _remediation, _check_remediation)
-ROLES = (EXPORTER, FORWARDER, REMEDIATION)
+BROKER = RoleSpec("broker", BrokerSettings, "Broker", _broker, _check_broker)
+ROLES = (EXPORTER, FORWARDER, REMEDIATION, BROKER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +140,7 @@ def enabled_roles(config: Config) -> list[RoleSpec]:
         EXPORTER.name: settings.enable_metrics,
         FORWARDER.name: bool(config.of(ForwarderSettings).sinks) if logs is None else logs,
         REMEDIATION.name: settings.enable_remediation,
+        BROKER.name: False,  # beside the others it would keep nothing from them
     }
     return [role for role in ROLES if switches[role.name]]
 

@@ -10,6 +10,7 @@ from compose_agent.config.resolve import Given, Layer
 from compose_agent.config.schema import ENVIRONMENT_PREFIX, Schema
 from compose_agent.config.yamlfile import Node, load, plain
 from compose_agent.errors import ConfigError, Problem
+from compose_agent.failpoints import VARIABLE as FAILPOINTS
 
 
 def file_layer(schema: Schema, path: Path) -> tuple[Layer, list[Problem]]:
@@ -62,6 +63,8 @@ def environment_layer(schema: Schema, environ: Mapping[str, str]) -> tuple[Layer
     layer: dict[str, Given] = {}
     for name, value in environ.items():
         if not name.startswith(ENVIRONMENT_PREFIX) or not value.strip():
+            continue
+        if name == FAILPOINTS:  # of tests, and no option
             continue
         if key := schema.by_environment.get(name):
             layer[key] = Given(value, f"environment {name}", named=True)

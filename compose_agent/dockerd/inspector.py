@@ -107,6 +107,11 @@ class Inspector:
         with self._changed:
             return self._changed.wait_for(lambda: self._listed and not self._unseen, timeout)
 
+    def failing(self) -> frozenset[str]:
+        """Return the ids of containers whose last inspect failed."""
+        with self._changed:
+            return frozenset(self._failing)
+
     def _work(self) -> None:
         while job := self._take():
             container_id, expected = job

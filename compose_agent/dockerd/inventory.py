@@ -169,6 +169,10 @@ class Inventory:
                 return False
         return True
 
+    def unknown(self) -> int:
+        """Return how many containers are there of which every inspect has failed so far."""
+        return len(self._inspector.failing() - self._ledger.ids())
+
     def _follow(self) -> None:
         wait = 0.0
         while not self._stop.wait(wait):

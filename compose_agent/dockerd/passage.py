@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from urllib3.exceptions import HTTPError
 
@@ -23,7 +23,8 @@ class Passage:
 
     def __init__(self, response: requests.Response) -> None:
         self._response = response
-        self._socket: socket.socket | None = getattr(response.raw.connection, "sock", None)
+        self._connection: Any = response.raw.connection
+        self._socket: socket.socket | None = getattr(self._connection, "sock", None)
         self.status: int = response.status_code
 
     def header(self, name: str) -> str | None:
@@ -35,6 +36,8 @@ class Passage:
         """Take the deadline from the rest of the answer: silence is normal in a stream."""
         if self._socket is not None:
             self._socket.settimeout(None)
+            # Closing it from outside must not meet another answer on the same connection.
+            self._connection.for_one = True
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body piece by piece as it arrives; EngineUnreachable when it breaks off.

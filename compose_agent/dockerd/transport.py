@@ -21,6 +21,9 @@ from compose_agent.deadline import connect_unix
 
 
 class _Connection(HTTPConnection):
+    # Never used for another request: somebody in another thread may end it at any moment.
+    for_one = False
+
     def __init__(self, path: str, **kwargs: Any) -> None:
         super().__init__("localhost", **kwargs)
         self._path = path
@@ -40,6 +43,12 @@ class _Pool(HTTPConnectionPool):
         connection = _Connection(self._path)
         self._made.add(connection)
         return connection
+
+    def _put_conn(self, conn: Any) -> None:
+        if conn is not None and conn.for_one:
+            conn.close()
+            conn = None  # its place
+        super()._put_conn(conn)
 
     def abort(self) -> None:
         """Close every connection, also those on which an answer is waited for."""

@@ -18,10 +18,11 @@ from typing import Any
 
 from cheroot import wsgi
 from cheroot.errors import MaxSizeExceeded
-from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
+from cheroot.server import HTTPConnection, HTTPRequest
 
 from compose_agent.deadline import Deadline
 from compose_agent.web import tlscontext
+from compose_agent.web._headers import Headers
 from compose_agent.web._streams import PIECE_BYTES, ClientLost, Raw, Reader, Writer
 from compose_agent.web.longanswer import CLIENT, AnswerCutOff
 
@@ -70,17 +71,10 @@ class Gateway(wsgi.Gateway_10):
         self.req.ensure_headers_sent()
 
 
-class _Headers(HeaderReader):
-    """Leaves out names with underscores, which WSGI cannot tell from those with hyphens."""
-
-    def _allow_header(self, key_name: bytes) -> bool:
-        return b"_" not in key_name
-
-
 class Request(HTTPRequest):
     """A request whose errors are logged here and never shown to the client."""
 
-    header_reader = _Headers()
+    header_reader = Headers()
     failure = ""
 
     def read_request_line(self) -> bool:

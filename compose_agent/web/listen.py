@@ -153,11 +153,23 @@ def _listening_unix(address: UnixAddress) -> socket.socket:
         fresh.unlink(missing_ok=True)
         sock.bind(os.fspath(fresh))
         on_failure.callback(fresh.unlink, missing_ok=True)
+        if address.gid is not None:
+            _give_to_group(fresh, address.gid)
         fresh.chmod(address.mode)
         sock.listen(BACKLOG)
         fresh.rename(address.path)
         on_failure.pop_all()
     return sock
+
+
+def _give_to_group(path: Path, gid: int) -> None:
+    try:
+        os.chown(path, -1, gid)
+    except PermissionError as error:
+        raise ListenError(
+            f"cannot give the socket in {path.parent} to the group {gid}",
+            remedy="run as a member of that group, or as root",
+        ) from error
 
 
 def unlink_if_same(path: Path, inode: int) -> None:

@@ -109,6 +109,9 @@ def _engine_away(case: Case) -> Verdict | None:
 def _gone(case: Case) -> Verdict | None:
     if case.target.kind is TargetKind.SWARM_SERVICE or case.world.affected(case.target):
         return None
+    if case.world.unknown:
+        words = f"{case.world.unknown} containers could not be looked at yet, it may be one of them"
+        return case.wait(Reason.ENGINE_AWAY, words)
     return Never(Reason.NO_TARGET, f"there is no {case.target.kind} '{case.target.name}' on this host")
 
 

@@ -79,4 +79,4 @@ BEGIN SELECT RAISE(ABORT, 'anchors of the audit stay'); END;
 def state_file(state_dir: Path) -> StateFile:
     """Return where remediation keeps its state."""
     loss = "what was done, what is still to be done, and the audit are then not known any more"
-    return StateFile(state_dir, "remediation", "remediation", loss, [_TABLES + _AUDIT])
+    return StateFile(state_dir, "remediation", "remediation role", loss, [_TABLES + _AUDIT])

@@ -50,6 +50,11 @@ class View:
         )
         return Occurrence(bool(rows[0][0]), *rows[0][1:]) if rows else None
 
+    def is_stale(self, fingerprint: str, starts_at: float) -> bool:
+        """Tell whether this firing of an alert, or one that began after it, has resolved."""
+        query = "SELECT 1 FROM occurrences WHERE fingerprint = ? AND starts_at >= ? AND firing = 0 LIMIT 1"
+        return bool(self._rows(query, fingerprint, starts_at))
+
     def episode(self, episode_id: str) -> Episode | None:
         """Return an episode by its id."""
         return self._one(_episode, "SELECT data FROM episodes WHERE id = ?", episode_id)
@@ -84,6 +89,16 @@ class View:
             " ORDER BY number DESC LIMIT ?"
         )
         return self._all(_episode, query, _list(words), limit)
+
+    def given_up(self, limit: int) -> list[tuple[Episode, Intent]]:
+        """Return the open episodes whose latest intent has failed, with that; oldest first."""
+        query = (
+            "SELECT episodes.data, intents.data FROM episodes JOIN intents ON intents.number ="
+            " (SELECT max(number) FROM intents WHERE episode = episodes.id)"
+            " WHERE closed_at = 0 AND state = 'failed' ORDER BY episodes.number LIMIT ?"
+        )
+        rows = self._rows(query, limit)
+        return [(_episode.decode(episode), _intent.decode(intent)) for episode, intent in rows]
 
     def intent(self, intent_id: str) -> Intent | None:
         """Return an intent by its id."""
@@ -182,6 +197,13 @@ class View:
         """Return the entries of the audit behind a number, oldest first."""
         query = "SELECT seq, at, kind, body, hash FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
         return [entry_of(Row(*row)) for row in self._rows(query, after, limit)]
+
+    def last_entry(self) -> int:
+        """Return the number of the newest entry of the audit, 0 if there never was one."""
+        query = (
+            "SELECT max(coalesce((SELECT max(seq) FROM audit), 0), coalesce(max(seq), 0)) FROM audit_anchors"
+        )
+        return int(self._rows(query)[0][0])
 
     def _rows(self, query: str, *values: str | float) -> list[tuple[Any, ...]]:
         return self._database.execute(query, values).fetchall()

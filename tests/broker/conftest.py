@@ -140,7 +140,7 @@ def act_socket(
     metrics: BrokerMetrics,
     served: Callable[[str, WSGIApplication, Limits], Socket],
 ) -> Socket:
-    app = ActApp(actor, {"container_restart", "service_scale"}, metrics)
+    app = ActApp(actor, {"restart", "compose_scale", "swarm_scale"}, metrics)
     return served("act.sock", app, LIMITS)
 
 

@@ -15,7 +15,7 @@ from compose_agent.dockerd.verbs.contract import ActorUnavailable
 from tests.broker.conftest import RememberingActor, Socket, eventually
 
 ID = "4f" * 32
-GOOD = {"id": "i-1", "verb": "container_restart", "target": ID}
+GOOD = {"id": "i-1", "verb": "restart", "target": ID}
 TYPED = "Content-Type: application/json\r\n"
 
 
@@ -30,8 +30,8 @@ def post(sock: Socket, body: bytes, headers: str = TYPED, line: str = "POST /v1/
         GOOD,
         {**GOOD, "arguments": {"timeout": 10, "ratio": 0.5, "force": True, "names": ["a"], "none": None}},
         {**GOOD, "reason": "ContainerUnhealthy: é"},
-        {**GOOD, "verb": "service_scale", "target": "shop/web_1.a-b", "arguments": {"replicas": 3}},
-        {**GOOD, "target": "abcdefghij0123456789klmno"},
+        {**GOOD, "verb": "compose_scale", "target": "shop/web_1.a-b", "arguments": {"replicas": 3}},
+        {**GOOD, "verb": "swarm_scale", "target": "abcdefghij0123456789klmno"},
         {**GOOD, "id": "0:a.b_c-d"},
     ],
 )
@@ -56,7 +56,7 @@ def test_a_request_is_performed_and_its_outcome_answered(
         {"id": 1},
         {"verb": ""},
         {"verb": "container_create"},
-        {"verb": "CONTAINER_RESTART"},
+        {"verb": "RESTART"},
         {"verb": None},
         {"target": ""},
         {"target": "web"},
@@ -73,6 +73,17 @@ def test_a_request_is_performed_and_its_outcome_answered(
         {"target": "a/b;rm"},
         {"target": "a/b%2f"},
         {"target": [ID]},
+        {"target": "shop/web"},
+        {"verb": "compose_scale"},
+        {"verb": "compose_scale", "target": "a/../b"},
+        {"verb": "compose_scale", "target": "a/"},
+        {"verb": "compose_scale", "target": "/a"},
+        {"verb": "compose_scale", "target": "A/b"},
+        {"verb": "compose_scale", "target": "a/b;rm"},
+        {"verb": "compose_scale", "target": "a/b%2f"},
+        {"verb": "compose_scale", "target": "a/b\n"},
+        {"verb": "swarm_scale"},
+        {"verb": "swarm_scale", "target": "shop/web"},
         {"arguments": []},
         {"arguments": None},
         {"arguments": {"A": 1}},
@@ -84,7 +95,7 @@ def test_a_request_is_performed_and_its_outcome_answered(
         {"arguments": {f"a{n}": n for n in range(17)}},
         {"reason": "x" * 1025},
         {"HostConfig": {"Privileged": True}},
-        {"Verb": "container_restart"},
+        {"Verb": "restart"},
     ],
 )
 def test_a_request_without_its_form_is_refused(
@@ -183,9 +194,7 @@ def test_an_actor_that_is_away_is_503(
     status, answer = post(act_socket, json.dumps(GOOD).encode())
     assert (status, answer["message"]) == (503, "the journal cannot be written: free space")
     assert act_socket.ask("GET /v1/verbs/i-1")[0] == 503
-    assert b'broker_verbs_total{result="unavailable",verb="container_restart"} 1.0' in metrics.text(
-        openmetrics=False
-    )
+    assert b'broker_verbs_total{result="unavailable",verb="restart"} 1.0' in metrics.text(openmetrics=False)
 
 
 def test_verbs_under_way_leave_room_for_questions(act_socket: Socket, actor: RememberingActor) -> None:

@@ -54,6 +54,9 @@ class Agent:
         self.run_dir = folder / "run"
         self._stdout, self._stderr = folder / "out", folder / "log"
         flags = [f"--run-dir={self.run_dir}", f"--config.file={folder / 'agent.yml'}"]
+        runs_all = not arguments or arguments[0] == "run" or arguments[0].startswith("-")
+        if runs_all and "--enable-remediation" not in arguments:
+            flags.append("--no-enable-remediation")  # its state would be that of the machine
         with self._stdout.open("wb") as out, self._stderr.open("wb") as err:
             self.process = subprocess.Popen(
                 [*prefix, *COMMAND, *arguments, *flags],

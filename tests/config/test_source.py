@@ -128,6 +128,10 @@ def test_a_wrong_variable_is_named_once(name: str, value: str, message: str, tmp
     assert str(caught.value) == f"environment COMPOSE_AGENT_{name}: {message}"
 
 
+def test_the_variable_of_fail_points_is_no_option(tmp_path: Path) -> None:
+    load("", tmp_path, {"COMPOSE_AGENT_FAILPOINTS": "actor.before-call"})
+
+
 def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
     environ = {"COMPOSE_AGENT_X": "1", "COMPOSE_AGENT_RUN_DIR": "~nobody-here"}
     with pytest.raises(ConfigError) as caught:

@@ -213,9 +213,11 @@ def test_one_container_that_hangs_holds_up_nobody_else(engine: FakeEngine) -> No
         # It is asked for again and again, and that does not take the picture's completeness away.
         until(lambda: engine.requests()[f"GET /containers/{stuck}/json"] > 1)
         assert inventory.wait_complete(0)
+        assert inventory.unknown() == 1
         assert inventory.link().up
         engine.clear_faults()
         until_true_to(engine, inventory, RECOVERY_SECONDS)
+        assert inventory.unknown() == 0
 
 
 def test_inspects_that_all_fail_end_with_the_link_and_are_said_once_each(

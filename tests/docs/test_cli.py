@@ -18,7 +18,13 @@ CLI = (DOCS / "cli.md").read_text(encoding="utf-8")
 CONFIGURATION = (DOCS / "configuration.md").read_text(encoding="utf-8")
 
 # Commands that run one role, and the prefix that its options may go without.
-ROLE_SECTIONS = {"export": "exporter.", "forward": "logs.", "logs": "logs."}
+ROLE_SECTIONS = {
+    "export": "exporter.",
+    "forward": "logs.",
+    "logs": "logs.",
+    "remediate": "remediation.",
+    "broker": "broker.",
+}
 
 
 def command_named(name: str) -> click.Command:

@@ -63,6 +63,22 @@ def test_what_a_policy_needs_has_to_be_there(tmp_path: Path) -> None:
     assert [policy.name for policy in found.policies] == ["needy"]
 
 
+def test_credentials_have_to_be_there_and_to_have_an_address(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    with pytest.raises(ConfigError, match=r"grafana\.credentials-file: .* remediation\.grafana\.url only"):
+        check(settings(**{"grafana.credentials-file": key}))
+    options = {"prometheus.url": "http://p:9090", "prometheus.credentials-file": key}
+    with pytest.raises(ConfigError, match="key: cannot be read"):
+        check(settings(**options))
+    key.write_text("Bearer x")
+    check(settings(**options))
+
+
+def test_addresses_that_anybody_could_use_are_found() -> None:
+    with pytest.raises(ConfigError, match=r"0\.0\.0\.0:9419"):
+        check(settings(**{"web.listen-address": "0.0.0.0:9419"}))
+
+
 def test_who_may_raise_alerts_is_judged_too(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="token"):
         check(settings(bearer_token_file=tmp_path / "token"))

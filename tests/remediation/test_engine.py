@@ -19,6 +19,8 @@ from compose_agent.dockerd.verbs.budget import Limits as ActorLimits
 from compose_agent.dockerd.verbs.journal import Journal as VerbJournal
 from compose_agent.dockerd.verbs.optin import OptIn
 from compose_agent.dockerd.verbs.registry import VERBS
+from lab.receiver import ScriptedReceiver
+from remediation.actor import Hands, calling_hands
 from remediation.engine import Engine
 from remediation.guard.guard import Limits
 from remediation.journal import FREEZE_FLAG, Journal
@@ -81,9 +83,10 @@ class Rig:
         self._actor = LocalActor(
             self._client, self._verbs, VERBS, OptIn(), Budget(ActorLimits(per_target=100, per_host=1000))
         )
+        self._hands = calling_hands(Hands(self._actor, self._actor.close, self._verbs.close), lambda: None)
         self.engine = Engine(
             self.journal,
-            actor=self._actor,
+            actor=self._hands.actor,
             world=self._world,
             planner=Planner(lambda: self.active.policies, time.time),
             active=self.active,
@@ -96,11 +99,11 @@ class Rig:
 
     def stop(self) -> None:
         """Stop everything."""
-        self._actor.close()
+        self._hands.let_go()
         self.engine.stop()
         self._inventory.stop()
         self._client.close()
-        self._verbs.close()
+        self._hands.close()
         self.journal.close()
 
     def _world(self) -> World:
@@ -225,3 +228,55 @@ def test_what_was_received_is_dealt_with_after_a_restart_and_not_again(make: Cal
     rig.engine.receive([signal()])
     rig.until(lambda _: not rig.journal.read(lambda view: view.inbox_size()))
     assert rig.starts("web") == 1
+
+
+HOOK = {"method": "POST", "header": "Authorization", "timeout": 30.0}
+
+
+def calling(receiver: ScriptedReceiver, body: str = '{"who": "${name}", "what": "${alertname}"}') -> Policy:
+    """Return a policy whose restart never helps, and that then calls the receiver."""
+    never = Verification(holds=3600.0, within=0.3)
+    steps = (Step("restart"), Step("http", {**HOOK, "url": receiver.url, "body": body}))
+    return policy(limits=QUICK, verify=never, ladder=steps)
+
+
+def test_a_step_of_the_ladder_calls_others(make: Callable[..., Rig]) -> None:
+    with ScriptedReceiver() as receiver:
+        rig = make(calling(receiver))
+        rig.engine.receive([signal(labels={"name": "web", "extra": '"}'})])
+        _, call = rig.until(
+            all_are(State.ESCALATED, State.FAILED)
+        )  # the target is not well, whoever was told
+        (post,) = receiver.posts
+    assert post.body == {"who": "web", "what": "ContainerUnhealthy"}
+    assert post.headers["Idempotency-Key"] == f"{call.id}.0"
+    assert call.facts["outcomes"] == [{"result": "done", "reason": "", "details": {}}]
+    # What is on disk is what was sent.
+    assert call.facts["requests"][0]["arguments"]["body"] == '{"who": "web", "what": "ContainerUnhealthy"}'
+
+
+def test_a_call_that_is_refused_has_failed(make: Callable[..., Rig]) -> None:
+    with ScriptedReceiver() as receiver:
+        receiver.answer(404)
+        rig = make(calling(receiver))
+        rig.engine.receive([signal()])
+        _, call = rig.until(all_are(State.ESCALATED, State.FAILED))
+        assert len(receiver.posts) == 1
+    assert "has answered 404" in call.detail
+
+
+def test_a_call_that_was_cut_off_is_made_again_as_it_was(make: Callable[..., Rig]) -> None:
+    with ScriptedReceiver() as receiver:
+        receiver.answer(503)
+        rig = make(calling(receiver))
+        rig.engine.receive([signal()])
+        receiver.wait_for_posts(1)
+        rig.stop()  # in the pause before the next attempt
+        rig.active.policies = Policies(calling(receiver, body='"another"'))
+        receiver.answer(200)
+        rig.start()
+        rig.until(all_are(State.ESCALATED, State.FAILED))
+        keys = {post.headers["Idempotency-Key"] for post in receiver.posts}
+        bodies = [post.body for post in receiver.posts]
+    assert len(keys) == 1
+    assert bodies == [{"who": "web", "what": "ContainerUnhealthy"}] * len(bodies)

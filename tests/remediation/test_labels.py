@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compose_agent.dockerd.verbs.compose import scale
+from compose_agent.dockerd.verbs import counts
+from compose_agent.dockerd.verbs.compose.siblings import REQUEST_LABEL
 from compose_agent.labels import AREAS, PREFIX
 from log_forwarder.transforms import hints
 from remediation.arguments import MOST_REPLICAS
@@ -67,6 +68,10 @@ def test_labels_of_others_are_theirs() -> None:
     assert labels_of(labels) == ({}, {})
 
 
+def test_the_mark_of_a_replica_that_the_agent_made_is_no_setting() -> None:
+    assert labels_of({REQUEST_LABEL: "i1.0"}) == ({}, {})
+
+
 @given(st.dictionaries(st.sampled_from([option.key for option in LABELS]), st.text()))
 def test_any_text_is_read_or_explained(labels: dict[str, str]) -> None:
     values, problems = labels_of({PREFIX + key: text for key, text in labels.items()})
@@ -80,4 +85,4 @@ def test_every_label_is_of_an_area_that_has_one_reader() -> None:
 
 
 def test_the_verb_can_do_what_the_labels_can_say() -> None:
-    assert scale.MOST_REPLICAS == MOST_REPLICAS
+    assert counts.MOST_REPLICAS == MOST_REPLICAS

@@ -134,6 +134,19 @@ def test_what_comes_after_it_has_resolved_is_stale(rig: Rig) -> None:
     assert rig.reasons() == {Reason.STALE: 1}
 
 
+def test_what_began_before_one_that_has_resolved_is_stale(rig: Rig) -> None:
+    """Its own end was never told, because it fired anew within Alertmanager's interval."""
+    rig.send(signal(starts_at=NOW - 20))
+    rig.end(State.DONE)
+    rig.now += 20
+    rig.send(signal(starts_at=NOW + 10), signal(firing=False, starts_at=NOW + 10, ends_at=NOW + 15))
+    planned = len(rig.intents())
+
+    rig.send(signal(starts_at=NOW - 20))
+    assert len(rig.intents()) == planned
+    assert rig.reasons()[Reason.STALE] == 1
+
+
 def test_the_end_of_an_earlier_occurrence_ends_nothing(rig: Rig) -> None:
     rig.send(signal())
     rig.send(signal(firing=False, starts_at=NOW - 900, ends_at=NOW - 300))

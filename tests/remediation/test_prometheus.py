@@ -76,7 +76,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def client(server: Server) -> Iterator[Prometheus]:
-    prometheus = Prometheus(server.url, seconds=20, headers=lambda: {"Authorization": "Bearer secret"})
+    prometheus = Prometheus(server.url, seconds=20, credentials=lambda: {"Authorization": "Bearer secret"})
     yield prometheus
     prometheus.close()
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from remediation.calls.rendering import Occasion
 from remediation.model import TargetKind
 from remediation.requests import requests_for
 from remediation.world import World
-from tests.remediation.samples import container, intent, replica
+from tests.remediation.samples import NOW, container, intent, replica
 
 
 def asked(world: World, **more: object) -> list[tuple[str, str]]:
@@ -67,3 +68,13 @@ def test_arguments_are_for_what_the_policy_names_and_not_for_who_follows() -> No
 
 def test_what_is_gone_leaves_nothing_to_ask_for() -> None:
     assert asked(World(())) == []
+
+
+def test_others_are_called_once_for_all_replicas_and_also_when_nothing_is_left() -> None:
+    call = intent(
+        "shop/web", TargetKind.SERVICE, action="http", arguments={"url": "http://h/", "body": '"${a}"'}
+    )
+    for world in (World([replica("shop", "web", number) for number in (1, 2)]), World(())):
+        (request,) = requests_for(call, world, Occasion({"a": 'x"'}, NOW))
+        assert (request.id, request.verb, request.target) == ("i1.0", "http", "service:shop/web")
+        assert request.arguments["body"] == r'"x\""'

@@ -65,7 +65,7 @@ class Journal:
         self._clock = clock
         self._guard = threading.Lock()
         self._ends = 0
-        self._file = StateFile(state_dir, "broker", "broker", _LOSS, [_SCHEMA])
+        self._file = StateFile(state_dir, "broker", "broker or remediation role", _LOSS, [_SCHEMA])
         self._lock = self._file.lock(patience)
         try:
             self._database = self._file.open()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from compose_agent.dockerd.verbs.compose.cli import ComposeCli
+from compose_agent.dockerd.verbs.compose.scale import ComposeScale
 from compose_agent.dockerd.verbs.contract import Verb
 from compose_agent.dockerd.verbs.exec import Exec
 from compose_agent.dockerd.verbs.kill import Kill
@@ -11,6 +13,9 @@ from compose_agent.dockerd.verbs.recreate import Recreate
 from compose_agent.dockerd.verbs.restart import Restart
 from compose_agent.dockerd.verbs.start import Start
 from compose_agent.dockerd.verbs.stop import Stop
+from compose_agent.dockerd.verbs.swarm.force_update import ForceUpdate
+from compose_agent.dockerd.verbs.swarm.rollback import Rollback
+from compose_agent.dockerd.verbs.swarm.scale import SwarmScale
 from compose_agent.dockerd.verbs.unpause import Unpause
 
 _CONTAINERS: tuple[Verb, ...] = (
@@ -25,5 +30,14 @@ _CONTAINERS: tuple[Verb, ...] = (
     NetworkDisconnect(),
     NetworkConnect(),
 )
+_SERVICES: tuple[Verb, ...] = (ComposeScale(), SwarmScale(), ForceUpdate(), Rollback())
 
-VERBS: dict[str, Verb] = {verb.name: verb for verb in _CONTAINERS}
+VERBS: dict[str, Verb] = {verb.name: verb for verb in (*_CONTAINERS, *_SERVICES)}
+
+
+def verbs_beside_files(cli: ComposeCli | None = None) -> dict[str, Verb]:
+    """Return the verbs for an actor on the machine of the projects' files: it may scale through Compose, too.
+
+    A broker has no business with those files, and takes :data:`VERBS`.
+    """
+    return VERBS | {ComposeScale.name: ComposeScale(cli or ComposeCli())}

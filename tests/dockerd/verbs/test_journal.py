@@ -90,7 +90,7 @@ def test_it_is_there_for_the_next_one(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("journal")
 def test_there_is_one_at_a_time(tmp_path: Path) -> None:
-    with pytest.raises(InstanceRunning, match=r"a broker runs on .* already"):
+    with pytest.raises(InstanceRunning, match=r"a broker or remediation role runs on .* already"):
         Journal(tmp_path)
 
 

@@ -20,9 +20,7 @@ from compose_agent.web.response import Response
 from compose_agent.web.server import Limits, WebServer
 from tests.broker.conftest import RememberingActor
 
-REQUEST = VerbRequest(
-    id="i-1", verb="container_restart", target="4f" * 32, arguments={"timeout": 3}, reason="é"
-)
+REQUEST = VerbRequest(id="i-1", verb="restart", target="4f" * 32, arguments={"timeout": 3}, reason="é")
 
 
 @pytest.fixture
@@ -32,7 +30,7 @@ def behind() -> RememberingActor:
 
 @pytest.fixture
 def remote(behind: RememberingActor, tmp_path: Path) -> Iterator[RemoteActor]:
-    app = ActApp(behind, {"container_restart"}, BrokerMetrics(ConfigState()))
+    app = ActApp(behind, {"restart"}, BrokerMetrics(ConfigState()))
     path = tmp_path / "act.sock"
     with WebServer(UnixAddress(path), app, limits=Limits(threads=30)):
         yield RemoteActor(path)
@@ -111,7 +109,7 @@ def test_many_ask_at_once(remote: RemoteActor, behind: RememberingActor) -> None
     barrier = threading.Barrier(8)
     behind.before = barrier.wait
     ask: Callable[[int], object] = lambda n: remote.perform(  # noqa: E731
-        VerbRequest(id=f"i-{n}", verb="container_restart", target="4f" * 32)
+        VerbRequest(id=f"i-{n}", verb="restart", target="4f" * 32)
     )
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(8)]
     for thread in threads:

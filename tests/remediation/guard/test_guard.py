@@ -82,6 +82,7 @@ def test_what_is_never_done(changed: dict[str, Any], reason: Reason) -> None:
     ("changed", "reason", "seconds"),
     [
         ({"world": World((WEB,), "no Engine at unix:///x")}, Reason.ENGINE_AWAY, 1),
+        ({"world": World((), unknown=1)}, Reason.ENGINE_AWAY, 1),
         ({"frozen": "by ann: maintenance"}, Reason.FROZEN, 1),
         ({"policy": policy(approval=True)}, Reason.APPROVAL, 1),
         ({"silenced": "by ann until noon"}, Reason.SILENCED, 1),
@@ -114,6 +115,7 @@ def test_what_has_to_wait(changed: dict[str, Any], reason: Reason, seconds: floa
     "changed",
     [
         {"policy": policy(approval=True), "intent": intent(approved_by="ann")},
+        {"world": World((WEB,), unknown=1)},
         {"recent": (NOW - 11,)},
         {"recent": (NOW - 700,)},
         {"breaker": Breaker(2, NOW)},

@@ -144,7 +144,7 @@ def test_a_closed_journal_takes_nothing_more_and_can_be_opened_again(tmp_path: P
 
 @pytest.mark.usefixtures("journal")
 def test_a_second_instance_is_told_the_pid_of_the_first(tmp_path: Path) -> None:
-    with pytest.raises(InstanceRunning, match=rf"remediation runs on .* already \(pid {os.getpid()}\)"):
+    with pytest.raises(InstanceRunning, match=rf"remediation role runs on .* already \(pid {os.getpid()}\)"):
         Journal(tmp_path)
     with look(tmp_path) as view:
         assert view.inbox(9) == []

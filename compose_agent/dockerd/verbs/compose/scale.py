@@ -36,13 +36,12 @@ from compose_agent.dockerd.verbs.contract import (
     Observation,
     Refused,
 )
+from compose_agent.dockerd.verbs.counts import wanted_count
 from compose_agent.dockerd.verbs.model import VerbRequest
 
 NANOSECONDS = 10**9
 
 ENGINE, CLI, AUTO = "engine", "cli", "auto"
-# More replicas of one service on one host are a mistake, and each costs a network address.
-MOST_REPLICAS = 500
 # A removal, or a creation by somebody else, takes the Engine a second at most; what takes longer hangs, and
 # is left to ``observe``.
 PATIENCE_SECONDS = 30.0
@@ -59,15 +58,7 @@ class Arguments:
     @classmethod
     def of(cls, request: VerbRequest) -> Arguments:
         """Return the arguments of a request; raises Refused when they mean nothing."""
-        known = {"to", "min", "max", "through"}
-        if unknown := sorted(set(request.arguments) - known):
-            raise Refused(
-                f"'{unknown[0]}' is no argument of {ComposeScale.name}: there are to, min, max, through"
-            )
-        to = _count(request.arguments, "to", None)
-        least, most = _count(request.arguments, "min", 1), _count(request.arguments, "max", MOST_REPLICAS)
-        if not least <= to <= most:
-            raise Refused(f"{to} replicas are not within the bounds of {least} to {most}")
+        to = wanted_count(request.arguments, others=("through",))
         through = request.arguments.get("through", AUTO)
         if through not in (ENGINE, CLI, AUTO):
             raise Refused(f"'{through}' is no way to scale: choose {AUTO}, {ENGINE} or {CLI}")
@@ -207,10 +198,3 @@ def _details(service: Service, facts: Facts) -> Mapping[str, Any]:
 def _refuse(found: list[Refusal]) -> None:
     if found:
         raise Refused("; ".join(dict.fromkeys(each.sentence for each in found)))
-
-
-def _count(arguments: Mapping[str, Any], name: str, default: int | None) -> int:
-    value = arguments.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_REPLICAS:
-        raise Refused(f"'{name}' is to be a number of replicas from 1 to {MOST_REPLICAS}, not {value!r}")
-    return value

@@ -15,6 +15,7 @@ from compose_agent.dockerd.model import (
     container_from_inspect,
 )
 from compose_agent.dockerd.verbs.namespaces import dependents
+from compose_agent.labels import REQUEST
 
 HASH_LABEL = "com.docker.compose.config-hash"
 # Compose's mark on a container that took over from another, with the name of that.
@@ -23,7 +24,7 @@ REPLACE_LABEL = "com.docker.compose.replace"
 HOOK_LABEL = "com.docker.compose.hook"
 SWARM_LABEL = "com.docker.swarm.service.id"
 # Ours, on every clone: the id of the request that made it. What a crash left behind is found by it.
-REQUEST_LABEL = "compose-agent.request"
+REQUEST_LABEL = REQUEST
 
 Json = Mapping[str, Any]
 # While Compose replaces a container, the old or the new one is called by a short id and the final name.
