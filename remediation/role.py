@@ -27,6 +27,7 @@ from compose_agent.web.metricsview import metrics_view
 from compose_agent.web.response import RouteTable, routed
 from compose_agent.web.webconfig import WebConfig
 from compose_agent.web.webfile import WebConfigFile
+from remediation.actions import FAILOVER
 from remediation.active import Active, limits_of
 from remediation.actor import broker_hands, calling_hands, own_hands
 from remediation.announcer import Announcer
@@ -34,6 +35,8 @@ from remediation.api import reading_routes, writing_routes
 from remediation.check import policies_for
 from remediation.clients import clients_of
 from remediation.engine import Engine
+from remediation.failover.keeper import Keeper
+from remediation.failover.look import Ill, Sight
 from remediation.journal import Journal
 from remediation.metrics import RemediationMetrics
 from remediation.model import Signal
@@ -88,6 +91,8 @@ class RemediationRole:
         )
         self._outside = Outside(self._clients, self._receive)
         self._announcer = Announcer(self._journal, self._clients, self._settings)
+        sight = Sight(self._world, self._ill, self._client.inspect)
+        self._failover = Keeper(self._journal, sight, self._receive, memory)
         self._engine = Engine(
             self._journal,
             actor=self._hands.actor,
@@ -97,6 +102,7 @@ class RemediationRole:
             outside=self._outside,
             ours=ours,
             workers=self._settings.workers,
+            courses={FAILOVER: self._failover.course},
         )
         self._web = WebConfigFile(self._settings.web_config_file) if self._settings.web_config_file else None
         self._replays = Replays()
@@ -129,6 +135,7 @@ class RemediationRole:
             self._engine.start()
             meter = ServiceMeter(UsageReader(_MOUNTS, self._client.stats))
             self._triggers.start(self._inventory, self._client.inspect, meter, self._wishes())
+            self._failover.start()
         except BaseException:
             self._listeners.stop()
             raise
@@ -153,6 +160,7 @@ class RemediationRole:
     def stop(self) -> None:
         """Take no more alerts and begin nothing; what is under way is looked after at the next start."""
         self._listeners.stop()
+        self._failover.stop()
         self._triggers.stop()
         self._outside.stop()
         self._announcer.stop()
@@ -231,6 +239,9 @@ class RemediationRole:
         error, unknown = self._engine_error(), self._inventory.unknown()
         return self._watch.world(self._inventory.containers(), error, unknown)
 
+    def _ill(self) -> Ill:
+        return Ill(self._triggers.ailing(), self._triggers.died())
+
     def _engine_error(self) -> str:
         try:
             complete = self._inventory.wait_complete(0)
@@ -244,6 +255,7 @@ class RemediationRole:
     def _hear(self, event: Event) -> None:
         self._watch.hear(event)
         self._triggers.hear(event)
+        self._failover.wake()
         self._engine.wake()
 
     def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -65,8 +65,8 @@ def gather(view: View, word: str) -> Evidence:
     words = {word}
     if intent := view.intent_like(word):
         words.add(intent.episode)
-    told = [each.subjects.get("fingerprint") for each in view.entries_about(words, _MOST_ENTRIES)]
-    words.update(filter(None, told))
+    told = [each.subjects for each in view.entries_about(words, _MOST_ENTRIES)]
+    words.update(each[key] for each in told for key in ("fingerprint", "episode") if each.get(key))
     episodes = view.episodes_about(words, MOST_EPISODES)[::-1]
     words.update(word for each in episodes for word in (each.id, each.fingerprint))
     intents = {each.id: view.intents_of(each.id) for each in episodes}
