@@ -206,3 +206,11 @@ def test_who_is_told_is_told_also_of_what_is_gone() -> None:
     told = case(intent=intent(action="notify"), world=World((), "no Engine"), recent=(NOW,))
     assert isinstance(judge(told), Go)
     assert isinstance(judge(replace(told, frozen="by ann")), Wait)
+
+
+def test_what_is_frozen_can_be_approved_meanwhile() -> None:
+    asked = case(policy=policy(approval=True), frozen="by ann")
+    for intended, reason in ((intent(), Reason.APPROVAL), (intent(approved_by="bob"), Reason.FROZEN)):
+        verdict = judge(replace(asked, intent=intended))
+        assert isinstance(verdict, Wait)
+        assert verdict.reason is reason
