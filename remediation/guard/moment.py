@@ -5,7 +5,8 @@ Each returns None when it has nothing against it.
 
 from __future__ import annotations
 
-from remediation.actions import FAILOVER
+from remediation.actions import FAILOVER, opt_in_word
+from remediation.guard.breaker import Breaker
 from remediation.guard.buckets import Bucket, ready_at, take
 from remediation.guard.case import BACKOFF_MEMORY_SECONDS, Case, budget_rates, service_name
 from remediation.guard.verdict import Go, Never, Verdict
@@ -122,5 +123,10 @@ def budgets(case: Case) -> Verdict:
             what = f"the budget of {key.partition(':')[0]} ({rate_text(rate)}) is spent"
             return case.wait(Reason.BUDGET, what, ready_at(bucket, rate, case.now))
         left[key] = after
+    return Go(left, _tried(case))
+
+
+def _tried(case: Case) -> Breaker:
+    """Return the breaker once the action has begun; who only tells somebody tries nothing."""
     tripped = case.breaker.opens_until(case.policy.limits.breaker_failures, 0.0) > 0
-    return Go(left, case.breaker.tried() if tripped else case.breaker)
+    return case.breaker.tried() if tripped and opt_in_word(case.intent.action) else case.breaker
