@@ -17,7 +17,7 @@ from remediation.guard.buckets import take
 from remediation.guard.case import BACKOFF_MEMORY_SECONDS, Case, Limits, budget_rates, service_name
 from remediation.guard.guard import judge
 from remediation.guard.verdict import Go, Never, Wait
-from remediation.journal import FREEZE_FLAG, Tx
+from remediation.journal import FREEZE_FLAG, Fault, Tx
 from remediation.model import Intent, Reason, State
 from remediation.planner import suppress
 from remediation.policies.model import Policy
@@ -85,9 +85,18 @@ class Decider:
             if len(works) >= most:
                 break
             intent = tx.intent(each.id)
-            if intent and intent.state is State.PLANNED and (work := self._decide(tx, intent, world)):
+            if intent and intent.state is State.PLANNED and (work := self._decided(tx, intent, world)):
                 works.append(work)
         return works
+
+    def _decided(self, tx: Tx, intent: Intent, world: World) -> Work | None:
+        try:
+            with tx.part():
+                return self._decide(tx, intent, world)
+        except Fault as fault:
+            logger.exception("fault in deciding", extra={"intent": intent.id})
+            suppress(tx, intent, Reason.FAULT, f"it could not be decided: {fault}", self._now())
+        return None
 
     def _decide(self, tx: Tx, intent: Intent, world: World) -> Work | None:
         policy = self._active.policy(intent.policy)

@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from compose_agent.dockerd.verbs.contract import Actor, ActorUnavailable
-from compose_agent.dockerd.verbs.model import Outcome, VerbRequest
+from compose_agent.dockerd.verbs.model import Outcome, Result, VerbRequest
 from compose_agent.errors import ComposeAgentError, EngineError, StateError
 from compose_agent.failpoints import failpoint
+from remediation.calls import CALLS
 from remediation.course import Course, Listed
 from remediation.deciding import Active, Decider, Outside, Work
 from remediation.journal import Journal
@@ -43,6 +44,8 @@ _MOST_DUE = 500
 _TIDY_SECONDS = 60.0
 # After the actor or the state could not be used.
 _PAUSE_SECONDS = 1.0
+# What fails so often by a fault of this program will fail again.
+_MOST_TRIES = 3
 _STOP_SECONDS = 5.0
 
 
@@ -52,6 +55,9 @@ class _Stopping(Exception):
 
 class Engine:
     """Decides and acts; ``world`` gives the containers at any moment. ``beat_at`` is when it last turned.
+
+    ``error`` is why nothing can be decided, ``actor_error`` why what was begun does not go on; empty when all
+    is well.
 
     ``courses`` are of actions whose requests follow from one another; those of others are known beforehand.
     """
@@ -84,6 +90,7 @@ class Engine:
         self.beat_at = now()
         self._tidied = now()
         self.error = ""
+        self.actor_error = ""
         self._news = threading.Event()
         self._stop = threading.Event()
         self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
@@ -147,8 +154,7 @@ class Engine:
             pass
         self._decide()
         self._tidy()
-        for intent in self._journal.read(lambda tx: tx.in_state(State.VERIFYING)):
-            self._verify(intent)
+        self._verify()
 
     def _tidy(self) -> None:
         if self._now() - self._tidied < _TIDY_SECONDS:
@@ -167,7 +173,7 @@ class Engine:
 
     def _decide(self) -> None:
         now, free = self._now(), self._free_workers()
-        if not free or not (due := self._journal.read(lambda tx: tx.due(now, _MOST_DUE))):
+        if free <= 0 or not (due := self._journal.read(lambda tx: tx.due(now, _MOST_DUE))):
             return
         world = self._world()
         failpoint("engine.before-decide")
@@ -176,7 +182,21 @@ class Engine:
         for work in works:
             self._hand_out(work)
 
-    def _verify(self, intent: Intent) -> None:
+    def _verify(self) -> None:
+        if not (intents := self._journal.read(lambda tx: tx.in_state(State.VERIFYING))):
+            return
+        world = self._world()
+        for intent in intents:
+            try:
+                self._verify_one(intent, world)
+            except StateError:
+                raise
+            except Exception as error:  # the others are to be verified, whatever this one met
+                logger.exception("fault in verifying", extra={"intent": intent.id})
+                words = f"it could not be verified: {error!r}"
+                self._journal.write(lambda tx, each=intent, why=words: self._outcomes.missed(tx, each, why))
+
+    def _verify_one(self, intent: Intent, world: World) -> None:
         policy = self._active.policy(intent.policy)
         if policy is None or policy.verify is None:
             self._journal.write(lambda tx: self._outcomes.helped(tx, intent, "it is not verified"))
@@ -185,7 +205,7 @@ class Engine:
         query = self._outside.holds(asked.query) if asked.query else None
         episode = self._journal.read(lambda tx: tx.episode(intent.episode))
         resolved = episode is None or bool(episode.resolved_at)
-        verdict = verify(intent, asked, self._world(), self._now(), resolved=resolved, query=query)
+        verdict = verify(intent, asked, world, self._now(), resolved=resolved, query=query)
         failpoint("engine.before-verified")
         match verdict:
             case Verified(detail):
@@ -206,25 +226,43 @@ class Engine:
     def _act(self) -> None:
         while (work := self._work.get()) is not None:
             try:
-                self._carry_out(work)
+                self._see_through(work)
             except _Stopping:
                 pass
             except Exception:  # this worker must take the next one; the intent waits for the next start
-                logger.exception("fault in acting", extra={"intent": work.intent.id})
+                logger.exception("fault in giving up", extra={"intent": work.intent.id})
             finally:
                 with self._lock:
                     self._free += 1
                 self._news.set()
+
+    def _see_through(self, work: Work) -> None:
+        """Carry an intent out; one that this program has a fault with is tried again, and then given up.
+
+        As executing it would hold up its target until the next start. Ids make it safe to ask again.
+        """
+        words = ""
+        for _ in range(_MOST_TRIES):
+            try:
+                return self._carry_out(work)
+            except _Stopping:
+                raise
+            except Exception as error:
+                logger.exception("fault in acting", extra={"intent": work.intent.id})
+                words = f"fault in acting: {error!r}"
+            self._stop.wait(_PAUSE_SECONDS)
+        return self._end(work, [Outcome(result=Result.UNKNOWN, reason=words)])
 
     def _carry_out(self, work: Work) -> None:
         begin = self._courses.get(work.intent.action)
         course = begin(work.intent) if begin else Listed(work.requests)
         while (request := self._insist(course.next)) is not None:
             self._ask(course, request)
+        self._end(work, course.outcomes)
+
+    def _end(self, work: Work, outcomes: Sequence[Outcome]) -> None:
         failpoint("engine.before-outcome")
-        self._insist(
-            lambda: self._journal.write(lambda tx: self._outcomes.acted(tx, work.intent, course.outcomes))
-        )
+        self._insist(lambda: self._journal.write(lambda tx: self._outcomes.acted(tx, work.intent, outcomes)))
         failpoint("engine.after-outcome")
 
     def _ask(self, course: Course, request: VerbRequest) -> None:
@@ -233,7 +271,18 @@ class Engine:
 
     def _perform(self, request: VerbRequest) -> Outcome:
         with self._ours.acting(request):
-            return self._actor.perform(request)
+            try:
+                outcome = self._actor.perform(request)
+            except ActorUnavailable as error:
+                self._note(request, str(error))
+                raise
+        self._note(request, "")
+        return outcome
+
+    def _note(self, request: VerbRequest, error: str) -> None:
+        """Keep why the actor cannot be asked; whom a call is for is not of this host."""
+        if request.verb not in CALLS:
+            self.actor_error = error
 
     def _insist(self, work: Callable[[], T]) -> T:
         """Do something until it works; _Stopping when this process is to end, and the next one goes on."""

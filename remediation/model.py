@@ -100,6 +100,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     REFUSED = "refused"  # by the actor
     NO_CHANGE = "no_change"  # the world is as the action would make it
+    FAULT = "fault"  # this program's own
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,17 +13,20 @@ otherwise                               a duplicate: what could be done was done
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
 
-from remediation.journal import Tx
+from remediation.journal import Fault, Tx
 from remediation.model import LIVE, Episode, Intent, Reason, Signal, Source, State, Target
 from remediation.policies.model import Policy
 from remediation.targets import Missing, find_targets
 from remediation.world import World
+
+logger = logging.getLogger(__name__)
 
 # On signals of the scaler: how many replicas there shall be.
 REPLICAS_LABEL = "replicas"
@@ -67,6 +70,11 @@ class Planner:
             self._decide(tx, signal, Reason.STALE, "it or a later one has resolved already, this came late")
         else:
             self._fire(tx, signal, world, first=known is None)
+
+    def failed(self, tx: Tx, signal: Signal, fault: Fault) -> None:
+        """Write down that one signal could not be planned; whoever sent it tells of it again."""
+        logger.error("fault in planning", extra={"alert": signal.name}, exc_info=fault)
+        self._decide(tx, signal, Reason.FAULT, f"it could not be planned: {fault}")
 
     def tidy(self, tx: Tx) -> None:
         """Close episodes of which nothing was heard for so long that nobody waits for them any more."""
@@ -223,7 +231,11 @@ def plan_all(planner: Planner, tx: Tx, rows: Iterable[tuple[int, Signal]], world
     """Plan what lies in the inbox, and take it out; return how many that were."""
     handled = []
     for row, signal in rows:
-        planner.plan(tx, signal, world)
+        try:
+            with tx.part():
+                planner.plan(tx, signal, world)
+        except Fault as fault:
+            planner.failed(tx, signal, fault)
         handled.append(row)
     tx.handled(handled)
     return len(handled)

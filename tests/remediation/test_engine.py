@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from compose_agent.dockerd.client import EngineClient
@@ -16,7 +17,9 @@ from compose_agent.dockerd.inventory import Inventory
 from compose_agent.dockerd.verbs.actor import LocalActor
 from compose_agent.dockerd.verbs.budget import Budget
 from compose_agent.dockerd.verbs.budget import Limits as ActorLimits
+from compose_agent.dockerd.verbs.contract import Actor, ActorUnavailable
 from compose_agent.dockerd.verbs.journal import Journal as VerbJournal
+from compose_agent.dockerd.verbs.model import Outcome, Standing, VerbRequest
 from compose_agent.dockerd.verbs.optin import OptIn
 from compose_agent.dockerd.verbs.registry import VERBS
 from lab.receiver import ScriptedReceiver
@@ -27,6 +30,7 @@ from remediation.journal import FREEZE_FLAG, Journal
 from remediation.model import Intent, Reason, State
 from remediation.ours import Ours
 from remediation.planner import Planner
+from remediation.policies.matchers import Matcher
 from remediation.policies.model import Limits as PolicyLimits
 from remediation.policies.model import Policy, Rate, Step, Verification
 from remediation.world import World
@@ -280,3 +284,85 @@ def test_a_call_that_was_cut_off_is_made_again_as_it_was(make: Callable[..., Rig
         bodies = [post.body for post in receiver.posts]
     assert len(keys) == 1
     assert bodies == [{"who": "web", "what": "ContainerUnhealthy"}] * len(bodies)
+
+
+class Failing:
+    """An actor that has a mistake in it, and then none."""
+
+    def __init__(self, real: Actor, errors: Sequence[Exception]) -> None:
+        self._real = real
+        self._errors = list(errors)
+
+    def perform(self, request: VerbRequest) -> Outcome:
+        """Raise the next error, or do it when there is none left."""
+        if self._errors:
+            raise self._errors.pop(0)
+        return self._real.perform(request)
+
+    def standing(self, request_id: str) -> Standing:
+        """Return what is known of an id."""
+        return self._real.standing(request_id)
+
+
+def test_a_fault_in_acting_leaves_no_intent_lying(make: Callable[..., Rig]) -> None:
+    rig = make()
+    rig.engine._actor = Failing(rig.engine._actor, [ValueError("a mistake")])
+    rig.engine.receive([signal()])
+    rig.until(all_are(State.DONE))
+    assert rig.starts("web") == 1
+
+
+def test_a_fault_that_stays_ends_the_intent(make: Callable[..., Rig]) -> None:
+    rig = make(policy(limits=QUICK, verify=SOON, ladder=(Step("restart"), Step("stop"))))
+    rig.engine._actor = Failing(rig.engine._actor, [ValueError("a mistake")] * 3)
+    rig.engine.receive([signal()])
+    first, _ = rig.until(lambda found: len(found) == 2 and found[0].state is State.ESCALATED)
+    assert "a mistake" in first.detail
+
+
+def test_an_actor_that_cannot_be_asked_is_said(make: Callable[..., Rig]) -> None:
+    rig = make()
+    rig.engine._actor = Failing(rig.engine._actor, [ActorUnavailable("no broker")])
+    rig.engine.receive([signal()])
+    rig.until(lambda _: rig.engine.actor_error == "no broker")
+    rig.until(all_are(State.DONE))
+    assert not rig.engine.actor_error
+
+
+class Unlucky(Matcher):
+    """Fails for one container, as only a mistake of ours can."""
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Tell whether it matches."""
+        if labels.get("name") == "cursed":
+            raise RuntimeError("a mistake")
+        return super().matches(labels)
+
+
+def test_a_signal_that_nobody_can_deal_with_holds_up_no_other(make: Callable[..., Rig]) -> None:
+    unlucky = Unlucky("alertname", "=", "ContainerUnhealthy")
+    rig = make(policy(limits=QUICK, verify=SOON, match=(unlucky,)))
+    rig.engine.receive([signal("cursed"), signal()])
+    rig.until(all_are(State.DONE))
+    (entry,) = [
+        each
+        for each in rig.journal.read(lambda view: view.entries_about({"fp-cursed"}, 9))
+        if each.kind == "decided"
+    ]
+    assert entry.fields["decision"] == Reason.FAULT
+    assert "a mistake" in entry.fields["detail"]
+
+
+def test_an_intent_that_nobody_can_decide_holds_up_no_other(
+    make: Callable[..., Rig], docker: FakeEngine
+) -> None:
+    docker.add_container("app", labels=OPTED_IN)
+    rig = make(policy(limits=QUICK, verify=SOON, ladder=(Step("restart"),)))
+    rig.journal.write(lambda tx: tx.set_flag(FREEZE_FLAG, "by ann"))
+    rig.engine.receive([signal("app"), signal()])
+    rig.until(lambda intents: len(intents) == 2)
+    unknown = msgspec.structs.replace(rig.intents()[0], action="unheard-of")
+    rig.journal.write(lambda tx: tx.put_intent(unknown))
+    rig.journal.write(lambda tx: tx.set_flag(FREEZE_FLAG, None))
+    cursed, _ = rig.until(all_are(State.SUPPRESSED, State.DONE))
+    assert (cursed.reason, "unheard-of" in cursed.detail) == (Reason.FAULT, True)
