@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from compose_agent.dockerd.verbs.model import VerbRequest
+from compose_agent.linear_regex import anchored
 from remediation.calls import CALLS
 from remediation.calls.rendering import NO_OCCASION, Occasion
 from remediation.guard.breaker import Breaker
@@ -18,8 +19,8 @@ from remediation.guard.case import BACKOFF_MEMORY_SECONDS, Case, Limits, budget_
 from remediation.guard.guard import judge
 from remediation.guard.verdict import Go, Never, Wait
 from remediation.journal import FREEZE_FLAG, Fault, Tx
-from remediation.model import Intent, Reason, State
-from remediation.planner import suppress
+from remediation.model import Intent, Reason, State, Target
+from remediation.planner import new_id, step_intent, suppress
 from remediation.policies.model import Policy
 from remediation.rates import rate_text
 from remediation.requests import requests_for
@@ -103,6 +104,9 @@ class Decider:
         if policy is None:
             suppress(tx, intent, Reason.NO_POLICY, "the policy is there no more", self._now())
             return None
+        if words := _changed(intent, policy):
+            _plan_anew(tx, intent, policy, words, self._now())
+            return None
         case = self._case(tx, intent, policy, world)
         match judge(case):
             case Never(reason, detail):
@@ -138,17 +142,49 @@ class Decider:
         )
 
 
+def _changed(intent: Intent, policy: Policy) -> str:
+    """Return what a policy no longer says of an intent that was planned by it; empty if it still does."""
+    if words := _not_for(intent.target, policy):
+        return words
+    if intent.rung < len(policy.ladder) and policy.ladder[intent.rung].action == intent.action:
+        return ""
+    return f"the policy was changed, and {intent.action} is no longer its step {intent.rung + 1}"
+
+
+def _not_for(target: Target, policy: Policy) -> str:
+    only = policy.target.only
+    if target.kind is not policy.target.kind:
+        return f"the policy was changed, and is no longer about a {target.kind}"
+    if only and not anchored(only).fullmatch(target.name):
+        return f"the policy was changed, and may touch only '{only}'"
+    return ""
+
+
+def _plan_anew(tx: Tx, intent: Intent, policy: Policy, words: str, now: float) -> None:
+    """End what a policy no longer says, and plan what it does say instead, if anything.
+
+    That has to be approved by itself.
+    """
+    suppress(tx, intent, Reason.NO_POLICY, words, now)
+    episode = tx.episode(intent.episode)
+    if episode and intent.rung < len(policy.ladder) and not _not_for(intent.target, policy):
+        instead = step_intent(new_id(), episode, policy, intent.rung, now)
+        tx.put_intent(instead)
+        _audit(tx, instead, {"decision": "planned", "action": instead.action, "alert": episode.alert})
+
+
 def _wait(tx: Tx, case: Case, reason: Reason, detail: str, until: float) -> None:
     """Put an intent off, or end it when its patience is over."""
     intent, patience = case.intent, case.policy.patience
-    if case.now - intent.created_at > patience:
+    since = max(intent.created_at, intent.approved_at)
+    if case.now - since > patience:
         suppress(tx, intent, reason, f"it waited {patience:.0f} s: {detail}", case.now)
         return
     if intent.reason != reason:
         tx.count(reason, intent.policy)
         _audit(tx, intent, {"decision": "waits", "reason": reason, "detail": detail})
     # Not beyond the end of its patience: that is to be noticed.
-    not_before = min(until, intent.created_at + patience + 1)
+    not_before = min(until, since + patience + 1)
     tx.put_intent(msgspec.structs.replace(intent, reason=reason, detail=detail, not_before=not_before))
 
 

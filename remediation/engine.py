@@ -20,9 +20,10 @@ from compose_agent.dockerd.verbs.model import Outcome, Result, VerbRequest
 from compose_agent.errors import ComposeAgentError, EngineError, StateError
 from compose_agent.failpoints import failpoint
 from remediation.calls import CALLS
+from remediation.clock import LEAST_SECONDS, set_back
 from remediation.course import Course, Listed
 from remediation.deciding import Active, Decider, Outside, Work
-from remediation.journal import Journal
+from remediation.journal import Journal, Tx
 from remediation.model import Intent, Signal, State
 from remediation.ours import Ours
 from remediation.outcomes import Outcomes
@@ -88,10 +89,11 @@ class Engine:
         self._outcomes = Outcomes(active, now)
         self._now = now
         self.beat_at = now()
-        self._tidied = now()
+        self._tidied = time.monotonic()
         self.error = ""
         self.actor_error = ""
         self._news = threading.Event()
+        self._anew = threading.Event()
         self._stop = threading.Event()
         self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._free = workers
@@ -102,6 +104,7 @@ class Engine:
 
     def start(self) -> None:
         """Go on where the last run ended; raises StateError."""
+        self._journal.write(self._look_anew)
         for intent in self._journal.read(lambda tx: tx.in_state(State.EXECUTING)):
             self._hand_out(Work.of(intent))
         for thread in self._threads:
@@ -129,6 +132,16 @@ class Engine:
         """Look now: something that intents wait for may have changed."""
         self._news.set()
 
+    def reconsider(self) -> None:
+        """Ask anew about everything that waits: what it waits for may be over by another configuration."""
+        self._anew.set()
+        self._news.set()
+
+    def _look_anew(self, tx: Tx) -> None:
+        now = self._now()
+        set_back(tx, now)
+        tx.ask_again(now)
+
     def _run(self) -> None:
         while not self._stop.is_set():
             self._news.wait(_LOOK_SECONDS)
@@ -149,7 +162,10 @@ class Engine:
         self._stop.wait(_PAUSE_SECONDS)
 
     def _turn(self) -> None:
-        self.beat_at = self._now()
+        before, self.beat_at = self.beat_at, self._now()
+        if self._anew.is_set() or self.beat_at < before - LEAST_SECONDS:
+            self._anew.clear()
+            self._journal.write(self._look_anew)
         while self._plan() == _MOST_SIGNALS and not self._stop.is_set():
             pass
         self._decide()
@@ -157,9 +173,9 @@ class Engine:
         self._verify()
 
     def _tidy(self) -> None:
-        if self._now() - self._tidied < _TIDY_SECONDS:
+        if time.monotonic() - self._tidied < _TIDY_SECONDS:
             return
-        self._tidied = self._now()
+        self._tidied = time.monotonic()
         self._journal.write(self._planner.tidy)
 
     def _plan(self) -> int:
@@ -193,8 +209,10 @@ class Engine:
                 raise
             except Exception as error:  # the others are to be verified, whatever this one met
                 logger.exception("fault in verifying", extra={"intent": intent.id})
-                words = f"it could not be verified: {error!r}"
-                self._journal.write(lambda tx, each=intent, why=words: self._outcomes.missed(tx, each, why))
+                self._missed(intent, f"it could not be verified: {error!r}")
+
+    def _missed(self, intent: Intent, detail: str) -> None:
+        self._journal.write(lambda tx: self._outcomes.missed(tx, intent, detail))
 
     def _verify_one(self, intent: Intent, world: World) -> None:
         policy = self._active.policy(intent.policy)
@@ -211,7 +229,7 @@ class Engine:
             case Verified(detail):
                 self._journal.write(lambda tx: self._outcomes.helped(tx, intent, detail))
             case Missed(detail):
-                self._journal.write(lambda tx: self._outcomes.missed(tx, intent, detail))
+                self._missed(intent, detail)
         failpoint("engine.after-verified")
 
     def _free_workers(self) -> int:

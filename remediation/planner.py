@@ -62,7 +62,7 @@ class Planner:
     def plan(self, tx: Tx, signal: Signal, world: World) -> None:
         """Write down what one signal leads to."""
         known = tx.occurrence(signal.fingerprint, signal.starts_at)
-        stale = signal.firing and tx.is_stale(signal.fingerprint, signal.starts_at)
+        stale = signal.firing and tx.is_stale(signal.fingerprint, signal.starts_at, self._now())
         tx.note_occurrence(signal)
         if not signal.firing:
             self._resolve(tx, signal)

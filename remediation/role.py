@@ -155,7 +155,7 @@ class RemediationRole:
         self._outside.change(clients)
         self._announcer.change(clients, settings)
         self._triggers.change(self._wishes())
-        self._engine.wake()
+        self._engine.reconsider()
 
     def stop(self) -> None:
         """Take no more alerts and begin nothing; what is under way is looked after at the next start."""

@@ -121,6 +121,14 @@ class Tx(View):
         """Write what is left of a budget."""
         self._run("INSERT OR REPLACE INTO buckets VALUES (?, ?, ?)", key, self._now, _text(bucket))
 
+    def forget_bucket(self, key: str) -> None:
+        """Have a budget as if nothing had been taken from it."""
+        self._run("DELETE FROM buckets WHERE key = ?", key)
+
+    def ask_again(self, now: float) -> None:
+        """Have every planned intent asked about at ``now`` at the latest."""
+        self._run("UPDATE intents SET not_before = ? WHERE state = 'planned' AND not_before > ?", now, now)
+
     def put_breaker(self, key: str, breaker: Breaker) -> None:
         """Write a breaker; one that nothing has happened to is forgotten."""
         if breaker == Breaker():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -353,16 +353,63 @@ def test_a_signal_that_nobody_can_deal_with_holds_up_no_other(make: Callable[...
     assert "a mistake" in entry.fields["detail"]
 
 
-def test_an_intent_that_nobody_can_decide_holds_up_no_other(
-    make: Callable[..., Rig], docker: FakeEngine
-) -> None:
-    docker.add_container("app", labels=OPTED_IN)
-    rig = make(policy(limits=QUICK, verify=SOON, ladder=(Step("restart"),)))
-    rig.journal.write(lambda tx: tx.set_flag(FREEZE_FLAG, "by ann"))
-    rig.engine.receive([signal("app"), signal()])
-    rig.until(lambda intents: len(intents) == 2)
-    unknown = msgspec.structs.replace(rig.intents()[0], action="unheard-of")
-    rig.journal.write(lambda tx: tx.put_intent(unknown))
-    rig.journal.write(lambda tx: tx.set_flag(FREEZE_FLAG, None))
+def test_an_intent_that_nobody_can_decide_holds_up_no_other(make: Callable[..., Rig]) -> None:
+    odd = policy("odd", match=(Matcher("alertname", "=", "Odd"),), ladder=(Step("unheard-of"),))
+    rig = make(odd, policy(limits=QUICK, verify=SOON))
+    rig.engine.receive([msgspec.structs.replace(signal("db"), name="Odd"), signal()])
     cursed, _ = rig.until(all_are(State.SUPPRESSED, State.DONE))
     assert (cursed.reason, "unheard-of" in cursed.detail) == (Reason.FAULT, True)
+
+
+def frozen(make: Callable[..., Rig], *policies: Policy) -> Rig:
+    """Return a rig in which an intent is planned, and everything is frozen."""
+    rig = make(*policies)
+    rig.journal.write(lambda tx: tx.set_flag(FREEZE_FLAG, "by ann"))
+    rig.engine.receive([signal()])
+    rig.until(lambda intents: intents and intents[0].reason == Reason.FROZEN)
+    return rig
+
+
+def thaw(rig: Rig) -> None:
+    """Let everything go on."""
+    rig.journal.write(lambda tx: tx.set_flag(FREEZE_FLAG, None))
+
+
+@pytest.mark.parametrize("ladder", [(Step("stop"),), (Step("stop"), Step("restart"))])
+def test_a_policy_that_was_changed_is_followed_as_it_is_now(
+    make: Callable[..., Rig], ladder: tuple[Step, ...]
+) -> None:
+    rig = frozen(make)
+    rig.active.policies = Policies(policy(limits=QUICK, verify=None, ladder=ladder))
+    thaw(rig)
+    before, after = rig.until(all_are(State.SUPPRESSED, State.DONE))
+    assert (before.reason, after.action) == (Reason.NO_POLICY, "stop")
+    assert rig.starts("web") == 0
+
+
+def test_a_step_that_is_no_longer_on_the_ladder_is_not_taken(make: Callable[..., Rig]) -> None:
+    rig = frozen(make)
+    second = msgspec.structs.replace(rig.intents()[0], rung=1)
+    rig.journal.write(lambda tx: tx.put_intent(second))
+    thaw(rig)
+    (ended,) = rig.until(all_are(State.SUPPRESSED))
+    assert (ended.reason, "step 2" in ended.detail) == (Reason.NO_POLICY, True)
+
+
+def test_a_target_that_the_policy_may_no_longer_touch_is_left_alone(make: Callable[..., Rig]) -> None:
+    rig = frozen(make)
+    rig.active.policies = Policies(policy(target=replace(policy().target, only="db.*")))
+    thaw(rig)
+    (ended,) = rig.until(all_are(State.SUPPRESSED))
+    assert ended.reason == Reason.NO_POLICY
+
+
+def test_another_configuration_is_asked_at_once_about_what_waits(make: Callable[..., Rig]) -> None:
+    rig = make(policy(limits=PolicyLimits(backoff_first_seconds=600, backoff_last_seconds=600), verify=SOON))
+    rig.engine.receive([signal()])
+    rig.until(all_are(State.DONE))
+    rig.engine.receive([signal(firing=False), signal(starts_at=time.time())])
+    rig.until(lambda intents: intents[-1].reason == Reason.BACKOFF)
+    rig.active.policies = Policies(policy(limits=QUICK, verify=SOON))
+    rig.engine.reconsider()
+    rig.until(all_are(State.DONE, State.DONE))
