@@ -48,6 +48,8 @@ _PAUSE_SECONDS = 1.0
 # What fails so often by a fault of this program will fail again.
 _MOST_TRIES = 3
 _STOP_SECONDS = 5.0
+# The verb that puts a container of another id in the place of its target.
+_MAKES_ANOTHER = "recreate"
 
 
 class _Stopping(Exception):
@@ -288,7 +290,7 @@ class Engine:
         self._insist(lambda: course.ended(outcome))
 
     def _perform(self, request: VerbRequest) -> Outcome:
-        with self._ours.acting(request):
+        with self._ours.acting(request, self._project_of(request)):
             try:
                 outcome = self._actor.perform(request)
             except ActorUnavailable as error:
@@ -296,6 +298,13 @@ class Engine:
                 raise
         self._note(request, "")
         return outcome
+
+    def _project_of(self, request: VerbRequest) -> str:
+        """Return the project in which a request makes a container, empty if it makes none by itself."""
+        if request.verb != _MAKES_ANOTHER:
+            return ""
+        found = (each for each in self._world().containers if each.id == request.target)
+        return next((each.compose_project for each in found), "")
 
     def _note(self, request: VerbRequest, error: str) -> None:
         """Keep why the actor cannot be asked; whom a call is for is not of this host."""

@@ -131,8 +131,9 @@ class RemediationRole:
         self._listeners.bind(self._settings.listen_addresses)
         try:
             self._announcer.start()
-            self._inventory.start()
+            # In this order: events of what an earlier run began are ours, and are told again.
             self._engine.start()
+            self._inventory.start()
             meter = ServiceMeter(UsageReader(_MOUNTS, self._client.stats))
             self._triggers.start(self._inventory, self._client.inspect, meter, self._wishes())
             self._failover.start()
