@@ -82,7 +82,9 @@ class RemediationRole:
         endpoint = find_endpoint(general.docker_host, os.environ)
         self._client = EngineClient(endpoint)
         self._triggers = Triggers(self._receive, memory, local=endpoint.socket_path is not None)
-        self._inventory = Inventory(self._client, on_event=self._hear, since=self._triggers.since)
+        self._inventory = Inventory(
+            self._client, on_event=self._hear, since=self._triggers.since, on_look=self._looked
+        )
         self._hands = calling_hands(
             broker_hands(self._settings.actor)
             if self._settings.actor
@@ -238,8 +240,8 @@ class RemediationRole:
 
     def _world(self) -> World:
         # In this order: what is known to be complete must not be an older picture.
-        error, unknown = self._engine_error(), self._inventory.unknown()
-        return self._watch.world(self._inventory.containers(), error, unknown)
+        error, unknown, behind = self._engine_error(), self._inventory.unknown(), self._inventory.behind()
+        return self._watch.world(self._inventory.containers(), error, unknown, behind)
 
     def _ill(self) -> Ill:
         return Ill(self._triggers.ailing(), self._triggers.died())
@@ -258,6 +260,9 @@ class RemediationRole:
         self._watch.hear(event)
         self._triggers.hear(event)
         self._failover.wake()
+        self._engine.wake()
+
+    def _looked(self) -> None:
         self._engine.wake()
 
     def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

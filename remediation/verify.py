@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from compose_agent.dockerd.model import Container
+from compose_agent.dockerd.model import Container, parse_time
 from remediation.actions import FAILOVER
 from remediation.failover.model import Mode
 from remediation.model import Intent, TargetKind
@@ -63,6 +63,8 @@ def _missing(intent: Intent, asked: Verification, world: World, now: float) -> s
         return "" if now - intent.acted_at >= asked.holds else "it is too early to tell"
     if not containers:
         return f"{intent.target.name} is gone"
+    if words := _older(intent, containers, world):
+        return words
     if intent.action == FAILOVER:
         words = _of_groups(containers, asked, world, now)
     else:
@@ -72,6 +74,22 @@ def _missing(intent: Intent, asked: Verification, world: World, now: float) -> s
     if now - intent.acted_at < asked.holds:
         return "it is too early to tell"
     return ""
+
+
+def _older(intent: Intent, containers: Sequence[Container], world: World) -> str:
+    """Return whose picture is from before the action, by the Engine's clock alone; empty when none is."""
+    started = _started_by(intent)
+    for each in containers:
+        if each.id in world.behind or (each.started_at or 0.0) < started.get(each.id, 0.0):
+            return f"{each.name} could not be looked at since"
+    return ""
+
+
+def _started_by(intent: Intent) -> dict[str, float]:
+    """Return when the actor has seen containers start, by their ids."""
+    pairs = zip(intent.facts.get("requests", ()), intent.facts.get("outcomes", ()), strict=False)
+    times = {asked["target"]: parse_time(came["details"].get("started_at")) for asked, came in pairs}
+    return {each: at for each, at in times.items() if at is not None}
 
 
 def _of_all(containers: Sequence[Container], asked: Verification, now: float) -> str:

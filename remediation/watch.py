@@ -55,7 +55,13 @@ class Watch:
         if ends or self._signalled.get(event.container_id, 0) is not None:
             _remember(self._signalled, event.container_id, None if ends else event.time_ns + OTHER_SIGNAL_NS)
 
-    def world(self, containers: tuple[Container, ...], engine_error: str, unknown: int = 0) -> World:
+    def world(
+        self,
+        containers: tuple[Container, ...],
+        engine_error: str,
+        unknown: int = 0,
+        behind: frozenset[str] = frozenset(),
+    ) -> World:
         """Return the world with these containers; the rest says why there may be more."""
         with self._lock:
             return World(
@@ -64,6 +70,7 @@ class Watch:
                 dict(self._deployments),
                 frozenset(self._stopped),
                 unknown,
+                behind,
             )
 
     def _deployed(self, event: Event) -> None:

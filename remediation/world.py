@@ -20,7 +20,8 @@ class World:
 
     ``unknown`` counts containers that are there and could not be looked at yet. ``deployments`` has, by
     Compose project, when (Unix seconds) somebody last made, removed or renamed one of its containers.
-    ``stopped_by_hand`` has the ids of those that somebody else stopped.
+    ``stopped_by_hand`` has the ids of those that somebody else stopped, ``behind`` those of whom it is known
+    that they have changed, and not yet how.
     """
 
     containers: Sequence[Container] = ()
@@ -28,6 +29,7 @@ class World:
     deployments: Mapping[str, float] = field(default_factory=dict)
     stopped_by_hand: frozenset[str] = frozenset()
     unknown: int = 0
+    behind: frozenset[str] = frozenset()
 
     @cached_property
     def _by_name(self) -> Mapping[str, Container]:

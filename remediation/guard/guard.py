@@ -19,6 +19,7 @@ _Rules = Sequence[Callable[[Case], Verdict | None]]
 _FOR_CONTAINERS: _Rules = (
     target.engine_away,
     target.gone,
+    target.not_looked_at,
     target.not_opted_in,
     target.in_a_group,
     target.recovered,

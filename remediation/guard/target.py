@@ -12,7 +12,7 @@ from compose_agent.dockerd.verbs.optin import OptIn
 from remediation.actions import FAILOVER, opt_in_word
 from remediation.failover.model import Mode
 from remediation.guard.case import Case
-from remediation.guard.verdict import Never, Verdict
+from remediation.guard.verdict import Never, Verdict, Wait
 from remediation.model import Reason, TargetKind
 from remediation.policies.model import Condition
 
@@ -35,6 +35,15 @@ def gone(case: Case) -> Verdict | None:
         words = f"{case.world.unknown} containers could not be looked at yet, it may be one of them"
         return case.wait(Reason.ENGINE_AWAY, words)
     return Never(Reason.NO_TARGET, f"there is no {case.target.kind} '{case.target.name}' on this host")
+
+
+def not_looked_at(case: Case) -> Verdict | None:
+    """Wait for a look at what has just changed: what it was before must not decide for good."""
+    for each in case.world.affected(case.target):
+        if each.id in case.world.behind:
+            words = f"{each.name} has changed, and could not be looked at since"
+            return Wait(Reason.ENGINE_AWAY, words, case.now)  # it takes milliseconds
+    return None
 
 
 def not_opted_in(case: Case) -> Verdict | None:

@@ -12,7 +12,7 @@ import pytest
 
 from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.endpoint import find_endpoint
-from compose_agent.dockerd.fake import FakeEngine
+from compose_agent.dockerd.fake import FakeEngine, Fault
 from compose_agent.dockerd.inventory import Inventory
 from compose_agent.dockerd.verbs.actor import LocalActor
 from compose_agent.dockerd.verbs.budget import Budget
@@ -31,8 +31,8 @@ from remediation.model import Intent, Reason, State
 from remediation.ours import Ours
 from remediation.planner import Planner
 from remediation.policies.matchers import Matcher
+from remediation.policies.model import Condition, Policy, Rate, Step, Verification
 from remediation.policies.model import Limits as PolicyLimits
-from remediation.policies.model import Policy, Rate, Step, Verification
 from remediation.world import World
 from tests.remediation.samples import policy, signal
 from tests.remediation.test_planner import Policies
@@ -81,7 +81,7 @@ class Rig:
     def start(self) -> None:
         """Start everything."""
         self._client = EngineClient(find_endpoint(self.docker.url, {}))
-        self._inventory = Inventory(self._client, heartbeat_seconds=0.2)
+        self._inventory = Inventory(self._client, heartbeat_seconds=0.2, on_look=self._looked)
         self.journal = Journal(self._path)
         self._verbs = VerbJournal(self._path)
         self._actor = LocalActor(
@@ -112,7 +112,15 @@ class Rig:
 
     def _world(self) -> World:
         complete = self._inventory.wait_complete(0) and self._inventory.link().up
-        return World(self._inventory.containers(), "" if complete else "not known yet")
+        behind = self._inventory.behind()
+        return World(self._inventory.containers(), "" if complete else "not known yet", behind=behind)
+
+    def _looked(self) -> None:
+        self.engine.wake()
+
+    def world_is_known(self) -> bool:
+        """Tell whether every container was looked at."""
+        return not self._world().engine_error
 
     def intents(self) -> list[Intent]:
         """Return every intent, oldest first."""
@@ -413,3 +421,17 @@ def test_another_configuration_is_asked_at_once_about_what_waits(make: Callable[
     rig.active.policies = Policies(policy(limits=QUICK, verify=SOON))
     rig.engine.reconsider()
     rig.until(all_are(State.DONE, State.DONE))
+
+
+def test_what_an_event_tells_is_judged_by_a_look_after_it(
+    make: Callable[..., Rig], docker: FakeEngine
+) -> None:
+    """However long a look takes: that it was healthy before must not be the last word."""
+    rig = make(policy(limits=QUICK, verify=SOON, condition=Condition.UNHEALTHY))
+    rig.until(lambda _: rig.world_is_known())
+    docker.add_fault(Fault("GET /containers/*/json", "slow", seconds=1.0, times=1))
+    docker.set_health("web", "unhealthy")
+    rig.until(lambda _: rig._inventory.behind())
+    rig.engine.receive([signal()])
+    (intent,) = rig.until(lambda intents: intents and (intents[0].acted_at or intents[0].ended_at))
+    assert (intent.reason, rig.starts("web")) == ("", 1)

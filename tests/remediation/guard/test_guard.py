@@ -84,6 +84,7 @@ def test_what_is_never_done(changed: dict[str, Any], reason: Reason) -> None:
     [
         ({"world": World((WEB,), "no Engine at unix:///x")}, Reason.ENGINE_AWAY, 1),
         ({"world": World((), unknown=1)}, Reason.ENGINE_AWAY, 1),
+        ({"world": World((WEB,), behind=frozenset({WEB.id}))}, Reason.ENGINE_AWAY, 0),
         ({"frozen": "by ann: maintenance"}, Reason.FROZEN, 1),
         ({"policy": policy(approval=True)}, Reason.APPROVAL, 1),
         ({"silenced": "by ann until noon"}, Reason.SILENCED, 1),
