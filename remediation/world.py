@@ -87,9 +87,20 @@ class World:
         return (container,) if container else ()
 
     def dependents(self, container: Container) -> Sequence[Container]:
-        """Return the containers that live in a container's network, and lose it when it restarts."""
-        mode = f"container:{container.id}"
-        return [each for each in self.containers if each.network_mode == mode]
+        """Return who runs in a container's network, or in theirs, and loses it when that one restarts.
+
+        In an order in which they can be restarted, each once.
+        """
+        found = {container.id: container}
+        waiting = [container]
+        while waiting:
+            parent = waiting.pop(0)
+            modes = (f"container:{parent.id}", f"container:{parent.name}")
+            for each in self.containers:
+                if each.network_mode in modes and each.alive and each.id not in found:
+                    found[each.id] = each
+                    waiting.append(each)
+        return list(found.values())[1:]
 
 
 def service_of(container: Container) -> str:

@@ -65,10 +65,13 @@ def being_deployed(case: Case) -> Verdict | None:
 
 
 def busy(case: Case) -> Verdict | None:
-    """Wait for another action on the same target, or on its whole service."""
-    for name in (case.target.name, service_name(case.target, case.world)):
-        if name in case.busy:
-            return case.wait(Reason.REPLICAS, f"{name} is being acted on already")
+    """Wait for another action on the same target, on one of its containers, or on its whole service."""
+    names = {case.target.name, service_name(case.target, case.world)}
+    if case.intent.action != "scale":  # which leaves those alone that there are
+        affected = case.world.affected(case.target)
+        names.update(name for each in affected for name in (each.name, service_of(each)))
+    if taken := sorted((names - {""}) & case.busy):
+        return case.wait(Reason.REPLICAS, f"{taken[0]} is being acted on already")
     return None
 
 
