@@ -44,6 +44,14 @@ class World:
         return found
 
     @cached_property
+    def _by_network(self) -> Mapping[str, Sequence[Container]]:
+        found: dict[str, list[Container]] = {}
+        for each in self.containers:
+            if each.network_mode.startswith("container:"):
+                found.setdefault(each.network_mode, []).append(each)
+        return found
+
+    @cached_property
     def groups(self) -> Mapping[str, tuple[Group, Sequence[Container]]]:
         """The fail-over groups by name, with their containers; not those whose labels do not fit."""
         found, _ = groups_of(self.containers)
@@ -95,11 +103,11 @@ class World:
         waiting = [container]
         while waiting:
             parent = waiting.pop(0)
-            modes = (f"container:{parent.id}", f"container:{parent.name}")
-            for each in self.containers:
-                if each.network_mode in modes and each.alive and each.id not in found:
-                    found[each.id] = each
-                    waiting.append(each)
+            for mode in (f"container:{parent.id}", f"container:{parent.name}"):
+                for each in self._by_network.get(mode, ()):
+                    if each.alive and each.id not in found:
+                        found[each.id] = each
+                        waiting.append(each)
         return list(found.values())[1:]
 
 
