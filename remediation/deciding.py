@@ -38,8 +38,8 @@ class Outside(Protocol):
     def silenced(self, labels: Mapping[str, str]) -> str:
         """Return which silence of Alertmanager holds for these labels, empty for none."""
 
-    def holds(self, query: str) -> bool | None:
-        """Return whether a PromQL query says so; None while nobody can be asked."""
+    def holds(self, query: str, since: float) -> bool | None:
+        """Return whether a PromQL query says so; None while nobody has been asked after ``since``."""
 
 
 class Active(Protocol):

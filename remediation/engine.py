@@ -222,7 +222,7 @@ class Engine:
             self._journal.write(lambda tx: self._outcomes.helped(tx, intent, "it is not verified"))
             return
         asked = policy.verify
-        query = self._outside.holds(asked.query) if asked.query else None
+        query = self._outside.holds(asked.query, intent.acted_at) if asked.query else None
         episode = self._journal.read(lambda tx: tx.episode(intent.episode))
         resolved = episode is None or bool(episode.resolved_at)
         verdict = verify(intent, asked, world, self._now(), resolved=resolved, query=query)

@@ -83,12 +83,16 @@ class Planner:
         self._decide(tx, signal, Reason.FAULT, f"it could not be planned: {fault}")
 
     def tidy(self, tx: Tx) -> None:
-        """Close episodes of which nothing was heard for so long that nobody waits for them any more."""
+        """Close what has resolved, and what nobody has told of for too long, unless an action is under way."""
         policies = self._policies()
         for episode in tx.open_episodes():
             policy = policies.named(episode.policy)
             silent = self._now() - episode.last_signal_at
-            if tx.live_intent(episode.id) is None and (policy is None or silent > policy.episode_ttl):
+            if tx.live_intent(episode.id) is not None:
+                continue
+            if episode.resolved_at:
+                self._close(tx, episode, "resolved")
+            elif policy is None or silent > policy.episode_ttl:
                 self._close(tx, episode, "expired")
 
     def _fire(self, tx: Tx, signal: Signal, world: World, *, first: bool) -> None:

@@ -12,6 +12,9 @@ from remediation.model import Intent, TargetKind
 from remediation.policies.model import Verification
 from remediation.world import World, is_well
 
+# What is meant to stand still afterwards, and the state in which it does so by another action only.
+_AT_REST = {"stop": "paused", "pause": "exited"}
+
 
 @dataclass(frozen=True, slots=True)
 class Verified:
@@ -50,7 +53,8 @@ def verify(
     if not missing and asked.query and not query:
         missing = "the query could not be asked" if query is None else "the query says it does not hold"
     if not missing:
-        return Verified(f"{intent.target.name} is well since {asked.holds:.0f} s")
+        how = "at rest" if intent.action in _AT_REST else "well"
+        return Verified(f"{intent.target.name} is {how} since {asked.holds:.0f} s")
     if now - intent.acted_at > asked.within:
         return Missed(f"{missing}, {asked.within:.0f} s after the action")
     return NotYet(missing)
@@ -68,7 +72,7 @@ def _missing(intent: Intent, asked: Verification, world: World, now: float) -> s
     if intent.action == FAILOVER:
         words = _of_groups(containers, asked, world, now)
     else:
-        words = _of_all(containers, asked, now)
+        words = _of_all(intent.action, containers, asked, now)
     if words:
         return words
     if now - intent.acted_at < asked.holds:
@@ -92,7 +96,10 @@ def _started_by(intent: Intent) -> dict[str, float]:
     return {each: at for each, at in times.items() if at is not None}
 
 
-def _of_all(containers: Sequence[Container], asked: Verification, now: float) -> str:
+def _of_all(action: str, containers: Sequence[Container], asked: Verification, now: float) -> str:
+    if action in _AT_REST:
+        moving = (each for each in containers if each.state in ("running", "restarting", _AT_REST[action]))
+        return next((f"{each.name} is {each.state}" for each in moving), "")
     unwell = (_unwell(each, asked.holds, now) for each in containers)
     return next(filter(None, unwell), "")
 

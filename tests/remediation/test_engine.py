@@ -52,7 +52,7 @@ class Quiet:
         """Return that nothing is silenced."""
         return labels.get("silenced", "")
 
-    def holds(self, query: str) -> bool | None:
+    def holds(self, query: str, since: float) -> bool | None:
         """Return that nobody can be asked."""
         return None if query else True
 

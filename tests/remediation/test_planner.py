@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from remediation.journal import Journal
+from remediation.journal import Journal, Tx
 from remediation.model import Episode, Intent, Reason, Signal, State, Target, TargetKind
 from remediation.planner import Planner, plan_all
 from remediation.policies.matchers import Matcher
@@ -268,3 +268,20 @@ def test_who_was_made_anew_may_have_opted_in(rig: Rig) -> None:
         rig.world = World((container("web", created_at=created_at),))
         rig.send(signal())
         assert len(rig.intents()) == intents
+
+
+def test_what_resolved_meanwhile_is_closed_also_when_its_next_step_never_began(rig: Rig) -> None:
+    rig.send(signal())
+    rig.journal.write(
+        lambda tx: tx.put_intent(msgspec.structs.replace(rig_intent(tx), state=State.EXECUTING))
+    )
+    rig.send(signal(firing=False))
+    rig.end(State.SUPPRESSED, Reason.BUDGET)
+    rig.journal.write(rig.planner.tidy)
+    assert rig.episode().close_reason == "resolved"
+
+
+def rig_intent(tx: Tx) -> Intent:
+    """Return the one planned intent."""
+    (found,) = tx.in_state(State.PLANNED)
+    return found

@@ -76,3 +76,22 @@ def test_a_picture_from_before_the_action_shows_nothing() -> None:
     for started_at, kind in ((ACTED, NotYet), (ACTED + 0.5, Verified)):
         world = web(started_at=started_at)
         assert isinstance(verify(acted, DEFAULT, world, NOW, resolved=False, query=None), kind)
+
+
+@pytest.mark.parametrize(
+    ("action", "state", "kind"),
+    [
+        ("stop", "exited", Verified),
+        ("stop", "running", NotYet),
+        ("stop", "paused", NotYet),
+        ("pause", "paused", Verified),
+        ("pause", "running", NotYet),
+        ("pause", "exited", NotYet),
+        ("unpause", "running", Verified),
+        ("unpause", "paused", NotYet),
+    ],
+)
+def test_what_was_stopped_is_to_stand_still(action: str, state: str, kind: type[object]) -> None:
+    acted = intent(action=action, acted_at=ACTED)
+    verdict = verify(acted, DEFAULT, web(state=state, health="none"), NOW, resolved=False, query=None)
+    assert isinstance(verdict, kind)
