@@ -83,7 +83,7 @@ class Planner:
         self._decide(tx, signal, Reason.FAULT, f"it could not be planned: {fault}")
 
     def tidy(self, tx: Tx) -> None:
-        """Close what has resolved, and what nobody has told of for too long, unless an action is under way."""
+        """Close what has resolved or was not told of for too long, unless an action is under way."""
         policies = self._policies()
         for episode in tx.open_episodes():
             policy = policies.named(episode.policy)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from remediation.deciding import Decider
@@ -17,11 +18,11 @@ from tests.remediation.test_engine import Active, Quiet
 from tests.remediation.test_planner import Policies
 
 
-def decided(path: Path, chosen: Policy, **more: float | str) -> State:
+def decided(path: Path, chosen: Policy, **more: float) -> State:
     """Return the state of an intent that was asked about while everything is frozen."""
     journal = Journal(path)
     decider = Decider(Active(Policies(chosen), Limits()), Quiet(), lambda: NOW)
-    planned = intent(**more)
+    planned = msgspec.structs.replace(intent(), **more)
     journal.write(lambda tx: tx.put_intent(planned))
     journal.write(lambda tx: tx.set_flag(FREEZE_FLAG, "by ann"))
     journal.write(lambda tx: decider.decide(tx, [planned], World((container("web"),)), 1))
