@@ -71,7 +71,7 @@ class Ward(Protocol):
         """Tell whether the Engine has noticed that a container is ill."""
 
     def events(self) -> list[Event]:
-        """Return how containers have died and started since the ward was opened."""
+        """Return how containers have died, started and changed their health since the ward was opened."""
 
 
 def fake_ward(folder: Path) -> Ward:
@@ -92,7 +92,7 @@ class _Watched:
         self._client = docker.APIClient(base_url=host, version="1.41", timeout=_CALL_SECONDS)
         self._events: list[Event] = []
         self._stream = self._client.events(
-            decode=True, filters={"type": ["container"], "event": ["die", "start"]}
+            decode=True, filters={"type": ["container"], "event": ["die", "start", "health_status"]}
         )
         threading.Thread(target=self._follow, name="events", daemon=True).start()
 
