@@ -28,9 +28,11 @@ from remediation.model import TargetKind
 from remediation.policies.template import json_template, text_template
 
 CONTAINER, SERVICE, SWARM = TargetKind.CONTAINER, TargetKind.SERVICE, TargetKind.SWARM_SERVICE
+GROUP = TargetKind.GROUP
 # What is done to a service is done to its containers, one after the other.
 CONTAINERS = (CONTAINER, SERVICE)
-ANY = (CONTAINER, SERVICE, SWARM)
+ANY = (CONTAINER, SERVICE, SWARM, GROUP)
+FAILOVER = "failover"
 RESTART, SCALE, NOTHING = "restart", "scale", ""
 Arguments = Mapping[str, Any]
 
@@ -142,18 +144,11 @@ ACTIONS: Mapping[str, Action] = {
             RESTART,
         ),
         Action(
-            "failover",
-            "Have the standby of a group of services take over.",
-            CONTAINERS,
+            FAILOVER,
+            "Have the standby of a fail-over group take over. Of a group: if it is due by the health of its "
+            "members. Of a container or service: also if not, from the one that has the place now.",
+            (*CONTAINERS, GROUP),
             RESTART,
-            (
-                Option(
-                    "group",
-                    name,
-                    None,
-                    "The group. Unset: that of the target's label `compose-agent.failover.group`.",
-                ),
-            ),
         ),
         Action(
             "http",

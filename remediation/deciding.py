@@ -26,6 +26,7 @@ from remediation.world import World
 
 logger = logging.getLogger(__name__)
 
+# Under this key the journal has what is left until everything freezes by itself.
 FREEZE_BUCKET = "freeze-after"
 
 

@@ -12,12 +12,14 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from compose_agent.dockerd.verbs.contract import Actor, ActorUnavailable
-from compose_agent.dockerd.verbs.model import Outcome, Result, VerbRequest
-from compose_agent.errors import StateError
+from compose_agent.dockerd.verbs.model import Outcome, VerbRequest
+from compose_agent.errors import ComposeAgentError, EngineError, StateError
 from compose_agent.failpoints import failpoint
+from remediation.course import Course, Listed
 from remediation.deciding import Active, Decider, Outside, Work
 from remediation.journal import Journal
 from remediation.model import Intent, Signal, State
@@ -28,6 +30,8 @@ from remediation.verify import Missed, Verified, verify
 from remediation.world import World
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # How long the deciding thread sleeps when nothing calls it: waits of intents end in between.
 _LOOK_SECONDS = 0.25
@@ -42,8 +46,15 @@ _PAUSE_SECONDS = 1.0
 _STOP_SECONDS = 5.0
 
 
+class _Stopping(Exception):
+    """This process is to end before there is an outcome."""
+
+
 class Engine:
-    """Decides and acts; ``world`` gives the containers at any moment. ``beat_at`` is when it last turned."""
+    """Decides and acts; ``world`` gives the containers at any moment. ``beat_at`` is when it last turned.
+
+    ``courses`` are of actions whose requests follow from one another; those of others are known beforehand.
+    """
 
     def __init__(
         self,
@@ -56,6 +67,7 @@ class Engine:
         outside: Outside,
         ours: Ours,
         workers: int,
+        courses: Mapping[str, Callable[[Intent], Course]] | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._journal = journal
@@ -65,6 +77,7 @@ class Engine:
         self._active = active
         self._outside = outside
         self._ours = ours
+        self._courses = courses or {}
         self._decider = Decider(active, outside, now)
         self._outcomes = Outcomes(active, now)
         self._now = now
@@ -194,6 +207,8 @@ class Engine:
         while (work := self._work.get()) is not None:
             try:
                 self._carry_out(work)
+            except _Stopping:
+                pass
             except Exception:  # this worker must take the next one; the intent waits for the next start
                 logger.exception("fault in acting", extra={"intent": work.intent.id})
             finally:
@@ -202,32 +217,38 @@ class Engine:
                 self._news.set()
 
     def _carry_out(self, work: Work) -> None:
-        outcomes: list[Outcome] = []
-        for request in work.requests:
-            if (outcome := self._perform(request)) is None:
-                return
-            outcomes.append(outcome)
-            if outcome.result is not Result.DONE:
-                break
+        begin = self._courses.get(work.intent.action)
+        course = begin(work.intent) if begin else Listed(work.requests)
+        while (request := self._insist(course.next)) is not None:
+            self._ask(course, request)
         failpoint("engine.before-outcome")
-        while not self._stop.is_set():
-            try:
-                self._journal.write(lambda tx: self._outcomes.acted(tx, work.intent, outcomes))
-                break
-            except StateError as error:
-                self._failed(str(error))
+        self._insist(
+            lambda: self._journal.write(lambda tx: self._outcomes.acted(tx, work.intent, course.outcomes))
+        )
         failpoint("engine.after-outcome")
 
-    def _perform(self, request: VerbRequest) -> Outcome | None:
-        """Ask until there is an outcome; None when this process is to end, and the next one asks again."""
+    def _ask(self, course: Course, request: VerbRequest) -> None:
+        outcome = self._insist(lambda: self._perform(request))
+        self._insist(lambda: course.ended(outcome))
+
+    def _perform(self, request: VerbRequest) -> Outcome:
+        with self._ours.acting(request):
+            return self._actor.perform(request)
+
+    def _insist(self, work: Callable[[], T]) -> T:
+        """Do something until it works; _Stopping when this process is to end, and the next one goes on."""
         said = ""
         while not self._stop.is_set():
             try:
-                with self._ours.acting(request):
-                    return self._actor.perform(request)
-            except ActorUnavailable as error:
-                if str(error) != said:
-                    logger.warning("the actor cannot be asked; trying again", extra={"error": str(error)})
-                said = str(error)
-                self._stop.wait(_PAUSE_SECONDS)
-        return None
+                return work()
+            except StateError as error:
+                self._failed(str(error))
+            except (ActorUnavailable, EngineError) as error:
+                said = self._trying_again(error, said)
+        raise _Stopping
+
+    def _trying_again(self, error: ComposeAgentError, said: str) -> str:
+        if str(error) != said:
+            logger.warning("the actor cannot be asked; trying again", extra={"error": str(error)})
+        self._stop.wait(_PAUSE_SECONDS)
+        return str(error)

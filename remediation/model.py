@@ -17,6 +17,7 @@ class Source(StrEnum):
     QUERY = "query"
     TRIGGER = "trigger"  # a CloudEvent posted to /v1/triggers
     SCALER = "scaler"
+    FAILOVER = "failover"  # a fail-over group is not as it should be
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,10 +45,11 @@ class TargetKind(StrEnum):
     CONTAINER = "container"
     SERVICE = "service"  # of Compose
     SWARM_SERVICE = "swarm-service"
+    GROUP = "group"  # containers that take over from one another
 
 
 class Target(msgspec.Struct, frozen=True):
-    """A container by name, a Compose service as ``project/service``, or a Swarm service by name."""
+    """A container or Swarm service by name, a Compose service or a group as ``project/name``."""
 
     kind: TargetKind
     name: str

@@ -8,6 +8,7 @@ from typing import Any
 
 from compose_agent.dockerd.model import Container
 from compose_agent.dockerd.verbs.model import VerbRequest
+from remediation.actions import FAILOVER
 from remediation.calls import CALLS
 from remediation.calls.rendering import NO_OCCASION, Occasion, rendered
 from remediation.model import Intent, TargetKind
@@ -61,6 +62,8 @@ def _arguments(intent: Intent, world: World, occasion: Occasion) -> dict[str, An
 
 def _wishes(intent: Intent, world: World) -> Iterator[_Wish]:
     match intent.target.kind:
+        case _ if intent.action == FAILOVER:
+            return  # its steps follow from one another; see remediation/failover
         case _ if intent.action in CALLS:
             yield _Wish(intent.action, str(intent.target))
         case TargetKind.SERVICE if intent.action in _SERVICE_VERBS:

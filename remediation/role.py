@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -26,20 +27,25 @@ from compose_agent.web.metricsview import metrics_view
 from compose_agent.web.response import RouteTable, routed
 from compose_agent.web.webconfig import WebConfig
 from compose_agent.web.webfile import WebConfigFile
+from remediation.actions import FAILOVER
 from remediation.active import Active, limits_of
 from remediation.actor import broker_hands, calling_hands, own_hands
 from remediation.announcer import Announcer
-from remediation.api import api_routes
+from remediation.api import reading_routes, writing_routes
 from remediation.check import policies_for
 from remediation.clients import clients_of
-from remediation.deciding import FREEZE_BUCKET
 from remediation.engine import Engine
+from remediation.failover.keeper import Keeper
+from remediation.failover.look import Ill, Sight
 from remediation.journal import Journal
 from remediation.metrics import RemediationMetrics
 from remediation.model import Signal
 from remediation.operations import Operations
 from remediation.ours import Ours
 from remediation.outside import Outside
+from remediation.overview import Health, Observer
+from remediation.page import RemediationPage
+from remediation.page.rights import Rules
 from remediation.planner import Planner
 from remediation.policies.model import Policy, Rate
 from remediation.receiver.doors import doors_of
@@ -85,6 +91,8 @@ class RemediationRole:
         )
         self._outside = Outside(self._clients, self._receive)
         self._announcer = Announcer(self._journal, self._clients, self._settings)
+        sight = Sight(self._world, self._ill, self._client.inspect)
+        self._failover = Keeper(self._journal, sight, self._receive, memory)
         self._engine = Engine(
             self._journal,
             actor=self._hands.actor,
@@ -94,16 +102,28 @@ class RemediationRole:
             outside=self._outside,
             ours=ours,
             workers=self._settings.workers,
+            courses={FAILOVER: self._failover.course},
         )
         self._web = WebConfigFile(self._settings.web_config_file) if self._settings.web_config_file else None
         self._replays = Replays()
         doors = doors_of(self._settings, self._web_config(), self._replays)
         self._receiver = Receiver(self._receive, doors, self._outside.truncated, replays=self._replays)
         metrics: RouteTable = {"/metrics": {"GET": metrics_view(RemediationMetrics(state, self).text)}}
-        self._outer = with_health(routed({**webhook_routes(self._receiver), **metrics}), self._probe)
+        names = self._active_names
+        observer = Observer(self._journal, self._active, self._health)
         operations = Operations(self._journal, self._engine.wake)
-        asked = api_routes(self._journal, operations, lambda: self._active.policies.names)
-        self._inner = routed({**trigger_routes(self._receiver), **asked}, self._outer)
+        asked = reading_routes(self._journal, observer, names)
+        self._page = RemediationPage(
+            self._journal,
+            observer=observer,
+            operations=operations,
+            policies=names,
+            rules=Rules.of(self._settings),
+        )
+        seen = {**self._page.routes(), **self._page.readable(asked)}
+        self._outer = with_health(routed({**webhook_routes(self._receiver), **metrics, **seen}), self._probe)
+        told = {**trigger_routes(self._receiver), **asked, **writing_routes(operations)}
+        self._inner = routed(told, self._outer)
         self._listeners = Listeners(self._serve, self._web)
 
     def start(self) -> None:
@@ -115,6 +135,7 @@ class RemediationRole:
             self._engine.start()
             meter = ServiceMeter(UsageReader(_MOUNTS, self._client.stats))
             self._triggers.start(self._inventory, self._client.inspect, meter, self._wishes())
+            self._failover.start()
         except BaseException:
             self._listeners.stop()
             raise
@@ -128,7 +149,7 @@ class RemediationRole:
         doors = doors_of(settings, self._web_config(), self._replays)
         clients = clients_of(settings)
         self._listeners.change(settings.listen_addresses)
-        self._receiver.doors = doors
+        self._receiver.doors, self._page.rules = doors, Rules.of(settings)
         self._active.policies, self._active.limits = policies, limits_of(settings)
         self._settings, self._clients = settings, clients
         self._outside.change(clients)
@@ -139,6 +160,7 @@ class RemediationRole:
     def stop(self) -> None:
         """Take no more alerts and begin nothing; what is under way is looked after at the next start."""
         self._listeners.stop()
+        self._failover.stop()
         self._triggers.stop()
         self._outside.stop()
         self._announcer.stop()
@@ -188,9 +210,19 @@ class RemediationRole:
 
     def budgets(self) -> Mapping[str, Rate]:
         """Return the budgets of all policies together by their keys, for the metrics."""
-        limits = self._active.limits
-        rates = {"host": limits.host, "everything": limits.everything, FREEZE_BUCKET: limits.freeze_after}
-        return {key: rate for key, rate in rates.items() if rate is not None}
+        return self._active.budgets()
+
+    def _active_names(self) -> frozenset[str]:
+        return self._active.policies.names
+
+    def _health(self) -> Health:
+        return Health(
+            host=self._inventory.engine().name or platform.node(),
+            reasons=self.reasons(),
+            engine=self._engine_error(),
+            outside=self._outside.error,
+            heartbeat_at=self._engine.beat_at,
+        )
 
     def _receive(self, signals: Sequence[Signal]) -> None:
         self._engine.receive(signals)
@@ -207,6 +239,9 @@ class RemediationRole:
         error, unknown = self._engine_error(), self._inventory.unknown()
         return self._watch.world(self._inventory.containers(), error, unknown)
 
+    def _ill(self) -> Ill:
+        return Ill(self._triggers.ailing(), self._triggers.died())
+
     def _engine_error(self) -> str:
         try:
             complete = self._inventory.wait_complete(0)
@@ -220,6 +255,7 @@ class RemediationRole:
     def _hear(self, event: Event) -> None:
         self._watch.hear(event)
         self._triggers.hear(event)
+        self._failover.wake()
         self._engine.wake()
 
     def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -16,6 +16,7 @@ DEFAULT_LABELS: Mapping[TargetKind, Mapping[str, str]] = {
     TargetKind.CONTAINER: {"name": "name"},
     TargetKind.SERVICE: {"project": "compose_project", "service": "compose_service"},
     TargetKind.SWARM_SERVICE: {"name": "service_name"},
+    TargetKind.GROUP: {"name": "failover_group"},
 }
 # Longer names than the Engine allows come from somebody who tries something.
 _MOST_CHARACTERS = 255
@@ -57,6 +58,8 @@ def _selected(rule: TargetRule, world: World) -> Sequence[Target]:
     matching = [each for each in world.containers if _has(each, rule.selector)]
     if rule.kind is TargetKind.SERVICE:
         names = [service_of(each) for each in matching if each.compose_service]
+    elif rule.kind is TargetKind.GROUP:
+        names = [name for each in matching if (name := world.group_of(each))]
     else:
         names = [each.name for each in matching]
     allowed = [name for name in dict.fromkeys(names) if not rule.only or anchored(rule.only).fullmatch(name)]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compose_agent.dockerd.model import Container
+from remediation.actions import FAILOVER
+from remediation.failover.model import Mode
 from remediation.model import Intent, TargetKind
 from remediation.policies.model import Verification
 from remediation.world import World, is_well
@@ -60,11 +63,36 @@ def _missing(intent: Intent, asked: Verification, world: World, now: float) -> s
         return "" if now - intent.acted_at >= asked.holds else "it is too early to tell"
     if not containers:
         return f"{intent.target.name} is gone"
-    for each in containers:
-        if words := _unwell(each, asked.holds, now):
-            return words
+    if intent.action == FAILOVER:
+        words = _of_groups(containers, asked, world, now)
+    else:
+        words = _of_all(containers, asked, now)
+    if words:
+        return words
     if now - intent.acted_at < asked.holds:
         return "it is too early to tell"
+    return ""
+
+
+def _of_all(containers: Sequence[Container], asked: Verification, now: float) -> str:
+    unwell = (_unwell(each, asked.holds, now) for each in containers)
+    return next(filter(None, unwell), "")
+
+
+def _of_groups(containers: Sequence[Container], asked: Verification, world: World, now: float) -> str:
+    """Return what is not as it should be in the fail-over groups of containers."""
+    names = {world.group_of(each) for each in containers} - {""}
+    if not names:
+        return "its fail-over group is gone"
+    for group, members in (world.groups[name] for name in sorted(names)):
+        running = [each for each in members if each.alive]
+        if not running:
+            return f"nobody of {group.name} runs"
+        if group.mode is Mode.ACTIVE_PASSIVE and len(running) > 1:
+            return f"{' and '.join(each.name for each in running)} run at the same time"
+        unwell = [_unwell(each, asked.holds, now) for each in running]
+        if all(unwell):
+            return unwell[0]
     return ""
 
 

@@ -65,8 +65,8 @@ def gather(view: View, word: str) -> Evidence:
     words = {word}
     if intent := view.intent_like(word):
         words.add(intent.episode)
-    told = [each.subjects.get("fingerprint") for each in view.entries_about(words, _MOST_ENTRIES)]
-    words.update(filter(None, told))
+    told = [each.subjects for each in view.entries_about(words, _MOST_ENTRIES)]
+    words.update(each[key] for each in told for key in ("fingerprint", "episode") if each.get(key))
     episodes = view.episodes_about(words, MOST_EPISODES)[::-1]
     words.update(word for each in episodes for word in (each.id, each.fingerprint))
     intents = {each.id: view.intents_of(each.id) for each in episodes}
@@ -80,6 +80,16 @@ def explain(evidence: Evidence, policies: Container[str] | None, now: float) -> 
     """
     accounts = [_account(evidence, each, policies, now) for each in evidence.episodes]
     return [*_without_episode(evidence), *accounts]
+
+
+def account_of(view: View, episode_id: str, policies: Container[str] | None, now: float) -> Account | None:
+    """Return the account of one episode, None if there is none (any more)."""
+    if (episode := view.episode(episode_id)) is None:
+        return None
+    entries = view.entries_about({episode.id, episode.fingerprint}, _MOST_ENTRIES)
+    intents = {episode.id: view.intents_of(episode.id)}
+    evidence = Evidence([episode], intents, entries, view.flag(FREEZE_FLAG) or "")
+    return _account(evidence, episode, policies, now)
 
 
 def _account(evidence: Evidence, episode: Episode, policies: Container[str] | None, now: float) -> Account:

@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from compose_agent.dockerd.model import Container
+from remediation.failover.groups import groups_of
+from remediation.failover.model import Group
 from remediation.model import Target, TargetKind
 from remediation.replicas import replicas_wanted
 
@@ -39,6 +41,23 @@ class World:
                 found.setdefault(service_of(each), []).append(each)
         return found
 
+    @cached_property
+    def groups(self) -> Mapping[str, tuple[Group, Sequence[Container]]]:
+        """The fail-over groups by name, with their containers; not those whose labels do not fit."""
+        found, _ = groups_of(self.containers)
+        return {
+            group.name: (group, [self._by_name[each.name] for each in members])
+            for group, members in found.items()
+        }
+
+    @cached_property
+    def _groups_by_id(self) -> Mapping[str, str]:
+        return {each.id: name for name, (_, members) in self.groups.items() for each in members}
+
+    def group_of(self, container: Container) -> str:
+        """Return the name of a container's fail-over group, empty for none."""
+        return self._groups_by_id.get(container.id, "")
+
     def container(self, target: Target) -> Container | None:
         """Return the container that is the target, None if it is gone or the target is none."""
         return self._by_name.get(target.name) if target.kind is TargetKind.CONTAINER else None
@@ -60,6 +79,8 @@ class World:
         """Return the containers that an action on a target touches; nothing if it is gone."""
         if target.kind is TargetKind.SERVICE:
             return self.replicas(target.name)
+        if target.kind is TargetKind.GROUP:
+            return self.groups[target.name][1] if target.name in self.groups else ()
         container = self.container(target)
         return (container,) if container else ()
 

@@ -52,7 +52,8 @@ def _back(group: Group, state: ActiveState, running: Sequence[Member]) -> Step |
     for member in running:
         before = state.detached.get(member.id)
         if before and not member.ailing:
-            return state.numbers.step(group, Do.CONNECT, member, "it is well again", before.arguments())
+            reason = f"it is well again, and comes back to {group.name}"
+            return state.numbers.step(Do.CONNECT, member, reason, before.arguments())
     return None
 
 
@@ -62,5 +63,6 @@ def _out(group: Group, state: ActiveState, running: Sequence[Member]) -> Step | 
         if member.ailing and member.attachment and well:
             state.detached[member.id] = member.attachment
             arguments = {"network": member.attachment.network}
-            return state.numbers.step(group, Do.DISCONNECT, member, "it is ill, others are well", arguments)
+            reason = f"it is ill, and others of {group.name} are well"
+            return state.numbers.step(Do.DISCONNECT, member, reason, arguments)
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -54,6 +54,20 @@ def next_step(group: Group, state: PassiveState, members: Sequence[Member], now:
     return state.asked
 
 
+def give_way(state: PassiveState, members: Sequence[Member], names: Collection[str]) -> str:
+    """Begin a switch away from one of these, though it may be well; return why there is none, if so."""
+    running = [each for each in members if each.life is Life.RUNNING]
+    active = _active(state, running) if running else _find(members, state.active)
+    if active is None or active.name not in names:
+        return (
+            f"{active.name if active else 'nobody'} has the place that {', '.join(sorted(names))} is to leave"
+        )
+    if state.phase is not Phase.STEADY or _candidate(state, members, active.name) is None:
+        return f"there is nobody else who could take the place of {active.name}"
+    state.phase, state.active, state.to, state.tried = Phase.FENCING, active.name, "", [active.name]
+    return ""
+
+
 def ended(state: PassiveState, result: Result, now: float) -> None:
     """Take note of how the step that was asked for ended."""
     step, state.asked = state.asked, None
@@ -80,10 +94,10 @@ def _step(
     if state.phase is Phase.STEADY:
         extra = _steady(state, members, running, now)
         if extra:
-            return state.numbers.step(group, Do.STOP, extra, f"only one of {group.name} may run")
+            return state.numbers.step(Do.STOP, extra, f"only one of {group.name} may run")
     if state.phase is Phase.FENCING:
         if running:
-            return state.numbers.step(group, Do.STOP, running[0], f"another of {group.name} takes over")
+            return state.numbers.step(Do.STOP, running[0], f"another of {group.name} takes over")
         state.phase = Phase.STARTING
     return _starting(group, state, members, running, now) if state.phase is Phase.STARTING else None
 
@@ -125,7 +139,7 @@ def _starting(
         return None
     state.to = chosen.name
     return _attaching(group, state, chosen) or state.numbers.step(
-        group, Do.START, chosen, f"it takes over in {group.name}"
+        Do.START, chosen, f"it takes over in {group.name}"
     )
 
 
@@ -137,10 +151,10 @@ def _attaching(group: Group, state: PassiveState, chosen: Member) -> Step | None
     reason = f"it is to be found as {group.alias}"
     if has:
         state.attachments[chosen.name] = has
-        return state.numbers.step(group, Do.DISCONNECT, chosen, reason, {"network": has.network})
+        return state.numbers.step(Do.DISCONNECT, chosen, reason, {"network": has.network})
     before = state.attachments.get(chosen.name, Attachment(group.network))
     wanted = msgspec.structs.replace(before, aliases=(*before.aliases, group.alias))
-    return state.numbers.step(group, Do.CONNECT, chosen, reason, wanted.arguments())
+    return state.numbers.step(Do.CONNECT, chosen, reason, wanted.arguments())
 
 
 def _candidate(state: PassiveState, members: Sequence[Member], but: str) -> Member | None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from compose_agent.config import Option, kinds
-from compose_agent.dockerd.model import Container
+from compose_agent.dockerd.model import PROJECT_LABEL, Container
 from compose_agent.labels import PREFIX
 from remediation.arguments import name
 from remediation.failover.model import Attachment, Group, Life, Member, Mode, Role
@@ -48,6 +48,7 @@ def groups_of(
     to die by themselves. What has ended otherwise was stopped. A group is of one Compose project.
     """
     found: dict[str, list[tuple[dict[str, Any], Member]]] = {}
+    policies: dict[str, str] = {}
     problems: dict[str, str] = {}
     for container in containers:
         values, wrong = read_area(container.labels, AREA, OPTIONS)
@@ -56,20 +57,32 @@ def groups_of(
         elif values.get("failover.group") and not container.one_off:
             key = f"{container.compose_project}/{values['failover.group']}"
             found.setdefault(key, []).append((values, _member(container, values, ailing, died)))
+            policies[container.id] = container.restart_policy
     groups: dict[Group, list[Member]] = {}
     for key, each in found.items():
-        if sentence := _disagreement(each):
+        if sentence := _disagreement(each) or _comes_back(each, policies):
             problems |= dict.fromkeys((member.name for _, member in each), sentence)
         else:
             groups[_group(key, [values for values, _ in each])] = [member for _, member in each]
     return groups, problems
 
 
+def named(containers: Iterable[Container]) -> set[str]:
+    """Return the names of all groups that labels speak of, also where they do not fit."""
+    label = f"{PREFIX}failover.group"
+    return {f"{each.compose_project}/{each.labels[label]}" for each in containers if label in each.labels}
+
+
 def attachment_of(inspect: Mapping[str, Any], network: str = "") -> Attachment | None:
-    """Return how a container is in a network, by its inspect; without a name, in its first by name."""
+    """Return how a container is in a network, by its inspect; without a name, in its first by name.
+
+    A network may have the name that its Compose project's file has for it.
+    """
     networks = (inspect.get("NetworkSettings") or {}).get("Networks") or {}
-    name = network or min(networks, default="")
-    if name not in networks:
+    project = ((inspect.get("Config") or {}).get("Labels") or {}).get(PROJECT_LABEL, "")
+    names = (network, f"{project}_{network}") if network else sorted(networks)
+    name = next((each for each in names if each in networks), "")
+    if not name:
         return None
     endpoint = networks[name] or {}
     short = str(inspect.get("Id", ""))[:12]
@@ -95,6 +108,17 @@ def _disagreement(members: list[tuple[dict[str, Any], Member]]) -> str:
     if len({values["failover.alias"] for values, _ in members if values["failover.alias"]}) > 1:
         return f"labels {PREFIX}failover.alias of one group differ"
     return ""
+
+
+def _comes_back(members: list[tuple[dict[str, Any], Member]], policies: Mapping[str, str]) -> str:
+    """Return who would be started by a restart of the Engine though it was fenced, as a sentence."""
+    names = [member.name for _, member in members if policies[member.id] == "always"]
+    if not names or members[0][0]["failover.mode"] != Mode.ACTIVE_PASSIVE:
+        return ""
+    return (
+        f"the restart policy of {', '.join(names)} is 'always', by which a restart of the Engine starts also"
+        " who was stopped: make it 'unless-stopped'"
+    )
 
 
 def _group(name: str, values: list[dict[str, Any]]) -> Group:

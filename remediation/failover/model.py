@@ -81,7 +81,7 @@ class Do(StrEnum):
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing to be done to one member. ``id`` is new for each step of a group."""
+    """One thing to be done to one member. ``id`` is new for each step."""
 
     id: str
     do: Do
@@ -98,17 +98,16 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Numbers(msgspec.Struct):
-    """Gives steps their ids, over restarts."""
+    """Gives steps their ids, over restarts: those of the intent ``of``, as its requests have them."""
 
+    of: str = ""
     last: int = 0
 
-    def step(
-        self, group: Group, do: Do, member: Member, reason: str, arguments: Mapping[str, Any] | None = None
-    ) -> Step:
+    def step(self, do: Do, member: Member, reason: str, arguments: Mapping[str, Any] | None = None) -> Step:
         """Return a new step."""
         self.last += 1
         return Step(
-            id=f"failover/{group.name}/{self.last}",
+            id=f"{self.of}.{self.last}",
             do=do,
             member=member.name,
             container=member.id,

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from compose_agent.dockerd.model import Container
 from compose_agent.dockerd.verbs.optin import OptIn
-from remediation.actions import opt_in_word
+from remediation.actions import FAILOVER, opt_in_word
+from remediation.failover.model import Mode
 from remediation.guard.breaker import CLOSED, Breaker
 from remediation.guard.buckets import Bucket, ready_at, take
 from remediation.guard.verdict import Go, Never, Verdict, Wait
@@ -22,6 +23,8 @@ from remediation.world import World, is_well, service_of
 
 # What holds an intent up without a known end is asked about so often.
 _ASK_AGAIN_SECONDS = 1.0
+# After these a container runs that may not have run before.
+_STARTING = ("restart", "start", "recreate", "scale")
 # Actions of so long ago no longer make the next one wait.
 BACKOFF_MEMORY_SECONDS = 600.0
 
@@ -116,9 +119,30 @@ def _not_opted_in(case: Case) -> Verdict | None:
     if not (word := opt_in_word(case.intent.action)):
         return None
     opt_in = OptIn(case.policy.target.allow)
-    for each in case.world.affected(case.target):
+    for each in _touched(case):
         if refusal := opt_in.refusal(each.name, each.labels, word):
             return Never(Reason.NOT_OPTED_IN, refusal)
+    return None
+
+
+def _touched(case: Case) -> Sequence[Container]:
+    """Return what the action touches: of a fail-over everybody who may lose or take the place."""
+    affected = case.world.affected(case.target)
+    if case.intent.action != FAILOVER:
+        return affected
+    groups = {case.world.group_of(each) for each in affected} - {""}
+    return [each for name in sorted(groups) for each in case.world.groups[name][1]] or affected
+
+
+def _in_a_group(case: Case) -> Verdict | None:
+    """Have nobody but a fail-over start those of whom only one may run."""
+    if case.intent.action not in _STARTING:
+        return None
+    for each in case.world.affected(case.target):
+        group, members = case.world.groups.get(case.world.group_of(each), (None, ()))
+        if group and group.mode is Mode.ACTIVE_PASSIVE and len(members) > 1:
+            words = f"{each.name} is of the fail-over group {group.name}, which alone decides who of it runs"
+            return Never(Reason.NOT_ALLOWED, words)
     return None
 
 
@@ -163,8 +187,7 @@ def _frozen(case: Case) -> Verdict | None:
 
 def _not_approved(case: Case) -> Verdict | None:
     if case.policy.approval and not case.intent.approved_by:
-        remedy = f"compose-agent approve {case.intent.id}"
-        return case.wait(Reason.APPROVAL, f"the policy wants a person's approval: {remedy}")
+        return case.wait(Reason.APPROVAL, f"compose-agent approve {case.intent.id}")
     return None
 
 
@@ -228,7 +251,7 @@ def _too_few_left(case: Case) -> Verdict | None:
     """Leave enough of a service alone; a service of one container has nobody to take its place anyway."""
     container = case.world.container(case.target)
     replicas = case.world.replicas(service_of(container)) if container else ()
-    if container is None or len(replicas) < 2:
+    if container is None or len(replicas) < 2 or case.intent.action == FAILOVER:
         return None
     others = [each for each in replicas if each.id != container.id]
     acted_on = [each.name for each in others if each.name in case.busy]
@@ -271,6 +294,7 @@ _RULES: Sequence[Callable[[Case], Verdict | None]] = (
     _engine_away,
     _gone,
     _not_opted_in,
+    _in_a_group,
     _recovered,
     _stopped_by_hand,
     _dry_run,

@@ -25,7 +25,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of the audit; ``hash`` is in hexadecimal digits.
 
     ``subjects`` are ids by what they are: ``fingerprint``, ``alert``, ``episode``, ``intent``, ``container``,
-    ``service``. ``fields`` are those of the kind.
+    ``service``, ``group``. ``fields`` are those of the kind.
     """
 
     seq: int

@@ -150,6 +150,8 @@ def _subjects(signal: Signal) -> dict[str, str]:
         subjects["container"] = name
     if (project := labels.get("compose_project")) and (service := labels.get("compose_service")):
         subjects["service"] = f"{project}/{service}"
+    if group := labels.get("failover_group"):
+        subjects["group"] = group
     return subjects
 
 

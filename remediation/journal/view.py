@@ -179,6 +179,11 @@ class View:
         rows = self._rows("SELECT value FROM flags WHERE name = ?", name)
         return str(rows[0][0]) if rows else None
 
+    def flags(self, beginning: str) -> dict[str, str]:
+        """Return the flags that are set and whose names begin so."""
+        query = "SELECT name, value FROM flags WHERE substr(name, 1, ?) = ?"
+        return dict(self._rows(query, len(beginning), beginning))
+
     def entries_about(self, words: Collection[str], limit: int) -> list[Entry]:
         """Return the latest entries of the audit, oldest first, that have a word among their subjects."""
         query = (

@@ -89,8 +89,8 @@ TARGET = _by_key(
         _texts,
         None,
         "Which labels of the signal name the target. Unset: `name` of a container, `compose_project` and "
-        "`compose_service` of a Compose service, `service_name` of a Swarm service. The keys are `name`, or, "
-        "of a Compose service, `project` and `service`.",
+        "`compose_service` of a Compose service, `service_name` of a Swarm service, `failover_group` of a "
+        "fail-over group. The keys are `name`, or, of a Compose service, `project` and `service`.",
     ),
     Option(
         "selector",

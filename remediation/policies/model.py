@@ -25,7 +25,8 @@ class Condition(StrEnum):
 class TargetRule:
     """How a target is found: by labels of the signal, or by labels of containers (``selector``).
 
-    ``labels`` maps ``name`` (container, Swarm service) or ``project`` and ``service`` to the signal's labels.
+    ``labels`` maps ``name`` (container, Swarm service, group) or ``project`` and ``service`` to labels of
+    the signal.
     ``only`` is an anchored regular expression (RE2's common part) that the target's name must match.
     ``allow`` are globs of names that need no opt-in label.
     """

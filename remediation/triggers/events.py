@@ -63,6 +63,9 @@ class ContainerEvents:
         self._stop = threading.Event()
         self._inventory: Containers | None = None
         self._look_due = 0.0
+        # Full ids of containers, as far as events have told; each is replaced as a whole.
+        self.died = self._watch.died
+        self.looping = self._watch.looping
         self._thread = threading.Thread(target=self._work, name="trigger-events", daemon=True)
 
     @property
@@ -103,6 +106,7 @@ class ContainerEvents:
         while self._queue:
             signals += self._watch.hear(self._queue.popleft())
         signals += self._watch.tick(self._now_ns())
+        self.died, self.looping = self._watch.died, self._watch.looping
         if self._delivery.deliver(signals, self._stop) and not self._queue:
             looked = self._look()
             told = self._delivery.deliver(looked, self._stop)

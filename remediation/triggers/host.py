@@ -64,9 +64,13 @@ class Triggers:
         scaler = self._scaler.problems if self._scaler else {}
         return {**probes, **scaler, **(self._queries.failing if self._queries else {})}
 
-    def failing(self) -> frozenset[str]:
-        """Return the ids of containers of which a probe fails."""
-        return self._probes.failing if self._probes else frozenset()
+    def ailing(self) -> frozenset[str]:
+        """Return the ids of containers of which a probe fails, or that are in a restart loop."""
+        return self._events.looping | (self._probes.failing if self._probes else frozenset())
+
+    def died(self) -> frozenset[str]:
+        """Return the ids of containers that have died by themselves, and do not run."""
+        return self._events.died
 
     def start(
         self,

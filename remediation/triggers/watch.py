@@ -83,6 +83,17 @@ class ContainerWatch:
         """Whether ``tick`` may have something to say soon."""
         return any(each.oom_ns or each.starts for each in self.state.containers.values())
 
+    @property
+    def died(self) -> frozenset[str]:
+        """The ids of containers that have died by themselves, and do not run."""
+        known = self.state.containers.items()
+        return frozenset(key for key, each in known if each.died_ns and not each.stopped)
+
+    @property
+    def looping(self) -> frozenset[str]:
+        """The ids of containers that are in a restart loop."""
+        return frozenset(key for key, each in self.state.containers.items() if RESTART_LOOP in each.firing)
+
     def hear(self, event: Event) -> list[Signal]:
         """Return what an event makes fire or resolve."""
         handler = self._handlers.get(event.action)

@@ -19,7 +19,7 @@ class Counts(Protocol):
 class Limits:
     """So many actions in any ``window_seconds``; more than a sane policy ever asks for."""
 
-    per_target: int = 5
+    per_target: int = 12
     per_host: int = 60
     window_seconds: float = 600.0
 

@@ -164,17 +164,18 @@ def test_two_that_are_ill_do_not_take_turns() -> None:
 
 def test_a_step_is_the_same_until_it_has_ended_and_over_a_restart() -> None:
     course = Course(replace(DB, ailing=True), SPARE)
+    course.state.numbers.of = "i1"
     first = course.step()
     assert first is not None
     course.state = msgspec.json.decode(msgspec.json.encode(course.state), type=PassiveState)
     assert course.step() == first
     assert first.request() == VerbRequest(
-        id="failover/shop/db/1", verb="stop", target="1", reason="another of shop/db takes over"
+        id="i1.1", verb="stop", target="1", reason="another of shop/db takes over"
     )
     course.turn()
     second = course.step()
     assert second
-    assert (second.id, word(second)) == ("failover/shop/db/2", "start spare-1")
+    assert (second.id, word(second)) == ("i1.2", "start spare-1")
 
 
 def test_a_start_is_not_sent_any_more_when_somebody_has_started_another_one() -> None:

@@ -28,7 +28,7 @@ def test_all_triggers_start_change_and_stop_together(tmp_path: Path) -> None:
     inbox = Inbox()
     with FakeEngine() as engine:
         engine.add_project("shop", {"web": 1})
-        engine.add_container("probed", labels={"compose-agent.probe.tcp": "none"})
+        probed = engine.add_container("probed", labels={"compose-agent.probe.tcp": "none"})
         client = EngineClient(Endpoint(engine.url, "test"))
         triggers = Triggers(inbox.receive, FolderMemory(tmp_path))
         inventory = Inventory(client, on_event=triggers.hear, since=triggers.since)
@@ -39,7 +39,7 @@ def test_all_triggers_start_change_and_stop_together(tmp_path: Path) -> None:
         try:
             engine.die("probed", 2)
             until(lambda: set(inbox.told()) >= {"+High", "+ServiceScale", "+ContainerDied"})
-            assert triggers.failing() == frozenset()
+            assert (triggers.ailing(), triggers.died()) == (frozenset(), frozenset({probed}))
             triggers.change(Wishes([], [], ask, lambda _: None))
             until(lambda: set(inbox.told()) >= {"-High", "-ServiceScale"})
             engine.add_container("wrong", labels={"compose-agent.probe.tcp": "none"})
