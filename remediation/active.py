@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from remediation.deciding import FREEZE_BUCKET
-from remediation.guard.guard import Limits
+from remediation.guard.case import Limits
 from remediation.policies.load import Policies
 from remediation.policies.model import Policy, Rate
 from remediation.settings import RemediationSettings

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from remediation.active import Active
-from remediation.guard.guard import Limits
+from remediation.guard.case import Limits
 from remediation.journal import Journal
 from remediation.overview import Health, Observer
 from remediation.policies.load import Policies

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from compose_agent.dockerd.verbs.model import Outcome, Result
-from remediation.guard.guard import Limits
+from remediation.guard.case import Limits
 from remediation.journal import Journal
 from remediation.model import State
 from remediation.outcomes import Outcomes

@@ -7,7 +7,7 @@ import pytest
 
 from remediation.guard.breaker import Breaker, BreakerState
 from remediation.guard.buckets import Bucket
-from remediation.guard.guard import Limits
+from remediation.guard.case import Limits
 from remediation.journal import FREEZE_FLAG, Journal
 from remediation.model import Reason, State
 from remediation.overview import MOST_LIVE, Overview
