@@ -9,9 +9,9 @@ from bench.restarts import Verdict
 from lab.engine import PrivateEngine
 
 
-@pytest.mark.parametrize("seed", [5, 8])
-def test_nothing_is_lost_or_doubled(seed: int) -> None:
-    outcome = perform("fake", "", seed)
+@pytest.mark.parametrize(("seed", "broker"), [(5, False), (8, True)])
+def test_nothing_is_lost_or_doubled(seed: int, broker: bool) -> None:
+    outcome = perform("fake", "", seed, broker=broker)
     assert outcome.good, outcome
     assert outcome.kills > 1
     assert outcome.verdict.cycles > 1
