@@ -9,7 +9,7 @@ from bench.restarts import Verdict
 from lab.engine import PrivateEngine
 
 
-@pytest.mark.parametrize(("seed", "broker"), [(5, False), (8, True)])
+@pytest.mark.parametrize(("seed", "broker"), [(7, False), (4, True)])
 def test_nothing_is_lost_or_doubled(seed: int, broker: bool) -> None:
     outcome = perform("fake", "", seed, broker=broker)
     assert outcome.good, outcome
