@@ -46,10 +46,8 @@ class Agents:
         self._plan = plan
         self._home = home
         self._calm = False
-        engine, actor = host, ()
         self._all: list[Supervised] = []
-        if broker:
-            engine, actor = self._add_broker(host)
+        engine, actor = self._add_broker(host) if broker else (host, ())
         policies = home / "remediation.yml"
         policies.write_text(json.dumps(policies_of(plan)), encoding="utf-8")  # JSON is YAML as well
         listen = (f"--policies={policies}", f"--web.listen-address=127.0.0.1:{self.port}")
