@@ -33,6 +33,8 @@ GROUP = TargetKind.GROUP
 CONTAINERS = (CONTAINER, SERVICE)
 ANY = (CONTAINER, SERVICE, SWARM, GROUP)
 FAILOVER = "failover"
+# After these a container has another network namespace, and those that lived in its old one are cut off.
+RENEW_NETWORK = ("restart", "recreate", "start")
 RESTART, SCALE, NOTHING = "restart", "scale", ""
 Arguments = Mapping[str, Any]
 

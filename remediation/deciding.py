@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from compose_agent.dockerd.verbs.model import VerbRequest
+from compose_agent.linear_regex import anchored
 from remediation.calls import CALLS
 from remediation.calls.rendering import NO_OCCASION, Occasion
 from remediation.guard.breaker import Breaker
@@ -17,9 +18,9 @@ from remediation.guard.buckets import take
 from remediation.guard.case import BACKOFF_MEMORY_SECONDS, Case, Limits, budget_rates, service_name
 from remediation.guard.guard import judge
 from remediation.guard.verdict import Go, Never, Wait
-from remediation.journal import FREEZE_FLAG, Tx
-from remediation.model import Intent, Reason, State
-from remediation.planner import suppress
+from remediation.journal import FREEZE_FLAG, Fault, Tx
+from remediation.model import Intent, Reason, State, Target
+from remediation.planner import new_id, step_intent, suppress
 from remediation.policies.model import Policy
 from remediation.rates import rate_text
 from remediation.requests import requests_for
@@ -37,8 +38,8 @@ class Outside(Protocol):
     def silenced(self, labels: Mapping[str, str]) -> str:
         """Return which silence of Alertmanager holds for these labels, empty for none."""
 
-    def holds(self, query: str) -> bool | None:
-        """Return whether a PromQL query says so; None while nobody can be asked."""
+    def holds(self, query: str, since: float) -> bool | None:
+        """Return whether a PromQL query says so; None while nobody has been asked after ``since``."""
 
 
 class Active(Protocol):
@@ -85,14 +86,26 @@ class Decider:
             if len(works) >= most:
                 break
             intent = tx.intent(each.id)
-            if intent and intent.state is State.PLANNED and (work := self._decide(tx, intent, world)):
+            if intent and intent.state is State.PLANNED and (work := self._decided(tx, intent, world)):
                 works.append(work)
         return works
+
+    def _decided(self, tx: Tx, intent: Intent, world: World) -> Work | None:
+        try:
+            with tx.part():
+                return self._decide(tx, intent, world)
+        except Fault as fault:
+            logger.exception("fault in deciding", extra={"intent": intent.id})
+            suppress(tx, intent, Reason.FAULT, f"it could not be decided: {fault}", self._now())
+        return None
 
     def _decide(self, tx: Tx, intent: Intent, world: World) -> Work | None:
         policy = self._active.policy(intent.policy)
         if policy is None:
             suppress(tx, intent, Reason.NO_POLICY, "the policy is there no more", self._now())
+            return None
+        if words := _changed(intent, policy):
+            _plan_anew(tx, intent, policy, words, self._now())
             return None
         case = self._case(tx, intent, policy, world)
         match judge(case):
@@ -129,17 +142,49 @@ class Decider:
         )
 
 
+def _changed(intent: Intent, policy: Policy) -> str:
+    """Return what a policy no longer says of an intent that was planned by it; empty if it still does."""
+    if words := _not_for(intent.target, policy):
+        return words
+    if intent.rung < len(policy.ladder) and policy.ladder[intent.rung].action == intent.action:
+        return ""
+    return f"the policy was changed, and {intent.action} is no longer its step {intent.rung + 1}"
+
+
+def _not_for(target: Target, policy: Policy) -> str:
+    only = policy.target.only
+    if target.kind is not policy.target.kind:
+        return f"the policy was changed, and is no longer about a {target.kind}"
+    if only and not anchored(only).fullmatch(target.name):
+        return f"the policy was changed, and may touch only '{only}'"
+    return ""
+
+
+def _plan_anew(tx: Tx, intent: Intent, policy: Policy, words: str, now: float) -> None:
+    """End what a policy no longer says, and plan what it does say instead, if anything.
+
+    That has to be approved by itself.
+    """
+    suppress(tx, intent, Reason.NO_POLICY, words, now)
+    episode = tx.episode(intent.episode)
+    if episode and intent.rung < len(policy.ladder) and not _not_for(intent.target, policy):
+        instead = step_intent(new_id(), episode, policy, intent.rung, now)
+        tx.put_intent(instead)
+        _audit(tx, instead, {"decision": "planned", "action": instead.action, "alert": episode.alert})
+
+
 def _wait(tx: Tx, case: Case, reason: Reason, detail: str, until: float) -> None:
     """Put an intent off, or end it when its patience is over."""
     intent, patience = case.intent, case.policy.patience
-    if case.now - intent.created_at > patience:
+    since = max(intent.created_at, intent.approved_at)
+    if case.now - since > patience:
         suppress(tx, intent, reason, f"it waited {patience:.0f} s: {detail}", case.now)
         return
     if intent.reason != reason:
         tx.count(reason, intent.policy)
         _audit(tx, intent, {"decision": "waits", "reason": reason, "detail": detail})
     # Not beyond the end of its patience: that is to be noticed.
-    not_before = min(until, intent.created_at + patience + 1)
+    not_before = min(until, since + patience + 1)
     tx.put_intent(msgspec.structs.replace(intent, reason=reason, detail=detail, not_before=not_before))
 
 

@@ -16,12 +16,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from compose_agent.dockerd.verbs.contract import Actor, ActorUnavailable
-from compose_agent.dockerd.verbs.model import Outcome, VerbRequest
+from compose_agent.dockerd.verbs.model import Outcome, Result, VerbRequest
 from compose_agent.errors import ComposeAgentError, EngineError, StateError
 from compose_agent.failpoints import failpoint
+from remediation.calls import CALLS
+from remediation.clock import LEAST_SECONDS, set_back
 from remediation.course import Course, Listed
 from remediation.deciding import Active, Decider, Outside, Work
-from remediation.journal import Journal
+from remediation.journal import Journal, Tx
 from remediation.model import Intent, Signal, State
 from remediation.ours import Ours
 from remediation.outcomes import Outcomes
@@ -43,7 +45,11 @@ _MOST_DUE = 500
 _TIDY_SECONDS = 60.0
 # After the actor or the state could not be used.
 _PAUSE_SECONDS = 1.0
+# What fails so often by a fault of this program will fail again.
+_MOST_TRIES = 3
 _STOP_SECONDS = 5.0
+# The verb that puts a container of another id in the place of its target.
+_MAKES_ANOTHER = "recreate"
 
 
 class _Stopping(Exception):
@@ -52,6 +58,9 @@ class _Stopping(Exception):
 
 class Engine:
     """Decides and acts; ``world`` gives the containers at any moment. ``beat_at`` is when it last turned.
+
+    ``error`` is why nothing can be decided, ``actor_error`` why what was begun does not go on; empty when all
+    is well.
 
     ``courses`` are of actions whose requests follow from one another; those of others are known beforehand.
     """
@@ -82,9 +91,11 @@ class Engine:
         self._outcomes = Outcomes(active, now)
         self._now = now
         self.beat_at = now()
-        self._tidied = now()
+        self._tidied = time.monotonic()
         self.error = ""
+        self.actor_error = ""
         self._news = threading.Event()
+        self._anew = threading.Event()
         self._stop = threading.Event()
         self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._free = workers
@@ -95,6 +106,7 @@ class Engine:
 
     def start(self) -> None:
         """Go on where the last run ended; raises StateError."""
+        self._journal.write(self._look_anew)
         for intent in self._journal.read(lambda tx: tx.in_state(State.EXECUTING)):
             self._hand_out(Work.of(intent))
         for thread in self._threads:
@@ -122,6 +134,16 @@ class Engine:
         """Look now: something that intents wait for may have changed."""
         self._news.set()
 
+    def reconsider(self) -> None:
+        """Ask anew about everything that waits: what it waits for may be over by another configuration."""
+        self._anew.set()
+        self._news.set()
+
+    def _look_anew(self, tx: Tx) -> None:
+        now = self._now()
+        set_back(tx, now)
+        tx.ask_again(now)
+
     def _run(self) -> None:
         while not self._stop.is_set():
             self._news.wait(_LOOK_SECONDS)
@@ -142,18 +164,20 @@ class Engine:
         self._stop.wait(_PAUSE_SECONDS)
 
     def _turn(self) -> None:
-        self.beat_at = self._now()
+        before, self.beat_at = self.beat_at, self._now()
+        if self._anew.is_set() or self.beat_at < before - LEAST_SECONDS:
+            self._anew.clear()
+            self._journal.write(self._look_anew)
         while self._plan() == _MOST_SIGNALS and not self._stop.is_set():
             pass
         self._decide()
         self._tidy()
-        for intent in self._journal.read(lambda tx: tx.in_state(State.VERIFYING)):
-            self._verify(intent)
+        self._verify()
 
     def _tidy(self) -> None:
-        if self._now() - self._tidied < _TIDY_SECONDS:
+        if time.monotonic() - self._tidied < _TIDY_SECONDS:
             return
-        self._tidied = self._now()
+        self._tidied = time.monotonic()
         self._journal.write(self._planner.tidy)
 
     def _plan(self) -> int:
@@ -167,7 +191,7 @@ class Engine:
 
     def _decide(self) -> None:
         now, free = self._now(), self._free_workers()
-        if not free or not (due := self._journal.read(lambda tx: tx.due(now, _MOST_DUE))):
+        if free <= 0 or not (due := self._journal.read(lambda tx: tx.due(now, _MOST_DUE))):
             return
         world = self._world()
         failpoint("engine.before-decide")
@@ -176,22 +200,38 @@ class Engine:
         for work in works:
             self._hand_out(work)
 
-    def _verify(self, intent: Intent) -> None:
+    def _verify(self) -> None:
+        if not (intents := self._journal.read(lambda tx: tx.in_state(State.VERIFYING))):
+            return
+        world = self._world()
+        for intent in intents:
+            try:
+                self._verify_one(intent, world)
+            except StateError:
+                raise
+            except Exception as error:  # the others are to be verified, whatever this one met
+                logger.exception("fault in verifying", extra={"intent": intent.id})
+                self._missed(intent, f"it could not be verified: {error!r}")
+
+    def _missed(self, intent: Intent, detail: str) -> None:
+        self._journal.write(lambda tx: self._outcomes.missed(tx, intent, detail))
+
+    def _verify_one(self, intent: Intent, world: World) -> None:
         policy = self._active.policy(intent.policy)
         if policy is None or policy.verify is None:
             self._journal.write(lambda tx: self._outcomes.helped(tx, intent, "it is not verified"))
             return
         asked = policy.verify
-        query = self._outside.holds(asked.query) if asked.query else None
+        query = self._outside.holds(asked.query, intent.acted_at) if asked.query else None
         episode = self._journal.read(lambda tx: tx.episode(intent.episode))
         resolved = episode is None or bool(episode.resolved_at)
-        verdict = verify(intent, asked, self._world(), self._now(), resolved=resolved, query=query)
+        verdict = verify(intent, asked, world, self._now(), resolved=resolved, query=query)
         failpoint("engine.before-verified")
         match verdict:
             case Verified(detail):
                 self._journal.write(lambda tx: self._outcomes.helped(tx, intent, detail))
             case Missed(detail):
-                self._journal.write(lambda tx: self._outcomes.missed(tx, intent, detail))
+                self._missed(intent, detail)
         failpoint("engine.after-verified")
 
     def _free_workers(self) -> int:
@@ -206,25 +246,43 @@ class Engine:
     def _act(self) -> None:
         while (work := self._work.get()) is not None:
             try:
-                self._carry_out(work)
+                self._see_through(work)
             except _Stopping:
                 pass
             except Exception:  # this worker must take the next one; the intent waits for the next start
-                logger.exception("fault in acting", extra={"intent": work.intent.id})
+                logger.exception("fault in giving up", extra={"intent": work.intent.id})
             finally:
                 with self._lock:
                     self._free += 1
                 self._news.set()
+
+    def _see_through(self, work: Work) -> None:
+        """Carry an intent out; one that this program has a fault with is tried again, and then given up.
+
+        As executing it would hold up its target until the next start. Ids make it safe to ask again.
+        """
+        words = ""
+        for _ in range(_MOST_TRIES):
+            try:
+                return self._carry_out(work)
+            except _Stopping:
+                raise
+            except Exception as error:
+                logger.exception("fault in acting", extra={"intent": work.intent.id})
+                words = f"fault in acting: {error!r}"
+            self._stop.wait(_PAUSE_SECONDS)
+        return self._end(work, [Outcome(result=Result.UNKNOWN, reason=words)])
 
     def _carry_out(self, work: Work) -> None:
         begin = self._courses.get(work.intent.action)
         course = begin(work.intent) if begin else Listed(work.requests)
         while (request := self._insist(course.next)) is not None:
             self._ask(course, request)
+        self._end(work, course.outcomes)
+
+    def _end(self, work: Work, outcomes: Sequence[Outcome]) -> None:
         failpoint("engine.before-outcome")
-        self._insist(
-            lambda: self._journal.write(lambda tx: self._outcomes.acted(tx, work.intent, course.outcomes))
-        )
+        self._insist(lambda: self._journal.write(lambda tx: self._outcomes.acted(tx, work.intent, outcomes)))
         failpoint("engine.after-outcome")
 
     def _ask(self, course: Course, request: VerbRequest) -> None:
@@ -232,8 +290,26 @@ class Engine:
         self._insist(lambda: course.ended(outcome))
 
     def _perform(self, request: VerbRequest) -> Outcome:
-        with self._ours.acting(request):
-            return self._actor.perform(request)
+        with self._ours.acting(request, self._project_of(request)):
+            try:
+                outcome = self._actor.perform(request)
+            except ActorUnavailable as error:
+                self._note(request, str(error))
+                raise
+        self._note(request, "")
+        return outcome
+
+    def _project_of(self, request: VerbRequest) -> str:
+        """Return the project in which a request makes a container, empty if it makes none by itself."""
+        if request.verb != _MAKES_ANOTHER:
+            return ""
+        found = (each for each in self._world().containers if each.id == request.target)
+        return next((each.compose_project for each in found), "")
+
+    def _note(self, request: VerbRequest, error: str) -> None:
+        """Keep why the actor cannot be asked; whom a call is for is not of this host."""
+        if request.verb not in CALLS:
+            self.actor_error = error
 
     def _insist(self, work: Callable[[], T]) -> T:
         """Do something until it works; _Stopping when this process is to end, and the next one goes on."""

@@ -100,6 +100,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     REFUSED = "refused"  # by the actor
     NO_CHANGE = "no_change"  # the world is as the action would make it
+    FAULT = "fault"  # this program's own
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +122,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     dry_run: bool = False
     approved_by: str = ""
+    approved_at: float = 0.0
     created_at: float = 0.0
     not_before: float = 0.0
     started_at: float = 0.0

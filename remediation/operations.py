@@ -9,6 +9,7 @@ import msgspec
 
 from compose_agent.dockerd.overview.words import date
 from compose_agent.errors import ComposeAgentError
+from remediation.deciding import FREEZE_BUCKET
 from remediation.journal import FREEZE_FLAG, Journal, Tx
 from remediation.model import Intent, Reason, State
 
@@ -49,6 +50,8 @@ class Operations:
             if tx.flag(FREEZE_FLAG) is None:
                 raise NotPossible("remediation is not frozen")
             tx.set_flag(FREEZE_FLAG, None)
+            # A person has looked; what was spent before must not freeze it again at the next action.
+            tx.forget_bucket(FREEZE_BUCKET)
             tx.audit("thawed", {}, {"by": by, "why": why})
 
         self._journal.write(work)
@@ -59,7 +62,9 @@ class Operations:
 
         def work(tx: Tx) -> Intent:
             intent = _waiting(tx, intent_id)
-            approved = msgspec.structs.replace(intent, approved_by=by, not_before=self._now())
+            approved = msgspec.structs.replace(
+                intent, approved_by=by, approved_at=self._now(), not_before=self._now()
+            )
             tx.put_intent(approved)
             tx.audit("approved", _subjects(intent), {"by": by, "why": why})
             return approved

@@ -23,21 +23,31 @@ class Ours:
         self._until: dict[str, float] = {}
 
     @contextmanager
-    def acting(self, request: VerbRequest) -> Iterator[None]:
-        """Count a request's target as ours for as long as the block takes, and a little longer."""
+    def acting(self, request: VerbRequest, project: str = "") -> Iterator[None]:
+        """Count a request's target as ours for as long as the block takes, and a little longer.
+
+        ``project`` is that of a container in whose place another one is put, of which only the project is
+        known beforehand.
+        """
         # A service's target is "project/service": whatever happens in the project meanwhile is ours.
-        key = request.target.partition("/")[0]
+        keys = {request.target.partition("/")[0], project} - {""}
         with self._lock:
-            self._acting[key] = self._acting.get(key, 0) + 1
+            for key in keys:
+                self._acting[key] = self._acting.get(key, 0) + 1
         try:
             yield
         finally:
             with self._lock:
-                self._acting[key] -= 1
-                if not self._acting[key]:
-                    del self._acting[key]
-                self._until[key] = self._now() + _LINGER_SECONDS
-                self._until = {each: until for each, until in self._until.items() if until > self._now()}
+                for key in keys:
+                    self._let_go(key)
+
+    def _let_go(self, key: str) -> None:
+        self._acting[key] -= 1
+        if not self._acting[key]:
+            del self._acting[key]
+        now = self._now()
+        self._until = {each: until for each, until in self._until.items() if until > now}
+        self._until[key] = now + _LINGER_SECONDS
 
     def has(self, key: str) -> bool:
         """Tell whether a container's id or a project is ours at the moment."""

@@ -9,8 +9,9 @@ import msgspec
 
 from compose_agent.dockerd.model import parse_time
 from compose_agent.dockerd.verbs.model import Outcome, Result
+from remediation.actions import opt_in_word
 from remediation.deciding import Active, breaker_key
-from remediation.guard.breaker import Breaker
+from remediation.guard.breaker import CLOSED, Breaker
 from remediation.journal import Tx
 from remediation.model import Intent, Reason, State
 from remediation.planner import new_id, step_intent, suppress
@@ -47,8 +48,8 @@ class Outcomes:
         at = _took_effect(last, intent, self._now())
         intent = msgspec.structs.replace(intent, acted_at=at, facts=facts, detail=last.reason)
         policy = self._active.policy(intent.policy)
-        if last.result is Result.REFUSED:
-            suppress(tx, intent, Reason.REFUSED, last.reason, self._now())
+        if last.result is Result.REFUSED and not any(each.result is Result.DONE for each in outcomes):
+            self._refused(tx, intent, last.reason)
         elif last.result is not Result.DONE:
             self.missed(tx, intent, last.reason)
         elif policy is None or policy.verify is None:
@@ -60,15 +61,16 @@ class Outcomes:
         """End an intent well."""
         now = self._now()
         tx.put_intent(msgspec.structs.replace(intent, state=State.DONE, detail=detail, ended_at=now))
-        tx.put_breaker(breaker_key(intent), Breaker())
+        if opt_in_word(intent.action):  # that somebody was told mends nothing
+            tx.put_breaker(breaker_key(intent), CLOSED)
         _audit(tx, "verified", intent, {"helped": True, "detail": detail})
         self._close_if_resolved(tx, intent)
 
     def missed(self, tx: Tx, intent: Intent, detail: str) -> None:
         """End an intent that did not help: go on to the next rung of the ladder, or give up."""
         now = self._now()
-        breaker = tx.breaker(breaker_key(intent)) or Breaker()
-        tx.put_breaker(breaker_key(intent), breaker.failed(now))
+        if opt_in_word(intent.action):
+            tx.put_breaker(breaker_key(intent), self._breaker(tx, intent).failed(now))
         policy, episode = self._active.policy(intent.policy), tx.episode(intent.episode)
         rung = intent.rung + 1
         if policy and episode and rung < len(policy.ladder):
@@ -78,6 +80,16 @@ class Outcomes:
             logger.error("an action did not help", extra={"target": str(intent.target), "why": detail})
             self._end(tx, intent, State.FAILED, detail, "")
             self._close_if_resolved(tx, intent)
+
+    def _refused(self, tx: Tx, intent: Intent, detail: str) -> None:
+        """End an intent of which the actor has done nothing; if it was a trial, there may be another one."""
+        if (breaker := self._breaker(tx, intent)).trial:
+            tx.put_breaker(breaker_key(intent), breaker.untried())
+        suppress(tx, intent, Reason.REFUSED, detail, self._now())
+        self._close_if_resolved(tx, intent)
+
+    def _breaker(self, tx: Tx, intent: Intent) -> Breaker:
+        return tx.breaker(breaker_key(intent)) or CLOSED
 
     def _end(self, tx: Tx, intent: Intent, state: State, detail: str, next_action: str) -> None:
         """Write down that an intent has not helped, and what comes next, if anything."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from compose_agent.errors import ComposeAgentError
@@ -29,6 +31,14 @@ _MOST_AT_ONCE = 500
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a query said that was asked at a Unix time; None when Prometheus did not take it."""
+
+    asked_at: float
+    holds: bool | None = None
+
+
 class Outside:
     """Asks in a thread of its own, every few seconds while there is something to ask.
 
@@ -46,7 +56,7 @@ class Outside:
         self._lock = threading.Lock()
         self._silences = Silences(())
         self._may_have_missed = True
-        self._answers: dict[str, bool | None] = {}
+        self._answers: dict[str, _Answer] = {}
         self._asked: dict[str, int] = {}
         self._truncated: list[Truncated] = []
         self._stop = threading.Event()
@@ -84,15 +94,18 @@ class Outside:
         comment = f" ({silence.comment})" if silence.comment else ""
         return f"Alertmanager's silence {silence.id}{comment}"
 
-    def holds(self, query: str) -> bool | None:
-        """Return whether a PromQL query said so when it was last asked; None before there is an answer."""
+    def holds(self, query: str, since: float) -> bool | None:
+        """Return whether a PromQL query said so when it was last asked.
+
+        None before there is an answer to a question that was asked after ``since`` (Unix seconds).
+        """
         with self._lock:
             new = query not in self._asked
             self._asked[query] = 0
             answer = self._answers.get(query)
         if new:
             self._news.set()
-        return answer
+        return answer.holds if answer and answer.asked_at > since else None
 
     def ask(self, promql: str) -> Sequence[Series]:
         """Return the series of an expression; raises PrometheusError. Waits for the answer."""
@@ -160,9 +173,9 @@ class Outside:
 
     def _ask_prometheus(self, prometheus: Prometheus) -> None:
         for query in self._queries():
-            answer = None
+            answer = _Answer(time.time())
             try:
-                answer = any(each.value for each in prometheus.query(query))
+                answer = _Answer(answer.asked_at, any(each.value for each in prometheus.query(query)))
             except HttpError as error:
                 if error.may_pass:
                     raise
@@ -176,7 +189,7 @@ class Outside:
         """Return the queries that somebody waits for."""
         with self._lock:
             self._asked = {query: age + 1 for query, age in self._asked.items() if age < _FORGET_ROUNDS}
-            self._answers = {query: self._answers.get(query) for query in self._asked}
+            self._answers = {query: each for query, each in self._answers.items() if query in self._asked}
             return list(self._asked)
 
     def _say(self, about: str, words: str) -> None:

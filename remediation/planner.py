@@ -13,17 +13,20 @@ otherwise                               a duplicate: what could be done was done
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
 
-from remediation.journal import Tx
-from remediation.model import LIVE, Episode, Intent, Reason, Signal, Source, State, Target
+from remediation.journal import Fault, Tx
+from remediation.model import LIVE, Episode, Intent, Reason, Signal, Source, State, Target, TargetKind
 from remediation.policies.model import Policy
 from remediation.targets import Missing, find_targets
 from remediation.world import World
+
+logger = logging.getLogger(__name__)
 
 # On signals of the scaler: how many replicas there shall be.
 REPLICAS_LABEL = "replicas"
@@ -59,7 +62,7 @@ class Planner:
     def plan(self, tx: Tx, signal: Signal, world: World) -> None:
         """Write down what one signal leads to."""
         known = tx.occurrence(signal.fingerprint, signal.starts_at)
-        stale = signal.firing and tx.is_stale(signal.fingerprint, signal.starts_at)
+        stale = signal.firing and tx.is_stale(signal.fingerprint, signal.starts_at, self._now())
         tx.note_occurrence(signal)
         if not signal.firing:
             self._resolve(tx, signal)
@@ -68,18 +71,32 @@ class Planner:
         else:
             self._fire(tx, signal, world, first=known is None)
 
+    def must_wait(self, signal: Signal, world: World) -> bool:
+        """Tell whether what a signal is about can be known only when the containers are."""
+        if not (signal.firing and world.engine_error):
+            return False
+        return any(each.target.selector for each in self._policies().matching(_labels(signal)))
+
+    def failed(self, tx: Tx, signal: Signal, fault: Fault) -> None:
+        """Write down that one signal could not be planned; whoever sent it tells of it again."""
+        logger.error("fault in planning", extra={"alert": signal.name}, exc_info=fault)
+        self._decide(tx, signal, Reason.FAULT, f"it could not be planned: {fault}")
+
     def tidy(self, tx: Tx) -> None:
-        """Close episodes of which nothing was heard for so long that nobody waits for them any more."""
+        """Close what has resolved, and what nobody has told of for too long, unless an action is under way."""
         policies = self._policies()
         for episode in tx.open_episodes():
             policy = policies.named(episode.policy)
             silent = self._now() - episode.last_signal_at
-            if tx.live_intent(episode.id) is None and (policy is None or silent > policy.episode_ttl):
+            if tx.live_intent(episode.id) is not None:
+                continue
+            if episode.resolved_at:
+                self._close(tx, episode, "resolved")
+            elif policy is None or silent > policy.episode_ttl:
                 self._close(tx, episode, "expired")
 
     def _fire(self, tx: Tx, signal: Signal, world: World, *, first: bool) -> None:
-        labels = {"alertname": signal.name, **signal.labels}
-        policies = self._policies().matching(labels)
+        policies = self._policies().matching(_labels(signal))
         if not policies and first:
             self._decide(tx, signal, Reason.NO_POLICY, "no policy matches its labels")
         for policy in policies:
@@ -89,9 +106,9 @@ class Planner:
                     self._decide(tx, signal, found.reason, found.detail, policy=policy.name)
                 continue
             for target in found:
-                self._fire_at(tx, signal, policy, target)
+                self._fire_at(tx, signal, policy, target, world)
 
-    def _fire_at(self, tx: Tx, signal: Signal, policy: Policy, target: Target) -> None:
+    def _fire_at(self, tx: Tx, signal: Signal, policy: Policy, target: Target, world: World) -> None:
         episode = tx.open_episode(policy.name, target)
         last = next(iter(tx.intents_of(episode.id)), None) if episode else None
         if episode and (why := self._is_over(episode, last, signal, policy)):
@@ -105,7 +122,7 @@ class Planner:
             episode, last_signal_at=self._now(), signals=episode.signals + 1, resolved_at=0.0
         )
         tx.put_episode(episode)
-        if last is None or _is_to_be_planned_again(last, signal):
+        if last is None or _is_to_be_planned_again(last, signal) or _was_of_another(last, world):
             self._plan_step(tx, episode, policy, signal)
         else:
             tx.count(Reason.DUPLICATE, policy.name)
@@ -183,11 +200,25 @@ class Planner:
         tx.audit("decided", {"fingerprint": signal.fingerprint}, about)
 
 
+def _labels(signal: Signal) -> dict[str, str]:
+    return {"alertname": signal.name, **signal.labels}
+
+
 def _is_to_be_planned_again(last: Intent, signal: Signal) -> bool:
     if last.state is State.SUPPRESSED:
         return last.reason not in _SETTLED
     # Each wish of the scaler is one of its own.
     return signal.source is Source.SCALER and last.state not in LIVE
+
+
+def _was_of_another(last: Intent, world: World) -> bool:
+    """Tell whether what was refused, or had not opted in, was a container in whose place another one is."""
+    if last.state is not State.SUPPRESSED or last.reason not in (Reason.REFUSED, Reason.NOT_OPTED_IN):
+        return False
+    affected = world.affected(last.target)
+    if last.target.kind is TargetKind.CONTAINER and (asked := last.facts.get("requests")):
+        return bool(affected) and affected[0].id not in [each["target"] for each in asked]
+    return any((each.created_at or 0.0) > last.ended_at for each in affected)
 
 
 def step_intent(intent_id: str, episode: Episode, policy: Policy, rung: int, now: float) -> Intent:
@@ -220,10 +251,21 @@ def suppress(tx: Tx, intent: Intent, reason: str, detail: str, now: float) -> No
 
 
 def plan_all(planner: Planner, tx: Tx, rows: Iterable[tuple[int, Signal]], world: World) -> int:
-    """Plan what lies in the inbox, and take it out; return how many that were."""
+    """Plan what lies in the inbox, and take it out; return how many that were.
+
+    What has to wait for the Engine stays in, and so does what comes after it about the same.
+    """
     handled = []
+    held: set[str] = set()
     for row, signal in rows:
-        planner.plan(tx, signal, world)
+        try:
+            with tx.part():
+                if signal.fingerprint in held or planner.must_wait(signal, world):
+                    held.add(signal.fingerprint)
+                    continue
+                planner.plan(tx, signal, world)
+        except Fault as fault:
+            planner.failed(tx, signal, fault)
         handled.append(row)
     tx.handled(handled)
     return len(handled)

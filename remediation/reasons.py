@@ -75,6 +75,9 @@ MEANINGS: Mapping[Reason, Meaning] = {
     Reason.EXPIRED: Meaning("it waited for longer than the policy's patience", "look at what held it up"),
     Reason.REFUSED: Meaning("it cannot be done right to this target", "see what the refusal says"),
     Reason.NO_CHANGE: Meaning("everything is already as the action would make it"),
+    Reason.FAULT: Meaning(
+        "this program has a fault", "look after the target yourself, and report what the program's log says"
+    ),
 }
 
 

@@ -8,14 +8,12 @@ from typing import Any
 
 from compose_agent.dockerd.model import Container
 from compose_agent.dockerd.verbs.model import VerbRequest
-from remediation.actions import FAILOVER
+from remediation.actions import FAILOVER, RENEW_NETWORK
 from remediation.calls import CALLS
 from remediation.calls.rendering import NO_OCCASION, Occasion, rendered
 from remediation.model import Intent, TargetKind
 from remediation.world import World
 
-# After these a container has another network namespace, and those that lived in its old one are cut off.
-_RENEW_NETWORK = ("restart", "recreate", "start")
 _SERVICE_VERBS = {"scale": "compose_scale"}
 _SWARM_VERBS = {
     "swarm-scale": "swarm_scale",
@@ -73,17 +71,9 @@ def _wishes(intent: Intent, world: World) -> Iterator[_Wish]:
         case _:
             for container in _in_order(world.affected(intent.target)):
                 yield _Wish(intent.action, container.id)
-                if intent.action in _RENEW_NETWORK:
-                    yield from _dependents(container, world, set())
-
-
-def _dependents(container: Container, world: World, seen: set[str]) -> Iterator[_Wish]:
-    """Restart those that live in its network namespace, and those that live in theirs."""
-    seen.add(container.id)
-    for each in world.dependents(container):
-        if each.alive and each.id not in seen:
-            yield _Wish("restart", each.id, own=False)
-            yield from _dependents(each, world, seen)
+                if intent.action in RENEW_NETWORK:
+                    for each in world.dependents(container):
+                        yield _Wish("restart", each.id, own=False)
 
 
 def _in_order(containers: Sequence[Container]) -> Sequence[Container]:

@@ -82,7 +82,9 @@ class RemediationRole:
         endpoint = find_endpoint(general.docker_host, os.environ)
         self._client = EngineClient(endpoint)
         self._triggers = Triggers(self._receive, memory, local=endpoint.socket_path is not None)
-        self._inventory = Inventory(self._client, on_event=self._hear, since=self._triggers.since)
+        self._inventory = Inventory(
+            self._client, on_event=self._hear, since=self._triggers.since, on_look=self._looked
+        )
         self._hands = calling_hands(
             broker_hands(self._settings.actor)
             if self._settings.actor
@@ -131,8 +133,9 @@ class RemediationRole:
         self._listeners.bind(self._settings.listen_addresses)
         try:
             self._announcer.start()
-            self._inventory.start()
+            # In this order: events of what an earlier run began are ours, and are told again.
             self._engine.start()
+            self._inventory.start()
             meter = ServiceMeter(UsageReader(_MOUNTS, self._client.stats))
             self._triggers.start(self._inventory, self._client.inspect, meter, self._wishes())
             self._failover.start()
@@ -155,7 +158,7 @@ class RemediationRole:
         self._outside.change(clients)
         self._announcer.change(clients, settings)
         self._triggers.change(self._wishes())
-        self._engine.wake()
+        self._engine.reconsider()
 
     def stop(self) -> None:
         """Take no more alerts and begin nothing; what is under way is looked after at the next start."""
@@ -181,6 +184,7 @@ class RemediationRole:
         found = [
             self._journal.error,
             self._engine.error,
+            self._engine.actor_error,
             self._engine_error(),
             f"nothing was decided for {silent:.0f} s" if silent > _HEARTBEAT_SECONDS else "",
         ]
@@ -236,8 +240,8 @@ class RemediationRole:
 
     def _world(self) -> World:
         # In this order: what is known to be complete must not be an older picture.
-        error, unknown = self._engine_error(), self._inventory.unknown()
-        return self._watch.world(self._inventory.containers(), error, unknown)
+        error, unknown, behind = self._engine_error(), self._inventory.unknown(), self._inventory.behind()
+        return self._watch.world(self._inventory.containers(), error, unknown, behind)
 
     def _ill(self) -> Ill:
         return Ill(self._triggers.ailing(), self._triggers.died())
@@ -256,6 +260,9 @@ class RemediationRole:
         self._watch.hear(event)
         self._triggers.hear(event)
         self._failover.wake()
+        self._engine.wake()
+
+    def _looked(self) -> None:
         self._engine.wake()
 
     def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

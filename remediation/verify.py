@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from compose_agent.dockerd.model import Container
+from compose_agent.dockerd.model import Container, parse_time
 from remediation.actions import FAILOVER
 from remediation.failover.model import Mode
 from remediation.model import Intent, TargetKind
 from remediation.policies.model import Verification
 from remediation.world import World, is_well
+
+# What is meant to stand still afterwards, and the state in which it does so by another action only.
+_AT_REST = {"stop": "paused", "pause": "exited"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ def verify(
     if not missing and asked.query and not query:
         missing = "the query could not be asked" if query is None else "the query says it does not hold"
     if not missing:
-        return Verified(f"{intent.target.name} is well since {asked.holds:.0f} s")
+        how = "at rest" if intent.action in _AT_REST else "well"
+        return Verified(f"{intent.target.name} is {how} since {asked.holds:.0f} s")
     if now - intent.acted_at > asked.within:
         return Missed(f"{missing}, {asked.within:.0f} s after the action")
     return NotYet(missing)
@@ -63,10 +67,12 @@ def _missing(intent: Intent, asked: Verification, world: World, now: float) -> s
         return "" if now - intent.acted_at >= asked.holds else "it is too early to tell"
     if not containers:
         return f"{intent.target.name} is gone"
+    if words := _older(intent, containers, world):
+        return words
     if intent.action == FAILOVER:
         words = _of_groups(containers, asked, world, now)
     else:
-        words = _of_all(containers, asked, now)
+        words = _of_all(intent.action, containers, asked, now)
     if words:
         return words
     if now - intent.acted_at < asked.holds:
@@ -74,7 +80,26 @@ def _missing(intent: Intent, asked: Verification, world: World, now: float) -> s
     return ""
 
 
-def _of_all(containers: Sequence[Container], asked: Verification, now: float) -> str:
+def _older(intent: Intent, containers: Sequence[Container], world: World) -> str:
+    """Return whose picture is from before the action, by the Engine's clock alone; empty when none is."""
+    started = _started_by(intent)
+    for each in containers:
+        if each.id in world.behind or (each.started_at or 0.0) < started.get(each.id, 0.0):
+            return f"{each.name} could not be looked at since"
+    return ""
+
+
+def _started_by(intent: Intent) -> dict[str, float]:
+    """Return when the actor has seen containers start, by their ids."""
+    pairs = zip(intent.facts.get("requests", ()), intent.facts.get("outcomes", ()), strict=False)
+    times = {asked["target"]: parse_time(came["details"].get("started_at")) for asked, came in pairs}
+    return {each: at for each, at in times.items() if at is not None}
+
+
+def _of_all(action: str, containers: Sequence[Container], asked: Verification, now: float) -> str:
+    if action in _AT_REST:
+        moving = (each for each in containers if each.state in ("running", "restarting", _AT_REST[action]))
+        return next((f"{each.name} is {each.state}" for each in moving), "")
     unwell = (_unwell(each, asked.holds, now) for each in containers)
     return next(filter(None, unwell), "")
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import TypeVar
 
 from compose_agent.dockerd.model import PROJECT_LABEL, Container
 from compose_agent.dockerd.stream import Event
+from remediation.triggers.watch import ENDING_SIGNALS, OTHER_SIGNAL_NS
 from remediation.world import World
+
+T = TypeVar("T")
 
 # What a deployment does to containers, and restarts, stops and health checks do not.
 _DEPLOYS = ("create", "destroy", "rename")
-# By the API, which is also what a Compose command comes by.
-_BY_HAND = ("stop", "kill")
 _MOST_REMEMBERED = 10_000
 
 
@@ -26,7 +28,8 @@ class Watch:
         self._ours = ours
         self._lock = threading.Lock()
         self._deployments: dict[str, float] = {}
-        self._signalled: dict[str, None] = {}  # by hand, and not over yet
+        # By hand, and not over yet: until which time of the Engine's a death comes of it, None for ever.
+        self._signalled: dict[str, int | None] = {}
         self._stopped: dict[str, None] = {}
 
     def hear(self, event: Event) -> None:
@@ -34,17 +37,31 @@ class Watch:
         with self._lock:
             if event.action in _DEPLOYS:
                 self._deployed(event)
-            elif event.action in _BY_HAND:
+            elif event.action in ("kill", "stop"):
+                # Both also come of what Compose commands do.
                 if not self._ours(event.container_id):
-                    _remember(self._signalled, event.container_id)
+                    self._by_hand(event)
             elif event.action == "die":
-                if event.container_id in self._signalled:
-                    _remember(self._stopped, event.container_id)
+                until = self._signalled.get(event.container_id, 0)
+                if until is None or event.time_ns <= until:
+                    _remember(self._stopped, event.container_id, None)
             elif event.action == "start":
                 self._signalled.pop(event.container_id, None)
                 self._stopped.pop(event.container_id, None)
 
-    def world(self, containers: tuple[Container, ...], engine_error: str, unknown: int = 0) -> World:
+    def _by_hand(self, event: Event) -> None:
+        """Take note of a signal; one that has a process reload or rotate is no stop, unless it dies of it."""
+        ends = event.action == "stop" or event.attributes.get("signal", "") in ENDING_SIGNALS
+        if ends or self._signalled.get(event.container_id, 0) is not None:
+            _remember(self._signalled, event.container_id, None if ends else event.time_ns + OTHER_SIGNAL_NS)
+
+    def world(
+        self,
+        containers: tuple[Container, ...],
+        engine_error: str,
+        unknown: int = 0,
+        behind: frozenset[str] = frozenset(),
+    ) -> World:
         """Return the world with these containers; the rest says why there may be more."""
         with self._lock:
             return World(
@@ -53,6 +70,7 @@ class Watch:
                 dict(self._deployments),
                 frozenset(self._stopped),
                 unknown,
+                behind,
             )
 
     def _deployed(self, event: Event) -> None:
@@ -61,10 +79,12 @@ class Watch:
             self._stopped.pop(event.container_id, None)
         project = event.attributes.get(PROJECT_LABEL, "")
         if project and not (self._ours(event.container_id) or self._ours(project)):
-            self._deployments[project] = event.time_ns / 1e9
+            _remember(self._deployments, project, event.time_ns / 1e9)
 
 
-def _remember(ids: dict[str, None], container_id: str) -> None:
-    ids[container_id] = None
-    while len(ids) > _MOST_REMEMBERED:
-        del ids[next(iter(ids))]
+def _remember(known: dict[str, T], key: str, value: T) -> None:
+    """Put in what is newest, and take out the oldest of too many."""
+    known.pop(key, None)
+    known[key] = value
+    while len(known) > _MOST_REMEMBERED:
+        del known[next(iter(known))]

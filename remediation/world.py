@@ -20,7 +20,8 @@ class World:
 
     ``unknown`` counts containers that are there and could not be looked at yet. ``deployments`` has, by
     Compose project, when (Unix seconds) somebody last made, removed or renamed one of its containers.
-    ``stopped_by_hand`` has the ids of those that somebody else stopped.
+    ``stopped_by_hand`` has the ids of those that somebody else stopped, ``behind`` those of whom it is known
+    that they have changed, and not yet how.
     """
 
     containers: Sequence[Container] = ()
@@ -28,6 +29,7 @@ class World:
     deployments: Mapping[str, float] = field(default_factory=dict)
     stopped_by_hand: frozenset[str] = frozenset()
     unknown: int = 0
+    behind: frozenset[str] = frozenset()
 
     @cached_property
     def _by_name(self) -> Mapping[str, Container]:
@@ -39,6 +41,14 @@ class World:
         for each in self.containers:
             if each.compose_service and not each.one_off:
                 found.setdefault(service_of(each), []).append(each)
+        return found
+
+    @cached_property
+    def _by_network(self) -> Mapping[str, Sequence[Container]]:
+        found: dict[str, list[Container]] = {}
+        for each in self.containers:
+            if each.network_mode.startswith("container:"):
+                found.setdefault(each.network_mode, []).append(each)
         return found
 
     @cached_property
@@ -85,9 +95,20 @@ class World:
         return (container,) if container else ()
 
     def dependents(self, container: Container) -> Sequence[Container]:
-        """Return the containers that live in a container's network, and lose it when it restarts."""
-        mode = f"container:{container.id}"
-        return [each for each in self.containers if each.network_mode == mode]
+        """Return who runs in a container's network, or in theirs, and loses it when that one restarts.
+
+        In an order in which they can be restarted, each once.
+        """
+        found = {container.id: container}
+        waiting = [container]
+        while waiting:
+            parent = waiting.pop(0)
+            for mode in (f"container:{parent.id}", f"container:{parent.name}"):
+                for each in self._by_network.get(mode, ()):
+                    if each.alive and each.id not in found:
+                        found[each.id] = each
+                        waiting.append(each)
+        return list(found.values())[1:]
 
 
 def service_of(container: Container) -> str:

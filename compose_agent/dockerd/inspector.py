@@ -28,7 +28,7 @@ class Inspector:
 
     An id that is asked for while it waits is inspected once; while it is being inspected, once more
     afterwards, because the answer may be from before the change. An inspect that failed is tried again
-    after ``retry_seconds``, until it is answered or the Engine is lost.
+    after ``retry_seconds``, until it is answered or the Engine is lost. ``on_look`` is called after each one.
     """
 
     def __init__(
@@ -37,8 +37,10 @@ class Inspector:
         ledger: Ledger,
         threads: int = INSPECTORS,
         retry_seconds: float = RETRY_SECONDS,
+        on_look: Callable[[], None] = lambda: None,
     ) -> None:
         self._inspect = inspect
+        self._on_look = on_look
         self._ledger = ledger
         self._retry_seconds = retry_seconds
         self._changed = threading.Condition()
@@ -112,6 +114,12 @@ class Inspector:
         with self._changed:
             return frozenset(self._failing)
 
+    def behind(self) -> frozenset[str]:
+        """Return the ids of containers that have changed, or were tried in vain, and were not seen since."""
+        with self._changed:
+            changed = {each for each, expected in self._waiting.items() if expected}
+            return frozenset(changed | self._in_flight | self._failing.keys())
+
     def _work(self) -> None:
         while job := self._take():
             container_id, expected = job
@@ -126,6 +134,7 @@ class Inspector:
                 self._failed(container_id, error)
             finally:
                 self._done(container_id)
+                self._on_look()
 
     def _take(self) -> tuple[str, bool] | None:
         with self._changed:

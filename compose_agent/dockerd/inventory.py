@@ -86,7 +86,8 @@ class Inventory:
 
     ``on_event`` hears of each event of a container, in order, in the thread that all containers wait for: it
     must neither wait nor raise. After a reconnect it may hear the last one again. ``since`` is the Engine's
-    time from which on it is told of what the Engine still remembers; None for from now on.
+    time from which on it is told of what the Engine still remembers; None for from now on. ``on_look`` is
+    called whenever a container was looked at.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Inventory:
         now: Callable[[], float] = time.time,
         on_event: Callable[[Event], None] = _not_listening,
         since: str | None = None,
+        on_look: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
         self._on_event = on_event
@@ -105,7 +107,7 @@ class Inventory:
         self._heartbeat_seconds = heartbeat_seconds
         self._now = now
         self._ledger = Ledger(since)
-        self._inspector = Inspector(client.inspect, self._ledger)
+        self._inspector = Inspector(client.inspect, self._ledger, on_look=on_look)
         self._engine = Engine()
         self._link = Link(since=now())
         self._counts = Counts()
@@ -172,6 +174,13 @@ class Inventory:
     def unknown(self) -> int:
         """Return how many containers are there of which every inspect has failed so far."""
         return len(self._inspector.failing() - self._ledger.ids())
+
+    def behind(self) -> frozenset[str]:
+        """Return the ids of containers that may not be any more as ``containers`` has them.
+
+        Ask before ``containers``: who is not among them is at least as new there.
+        """
+        return self._inspector.behind()
 
     def _follow(self) -> None:
         wait = 0.0

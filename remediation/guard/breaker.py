@@ -37,13 +37,13 @@ class Breaker(msgspec.Struct, frozen=True):
         """Return it after a failure."""
         return Breaker(self.failures + 1, now)
 
-    def succeeded(self) -> Breaker:
-        """Return it after a success: closed."""
-        return Breaker()
-
     def tried(self) -> Breaker:
         """Return it while a trial is under way."""
         return Breaker(self.failures, self.failed_at, trial=True)
+
+    def untried(self) -> Breaker:
+        """Return it when nothing came of a trial: another one is allowed."""
+        return Breaker(self.failures, self.failed_at)
 
 
 CLOSED = Breaker()

@@ -1,7 +1,8 @@
 """The rules by which an intent may be carried out, in the order in which they are asked.
 
 The order is that of what people ask first: is there such a container, did its owner agree, does it still need
-help, has somebody stopped everything; then the limits, the dearest to take last.
+help, has somebody approved of it, has somebody stopped everything; then the limits, the dearest to take last.
+What is frozen can be approved meanwhile, therefore.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ _Rules = Sequence[Callable[[Case], Verdict | None]]
 _FOR_CONTAINERS: _Rules = (
     target.engine_away,
     target.gone,
+    target.not_looked_at,
     target.not_opted_in,
     target.in_a_group,
     target.recovered,
     target.stopped_by_hand,
     moment.dry_run,
-    moment.frozen,
     moment.not_approved,
+    moment.frozen,
     moment.in_window,
     moment.silenced,
     moment.being_deployed,
@@ -37,8 +39,8 @@ _FOR_CONTAINERS: _Rules = (
 # To tell somebody is right also when the target is gone, or its Engine: that may be what there is to tell.
 _FOR_CALLS: _Rules = (
     moment.dry_run,
-    moment.frozen,
     moment.not_approved,
+    moment.frozen,
     moment.silenced,
 )
 

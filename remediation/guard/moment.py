@@ -5,7 +5,8 @@ Each returns None when it has nothing against it.
 
 from __future__ import annotations
 
-from remediation.actions import FAILOVER
+from remediation.actions import FAILOVER, opt_in_word
+from remediation.guard.breaker import Breaker
 from remediation.guard.buckets import Bucket, ready_at, take
 from remediation.guard.case import BACKOFF_MEMORY_SECONDS, Case, budget_rates, service_name
 from remediation.guard.verdict import Go, Never, Verdict
@@ -64,10 +65,13 @@ def being_deployed(case: Case) -> Verdict | None:
 
 
 def busy(case: Case) -> Verdict | None:
-    """Wait for another action on the same target, or on its whole service."""
-    for name in (case.target.name, service_name(case.target, case.world)):
-        if name in case.busy:
-            return case.wait(Reason.REPLICAS, f"{name} is being acted on already")
+    """Wait for another action on the same target, on one of its containers, or on its whole service."""
+    names = {case.target.name, service_name(case.target, case.world)}
+    if case.intent.action != "scale":  # which leaves those alone that there are
+        affected = case.world.affected(case.target)
+        names.update(name for each in affected for name in (each.name, service_of(each)))
+    if taken := sorted((names - {""}) & case.busy):
+        return case.wait(Reason.REPLICAS, f"{taken[0]} is being acted on already")
     return None
 
 
@@ -122,5 +126,10 @@ def budgets(case: Case) -> Verdict:
             what = f"the budget of {key.partition(':')[0]} ({rate_text(rate)}) is spent"
             return case.wait(Reason.BUDGET, what, ready_at(bucket, rate, case.now))
         left[key] = after
+    return Go(left, _tried(case))
+
+
+def _tried(case: Case) -> Breaker:
+    """Return the breaker once the action has begun; who only tells somebody tries nothing."""
     tripped = case.breaker.opens_until(case.policy.limits.breaker_failures, 0.0) > 0
-    return Go(left, case.breaker.tried() if tripped else case.breaker)
+    return case.breaker.tried() if tripped and opt_in_word(case.intent.action) else case.breaker

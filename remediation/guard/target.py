@@ -9,13 +9,15 @@ from collections.abc import Sequence
 
 from compose_agent.dockerd.model import Container
 from compose_agent.dockerd.verbs.optin import OptIn
-from remediation.actions import FAILOVER, opt_in_word
+from remediation.actions import FAILOVER, RENEW_NETWORK, opt_in_word
 from remediation.failover.model import Mode
 from remediation.guard.case import Case
-from remediation.guard.verdict import Never, Verdict
+from remediation.guard.verdict import Never, Verdict, Wait
 from remediation.model import Reason, TargetKind
 from remediation.policies.model import Condition
 
+# How soon the next look is for what a deployment may have taken away for a moment.
+_LOOK_AGAIN_SECONDS = 5.0
 # After these a container runs that may not have run before.
 _STARTING = ("restart", "start", "recreate", "scale")
 
@@ -34,7 +36,29 @@ def gone(case: Case) -> Verdict | None:
     if case.world.unknown:
         words = f"{case.world.unknown} containers could not be looked at yet, it may be one of them"
         return case.wait(Reason.ENGINE_AWAY, words)
+    if (quiet_at := _deployed_at(case) + case.limits.deployment_quiet_seconds) > case.now:
+        words = f"there is no {case.target.kind} '{case.target.name}', but something is being deployed"
+        return case.wait(Reason.DEPLOYMENT, words, min(quiet_at, case.now + _LOOK_AGAIN_SECONDS))
     return Never(Reason.NO_TARGET, f"there is no {case.target.kind} '{case.target.name}' on this host")
+
+
+def _deployed_at(case: Case) -> float:
+    """Return when the project of a target that is not there was last deployed; of a container, any project.
+
+    Compose removes a container before the new one gets its name.
+    """
+    if case.target.kind is TargetKind.SERVICE:
+        return case.world.deployments.get(case.target.name.partition("/")[0], 0.0)
+    return max(case.world.deployments.values(), default=0.0)
+
+
+def not_looked_at(case: Case) -> Verdict | None:
+    """Wait for a look at what has just changed: what it was before must not decide for good."""
+    for each in case.world.affected(case.target):
+        if each.id in case.world.behind:
+            words = f"{each.name} has changed, and could not be looked at since"
+            return Wait(Reason.ENGINE_AWAY, words, case.now)  # it takes milliseconds
+    return None
 
 
 def not_opted_in(case: Case) -> Verdict | None:
@@ -44,13 +68,23 @@ def not_opted_in(case: Case) -> Verdict | None:
     opt_in = OptIn(case.policy.target.allow)
     for each in _touched(case):
         if refusal := opt_in.refusal(each.name, each.labels, word):
-            return Never(Reason.NOT_OPTED_IN, refusal)
+            with_it = "" if _is_named(case, each) else ", and it would have to be restarted with its network"
+            return Never(Reason.NOT_OPTED_IN, f"{refusal}{with_it}")
     return None
 
 
+def _is_named(case: Case, container: Container) -> bool:
+    return case.intent.action == FAILOVER or container in case.world.affected(case.target)
+
+
 def _touched(case: Case) -> Sequence[Container]:
-    """Return what the action touches: of a fail-over everybody who may lose or take the place."""
+    """Return what the action touches: of a fail-over everybody who may lose or take the place.
+
+    Who lives in the network of a container that is restarted is restarted, too.
+    """
     affected = case.world.affected(case.target)
+    if case.intent.action in RENEW_NETWORK:
+        return [*affected, *(other for each in affected for other in case.world.dependents(each))]
     if case.intent.action != FAILOVER:
         return affected
     groups = {case.world.group_of(each) for each in affected} - {""}

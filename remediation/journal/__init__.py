@@ -10,7 +10,7 @@
 
 from remediation.journal.journal import Journal, look, verify_audit
 from remediation.journal.records import FREEZE_FLAG, Entry, Occurrence
-from remediation.journal.tx import Tx
+from remediation.journal.tx import Fault, Tx
 from remediation.journal.view import View
 
-__all__ = ["FREEZE_FLAG", "Entry", "Journal", "Occurrence", "Tx", "View", "look", "verify_audit"]
+__all__ = ["FREEZE_FLAG", "Entry", "Fault", "Journal", "Occurrence", "Tx", "View", "look", "verify_audit"]

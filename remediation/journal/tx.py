@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
+from compose_agent.errors import StateError
 from remediation.guard.breaker import Breaker
 from remediation.guard.buckets import Bucket
 from remediation.journal.chain import Anchor, linked
@@ -17,6 +19,14 @@ from remediation.journal.view import View
 from remediation.model import Episode, Intent, Signal
 
 _encode = msgspec.json.Encoder().encode
+
+
+# Errors of SQLite that are about one statement; any other may mean that nothing can be written.
+_OF_A_STATEMENT = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError)
+
+
+class Fault(Exception):
+    """A part of a transaction has failed by a mistake of this program, and is undone; the rest may go on."""
 
 
 class Tx(View):
@@ -31,6 +41,27 @@ class Tx(View):
         self._now = now
         self.decisions: Counter[tuple[str, str]] = Counter()
         self.actions: list[Acted] = []
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """Do what is in the block whole, or undo it and raise Fault.
+
+        One signal or intent that the program cannot deal with must not keep it from all others. When the
+        state itself cannot be used, that is raised as it is.
+        """
+        decisions, actions = self.decisions.copy(), len(self.actions)
+        self._run("SAVEPOINT part")
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, sqlite3.Error | StateError) and not isinstance(error, _OF_A_STATEMENT):
+                raise
+            self._run("ROLLBACK TO part")
+            self._run("RELEASE part")
+            self.decisions = decisions
+            del self.actions[actions:]
+            raise Fault(repr(error)) from error
+        self._run("RELEASE part")
 
     def receive(self, signals: Iterable[Signal]) -> None:
         """Put signals into the inbox, and into the audit."""
@@ -89,6 +120,14 @@ class Tx(View):
     def put_bucket(self, key: str, bucket: Bucket) -> None:
         """Write what is left of a budget."""
         self._run("INSERT OR REPLACE INTO buckets VALUES (?, ?, ?)", key, self._now, _text(bucket))
+
+    def forget_bucket(self, key: str) -> None:
+        """Have a budget as if nothing had been taken from it."""
+        self._run("DELETE FROM buckets WHERE key = ?", key)
+
+    def ask_again(self, now: float) -> None:
+        """Have every planned intent asked about at ``now`` at the latest."""
+        self._run("UPDATE intents SET not_before = ? WHERE state = 'planned' AND not_before > ?", now, now)
 
     def put_breaker(self, key: str, breaker: Breaker) -> None:
         """Write a breaker; one that nothing has happened to is forgotten."""

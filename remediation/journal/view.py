@@ -16,6 +16,8 @@ from remediation.model import Episode, Intent, Signal, State, Target, TargetKind
 
 T = TypeVar("T")
 
+# So far apart may the clocks of those who tell of alerts be.
+CLOCKS_DIFFER_SECONDS = 300.0
 # The largest number that SQLite has.
 _PAST_EVERY_NUMBER = 2**63 - 1
 
@@ -50,10 +52,16 @@ class View:
         )
         return Occurrence(bool(rows[0][0]), *rows[0][1:]) if rows else None
 
-    def is_stale(self, fingerprint: str, starts_at: float) -> bool:
-        """Tell whether this firing of an alert, or one that began after it, has resolved."""
-        query = "SELECT 1 FROM occurrences WHERE fingerprint = ? AND starts_at >= ? AND firing = 0 LIMIT 1"
-        return bool(self._rows(query, fingerprint, starts_at))
+    def is_stale(self, fingerprint: str, starts_at: float, now: float) -> bool:
+        """Tell whether this firing of an alert, or one that began after it, has resolved.
+
+        One that is to begin after ``now`` is of a clock that was set back, and says nothing about this one.
+        """
+        query = (
+            "SELECT 1 FROM occurrences WHERE fingerprint = ? AND firing = 0"
+            " AND (starts_at = ? OR starts_at > ? AND starts_at <= ?) LIMIT 1"
+        )
+        return bool(self._rows(query, fingerprint, starts_at, starts_at, now + CLOCKS_DIFFER_SECONDS))
 
     def episode(self, episode_id: str) -> Episode | None:
         """Return an episode by its id."""
@@ -134,6 +142,10 @@ class View:
     def in_state(self, state: State) -> list[Intent]:
         """Return the intents in a state, oldest first."""
         return self._all(_intent, "SELECT data FROM intents WHERE state = ? ORDER BY number", state)
+
+    def begun_after(self, moment: float) -> list[Intent]:
+        """Return the intents that began after a moment, oldest first."""
+        return self._all(_intent, "SELECT data FROM intents WHERE started_at > ? ORDER BY number", moment)
 
     def states(self) -> dict[str, int]:
         """Return how many intents are in each state that there is one in."""

@@ -29,8 +29,8 @@ RESTART_LOOP = "ContainerRestartLoop"
 
 # Signals that ask a process to end (INT, QUIT, ABRT, KILL, TERM): whatever comes of it was wanted, however
 # long it takes. Others reload or rotate; a container may have one of them as its stop signal.
-_ENDING = frozenset({"2", "3", "6", "9", "15"})
-_OTHER_SIGNAL_NS = 10 * SECOND_NS
+ENDING_SIGNALS = frozenset({"2", "3", "6", "9", "15"})
+OTHER_SIGNAL_NS = 10 * SECOND_NS
 # The die of a main process killed for memory follows within milliseconds, on a loaded host within this time.
 _OOM_DIE_NS = 2 * SECOND_NS
 _KILLED = 137
@@ -159,7 +159,7 @@ class ContainerWatch:
         code = _exit_code(event)
         oom_ns, watched.oom_ns = watched.oom_ns, 0
         watched.died_ns, watched.exit_code = event.time_ns, code
-        recently = 0 <= event.time_ns - watched.signalled_ns <= _OTHER_SIGNAL_NS
+        recently = 0 <= event.time_ns - watched.signalled_ns <= OTHER_SIGNAL_NS
         if watched.signalled_ns and recently:
             watched.stopped = True
         if watched.stopped:
@@ -174,7 +174,7 @@ class ContainerWatch:
         return signals
 
     def _kill(self, watched: Watched, event: Event) -> list[Signal]:
-        if event.attributes.get("signal", "") in _ENDING:
+        if event.attributes.get("signal", "") in ENDING_SIGNALS:
             watched.stopped = True
         else:
             watched.signalled_ns = event.time_ns

@@ -9,6 +9,8 @@ import pytest
 
 from compose_agent.web.response import Response, routed
 from remediation.api import reading_routes, writing_routes
+from remediation.deciding import FREEZE_BUCKET
+from remediation.guard.buckets import Bucket
 from remediation.journal import FREEZE_FLAG, Journal, verify_audit
 from remediation.model import Reason, State
 from remediation.operations import Operations
@@ -92,7 +94,10 @@ def test_freeze_and_thaw_are_on_disk_and_in_the_audit(client: Client, journal: J
     words = "frozen since 1970-01-01 00:33:20 UTC by ann: a move; 'compose-agent thaw' lets it go on"
     assert answer == {"frozen": words}
     assert journal.read(lambda view: view.flag(FREEZE_FLAG)) == words
+    journal.write(lambda tx: tx.put_bucket(FREEZE_BUCKET, Bucket(0.0, NOW)))
     assert client.post("/v1/thaw", {"by": "bob"}) == (200, {"frozen": ""})
+    # A person has looked: the next action must not freeze it again.
+    assert journal.read(lambda view: view.bucket(FREEZE_BUCKET)) is None
     assert journal.read(lambda view: view.flag(FREEZE_FLAG)) is None
     assert client.woken == 1
     said = [(each.kind, each.fields) for each in journal.read(lambda view: view.entries(0, 9))]

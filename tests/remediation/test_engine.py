@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.endpoint import find_endpoint
-from compose_agent.dockerd.fake import FakeEngine
+from compose_agent.dockerd.fake import FakeEngine, Fault
 from compose_agent.dockerd.inventory import Inventory
 from compose_agent.dockerd.verbs.actor import LocalActor
 from compose_agent.dockerd.verbs.budget import Budget
 from compose_agent.dockerd.verbs.budget import Limits as ActorLimits
+from compose_agent.dockerd.verbs.contract import Actor, ActorUnavailable
 from compose_agent.dockerd.verbs.journal import Journal as VerbJournal
+from compose_agent.dockerd.verbs.model import Outcome, Standing, VerbRequest
 from compose_agent.dockerd.verbs.optin import OptIn
 from compose_agent.dockerd.verbs.registry import VERBS
 from lab.receiver import ScriptedReceiver
@@ -27,8 +30,9 @@ from remediation.journal import FREEZE_FLAG, Journal
 from remediation.model import Intent, Reason, State
 from remediation.ours import Ours
 from remediation.planner import Planner
+from remediation.policies.matchers import Matcher
+from remediation.policies.model import Condition, Policy, Rate, Step, Verification
 from remediation.policies.model import Limits as PolicyLimits
-from remediation.policies.model import Policy, Rate, Step, Verification
 from remediation.world import World
 from tests.remediation.samples import policy, signal
 from tests.remediation.test_planner import Policies
@@ -48,7 +52,7 @@ class Quiet:
         """Return that nothing is silenced."""
         return labels.get("silenced", "")
 
-    def holds(self, query: str) -> bool | None:
+    def holds(self, query: str, since: float) -> bool | None:
         """Return that nobody can be asked."""
         return None if query else True
 
@@ -77,7 +81,7 @@ class Rig:
     def start(self) -> None:
         """Start everything."""
         self._client = EngineClient(find_endpoint(self.docker.url, {}))
-        self._inventory = Inventory(self._client, heartbeat_seconds=0.2)
+        self._inventory = Inventory(self._client, heartbeat_seconds=0.2, on_look=self._looked)
         self.journal = Journal(self._path)
         self._verbs = VerbJournal(self._path)
         self._actor = LocalActor(
@@ -108,7 +112,15 @@ class Rig:
 
     def _world(self) -> World:
         complete = self._inventory.wait_complete(0) and self._inventory.link().up
-        return World(self._inventory.containers(), "" if complete else "not known yet")
+        behind = self._inventory.behind()
+        return World(self._inventory.containers(), "" if complete else "not known yet", behind=behind)
+
+    def _looked(self) -> None:
+        self.engine.wake()
+
+    def world_is_known(self) -> bool:
+        """Tell whether every container was looked at."""
+        return not self._world().engine_error
 
     def intents(self) -> list[Intent]:
         """Return every intent, oldest first."""
@@ -280,3 +292,146 @@ def test_a_call_that_was_cut_off_is_made_again_as_it_was(make: Callable[..., Rig
         bodies = [post.body for post in receiver.posts]
     assert len(keys) == 1
     assert bodies == [{"who": "web", "what": "ContainerUnhealthy"}] * len(bodies)
+
+
+class Failing:
+    """An actor that has a mistake in it, and then none."""
+
+    def __init__(self, real: Actor, errors: Sequence[Exception]) -> None:
+        self._real = real
+        self._errors = list(errors)
+
+    def perform(self, request: VerbRequest) -> Outcome:
+        """Raise the next error, or do it when there is none left."""
+        if self._errors:
+            raise self._errors.pop(0)
+        return self._real.perform(request)
+
+    def standing(self, request_id: str) -> Standing:
+        """Return what is known of an id."""
+        return self._real.standing(request_id)
+
+
+def test_a_fault_in_acting_leaves_no_intent_lying(make: Callable[..., Rig]) -> None:
+    rig = make()
+    rig.engine._actor = Failing(rig.engine._actor, [ValueError("a mistake")])
+    rig.engine.receive([signal()])
+    rig.until(all_are(State.DONE))
+    assert rig.starts("web") == 1
+
+
+def test_a_fault_that_stays_ends_the_intent(make: Callable[..., Rig]) -> None:
+    rig = make(policy(limits=QUICK, verify=SOON, ladder=(Step("restart"), Step("stop"))))
+    rig.engine._actor = Failing(rig.engine._actor, [ValueError("a mistake")] * 3)
+    rig.engine.receive([signal()])
+    first, _ = rig.until(lambda found: len(found) == 2 and found[0].state is State.ESCALATED)
+    assert "a mistake" in first.detail
+
+
+def test_an_actor_that_cannot_be_asked_is_said(make: Callable[..., Rig]) -> None:
+    rig = make()
+    rig.engine._actor = Failing(rig.engine._actor, [ActorUnavailable("no broker")])
+    rig.engine.receive([signal()])
+    rig.until(lambda _: rig.engine.actor_error == "no broker")
+    rig.until(all_are(State.DONE))
+    assert not rig.engine.actor_error
+
+
+class Unlucky(Matcher):
+    """Fails for one container, as only a mistake of ours can."""
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Tell whether it matches."""
+        if labels.get("name") == "cursed":
+            raise RuntimeError("a mistake")
+        return super().matches(labels)
+
+
+def test_a_signal_that_nobody_can_deal_with_holds_up_no_other(make: Callable[..., Rig]) -> None:
+    unlucky = Unlucky("alertname", "=", "ContainerUnhealthy")
+    rig = make(policy(limits=QUICK, verify=SOON, match=(unlucky,)))
+    rig.engine.receive([signal("cursed"), signal()])
+    rig.until(all_are(State.DONE))
+    (entry,) = [
+        each
+        for each in rig.journal.read(lambda view: view.entries_about({"fp-cursed"}, 9))
+        if each.kind == "decided"
+    ]
+    assert entry.fields["decision"] == Reason.FAULT
+    assert "a mistake" in entry.fields["detail"]
+
+
+def test_an_intent_that_nobody_can_decide_holds_up_no_other(make: Callable[..., Rig]) -> None:
+    odd = policy("odd", match=(Matcher("alertname", "=", "Odd"),), ladder=(Step("unheard-of"),))
+    rig = make(odd, policy(limits=QUICK, verify=SOON))
+    rig.engine.receive([msgspec.structs.replace(signal("db"), name="Odd"), signal()])
+    cursed, _ = rig.until(all_are(State.SUPPRESSED, State.DONE))
+    assert (cursed.reason, "unheard-of" in cursed.detail) == (Reason.FAULT, True)
+
+
+def frozen(make: Callable[..., Rig], *policies: Policy) -> Rig:
+    """Return a rig in which an intent is planned, and everything is frozen."""
+    rig = make(*policies)
+    rig.journal.write(lambda tx: tx.set_flag(FREEZE_FLAG, "by ann"))
+    rig.engine.receive([signal()])
+    rig.until(lambda intents: intents and intents[0].reason == Reason.FROZEN)
+    return rig
+
+
+def thaw(rig: Rig) -> None:
+    """Let everything go on."""
+    rig.journal.write(lambda tx: tx.set_flag(FREEZE_FLAG, None))
+
+
+@pytest.mark.parametrize("ladder", [(Step("stop"),), (Step("stop"), Step("restart"))])
+def test_a_policy_that_was_changed_is_followed_as_it_is_now(
+    make: Callable[..., Rig], ladder: tuple[Step, ...]
+) -> None:
+    rig = frozen(make)
+    rig.active.policies = Policies(policy(limits=QUICK, verify=None, ladder=ladder))
+    thaw(rig)
+    before, after = rig.until(all_are(State.SUPPRESSED, State.DONE))
+    assert (before.reason, after.action) == (Reason.NO_POLICY, "stop")
+    assert rig.starts("web") == 0
+
+
+def test_a_step_that_is_no_longer_on_the_ladder_is_not_taken(make: Callable[..., Rig]) -> None:
+    rig = frozen(make)
+    second = msgspec.structs.replace(rig.intents()[0], rung=1)
+    rig.journal.write(lambda tx: tx.put_intent(second))
+    thaw(rig)
+    (ended,) = rig.until(all_are(State.SUPPRESSED))
+    assert (ended.reason, "step 2" in ended.detail) == (Reason.NO_POLICY, True)
+
+
+def test_a_target_that_the_policy_may_no_longer_touch_is_left_alone(make: Callable[..., Rig]) -> None:
+    rig = frozen(make)
+    rig.active.policies = Policies(policy(target=replace(policy().target, only="db.*")))
+    thaw(rig)
+    (ended,) = rig.until(all_are(State.SUPPRESSED))
+    assert ended.reason == Reason.NO_POLICY
+
+
+def test_another_configuration_is_asked_at_once_about_what_waits(make: Callable[..., Rig]) -> None:
+    rig = make(policy(limits=PolicyLimits(backoff_first_seconds=600, backoff_last_seconds=600), verify=SOON))
+    rig.engine.receive([signal()])
+    rig.until(all_are(State.DONE))
+    rig.engine.receive([signal(firing=False), signal(starts_at=time.time())])
+    rig.until(lambda intents: intents[-1].reason == Reason.BACKOFF)
+    rig.active.policies = Policies(policy(limits=QUICK, verify=SOON))
+    rig.engine.reconsider()
+    rig.until(all_are(State.DONE, State.DONE))
+
+
+def test_what_an_event_tells_is_judged_by_a_look_after_it(
+    make: Callable[..., Rig], docker: FakeEngine
+) -> None:
+    """However long a look takes: that it was healthy before must not be the last word."""
+    rig = make(policy(limits=QUICK, verify=SOON, condition=Condition.UNHEALTHY))
+    rig.until(lambda _: rig.world_is_known())
+    docker.add_fault(Fault("GET /containers/*/json", "slow", seconds=1.0, times=1))
+    docker.set_health("web", "unhealthy")
+    rig.until(lambda _: rig._inventory.behind())
+    rig.engine.receive([signal()])
+    (intent,) = rig.until(lambda intents: intents and (intents[0].acted_at or intents[0].ended_at))
+    assert (intent.reason, rig.starts("web")) == ("", 1)

@@ -1,17 +1,23 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from compose_agent.dockerd.verbs.model import Outcome, Result
+from remediation.deciding import breaker_key
+from remediation.guard.breaker import Breaker
 from remediation.guard.case import Limits
 from remediation.journal import Journal
 from remediation.model import State
 from remediation.outcomes import Outcomes
 from remediation.policies.model import Policy
 from tests.remediation.samples import NOW, intent, policy
+
+DONE, REFUSED = (Outcome(result=each) for each in (Result.DONE, Result.REFUSED))
+TRIPPED = Breaker(3, NOW - 600, trial=True)
 
 
 class Active:
@@ -22,6 +28,32 @@ class Active:
     def policy(self, name: str) -> Policy | None:
         """Return it."""
         return policy()
+
+
+def ended(path: Path, outcomes: Sequence[Outcome], **more: Any) -> tuple[State, Breaker | None]:
+    """Return the state of an intent that ended so, and the breaker, on which it was a trial."""
+    journal = Journal(path)
+    begun = intent(state=State.EXECUTING, started_at=NOW, **more)
+    journal.write(lambda tx: tx.put_breaker(breaker_key(begun), TRIPPED))
+    journal.write(lambda tx: Outcomes(Active(), lambda: NOW + 1).acted(tx, begun, outcomes))
+    found = journal.read(lambda view: (view.intent(begun.id), view.breaker(breaker_key(begun))))
+    journal.close()
+    assert found[0] is not None
+    return found[0].state, found[1]
+
+
+def test_a_trial_that_was_refused_is_none_and_the_next_one_may_come(tmp_path: Path) -> None:
+    assert ended(tmp_path, [REFUSED]) == (State.SUPPRESSED, Breaker(3, NOW - 600))
+
+
+def test_what_was_done_in_part_only_has_not_helped(tmp_path: Path) -> None:
+    """Nobody may say of it that nothing was done."""
+    assert ended(tmp_path, [DONE, REFUSED]) == (State.FAILED, Breaker(4, NOW + 1))
+
+
+@pytest.mark.parametrize("result", [Result.DONE, Result.FAILED])
+def test_a_call_to_others_says_nothing_about_what_helps(tmp_path: Path, result: Result) -> None:
+    assert ended(tmp_path, [Outcome(result=result)], action="notify")[1] == TRIPPED
 
 
 @pytest.mark.parametrize(

@@ -182,8 +182,9 @@ def test_queries_are_answered_while_alertmanager_is_not_there_and_one_of_them_is
     outside = Outside(Clients(nobody, Prometheus(url, seconds=30)), taken)
     outside.start()
     for query in ("wrong(", "1", "0"):
-        assert outside.holds(query) is None
-    until(lambda: (outside.holds("1"), outside.holds("0")) == (True, False))
-    assert outside.holds("wrong(") is None
+        assert outside.holds(query, 0.0) is None
+    until(lambda: (outside.holds("1", 0.0), outside.holds("0", 0.0)) == (True, False))
+    assert outside.holds("wrong(", 0.0) is None
+    assert outside.holds("1", time.time()) is None  # that was said before
     outside.stop()
     assert not [each for each in threading.enumerate() if each.name == "outside" and each.is_alive()]

@@ -9,12 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from remediation.journal import Journal
+from remediation.journal import Journal, Tx
 from remediation.model import Episode, Intent, Reason, Signal, State, Target, TargetKind
 from remediation.planner import Planner, plan_all
+from remediation.policies.matchers import Matcher
 from remediation.policies.model import Policy, Step, TargetRule
 from remediation.world import World
-from tests.remediation.samples import NOW, policy, replica, signal
+from tests.remediation.samples import NOW, container, policy, replica, signal
 
 WEB = Target(TargetKind.CONTAINER, "web")
 
@@ -39,6 +40,7 @@ class Rig:
 
     def __init__(self, path: Path, policies: Policies) -> None:
         self.now = NOW
+        self.policies = policies
         self.journal = Journal(path, now=lambda: self.now)
         numbers = itertools.count(1)
         self.planner = Planner(lambda: policies, lambda: self.now, lambda: f"id{next(numbers)}")
@@ -226,3 +228,60 @@ def test_what_no_policy_matches_is_said_once(rig: Rig) -> None:
 def test_what_names_no_target_is_said_once(rig: Rig) -> None:
     rig.send(signal(labels={}), signal(labels={}))
     assert rig.reasons() == {Reason.NO_TARGET: 1}
+
+
+def test_what_a_selector_is_to_find_waits_for_the_engine(rig: Rig) -> None:
+    """What comes after it about the same waits too, and everything else does not."""
+    rule = TargetRule(TargetKind.CONTAINER, selector={"tier": "web"})
+    others = Matcher("alertname", "=", "Other")
+    rig.policies.all = (policy("selected", target=rule, match=(others,)), policy())
+    other = msgspec.structs.replace(signal("x"), name="Other")
+    rig.world = World((), "no Engine")
+    rig.send(other, msgspec.structs.replace(other, firing=False), signal())
+    assert [each.policy for each in rig.intents()] == ["restart-unhealthy"]
+    assert rig.journal.read(lambda view: view.inbox_size()) == 2
+    rig.world = World((container("web", labels={"tier": "web"}),))
+    rig.send()
+    planned = [(each.policy, each.reason) for each in rig.intents()]
+    assert planned == [("restart-unhealthy", ""), ("selected", Reason.RESOLVED)]
+
+
+def test_what_was_refused_of_one_container_says_nothing_of_the_next_of_its_name(rig: Rig) -> None:
+    rig.world = World((container("web"),))
+    rig.send(signal())
+    asked = msgspec.structs.replace(
+        rig.intents()[0], facts={"requests": [{"target": rig.world.containers[0].id}]}
+    )
+    rig.journal.write(lambda tx: tx.put_intent(asked))
+    rig.end(State.SUPPRESSED, Reason.REFUSED)
+    rig.send(signal())
+    assert len(rig.intents()) == 1
+    rig.world = World((container("web", id="f" * 64),))
+    rig.send(signal())
+    assert len(rig.intents()) == 2
+
+
+def test_who_was_made_anew_may_have_opted_in(rig: Rig) -> None:
+    rig.send(signal())
+    rig.end(State.SUPPRESSED, Reason.NOT_OPTED_IN, acted=False)
+    for created_at, intents in ((NOW - 1, 1), (NOW + 1, 2)):
+        rig.world = World((container("web", created_at=created_at),))
+        rig.send(signal())
+        assert len(rig.intents()) == intents
+
+
+def test_what_resolved_meanwhile_is_closed_also_when_its_next_step_never_began(rig: Rig) -> None:
+    rig.send(signal())
+    rig.journal.write(
+        lambda tx: tx.put_intent(msgspec.structs.replace(rig_intent(tx), state=State.EXECUTING))
+    )
+    rig.send(signal(firing=False))
+    rig.end(State.SUPPRESSED, Reason.BUDGET)
+    rig.journal.write(rig.planner.tidy)
+    assert rig.episode().close_reason == "resolved"
+
+
+def rig_intent(tx: Tx) -> Intent:
+    """Return the one planned intent."""
+    (found,) = tx.in_state(State.PLANNED)
+    return found

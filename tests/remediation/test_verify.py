@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from remediation.world import World
 from tests.remediation.samples import NOW, container, intent, replica
 
 ACTED = NOW - 20
+WEB = container("web")
 DEFAULT = Verification()
 
 
@@ -43,6 +45,7 @@ def web(**more: Any) -> World:
         (World(web().containers, "no Engine"), Verification(), NotYet),
         (web(), Verification(resolved=True), NotYet),
         (web(), Verification(query="up"), NotYet),
+        (replace(web(), behind=frozenset({WEB.id})), Verification(), NotYet),
     ],
 )
 def test_verdicts(world: World, asked: Verification, kind: type[object]) -> None:
@@ -61,3 +64,34 @@ def test_every_replica_must_be_well() -> None:
     for health, kind in (("healthy", Verified), ("starting", NotYet)):
         world = World((replica("shop", "web", 1), replica("shop", "web", 2, health=health)))
         assert isinstance(verify(asked, Verification(), world, NOW, resolved=False, query=None), kind)
+
+
+def test_a_picture_from_before_the_action_shows_nothing() -> None:
+    """Also if the container was well then, as one is that is restarted for what it takes of the memory."""
+    facts = {
+        "requests": [{"target": WEB.id}],
+        "outcomes": [{"result": "done", "details": {"started_at": "2025-06-15T15:06:20.5Z"}}],
+    }
+    acted = intent(acted_at=ACTED, facts=facts)
+    for started_at, kind in ((ACTED, NotYet), (ACTED + 0.5, Verified)):
+        world = web(started_at=started_at)
+        assert isinstance(verify(acted, DEFAULT, world, NOW, resolved=False, query=None), kind)
+
+
+@pytest.mark.parametrize(
+    ("action", "state", "kind"),
+    [
+        ("stop", "exited", Verified),
+        ("stop", "running", NotYet),
+        ("stop", "paused", NotYet),
+        ("pause", "paused", Verified),
+        ("pause", "running", NotYet),
+        ("pause", "exited", NotYet),
+        ("unpause", "running", Verified),
+        ("unpause", "paused", NotYet),
+    ],
+)
+def test_what_was_stopped_is_to_stand_still(action: str, state: str, kind: type[object]) -> None:
+    acted = intent(action=action, acted_at=ACTED)
+    verdict = verify(acted, DEFAULT, web(state=state, health="none"), NOW, resolved=False, query=None)
+    assert isinstance(verdict, kind)

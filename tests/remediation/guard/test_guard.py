@@ -84,6 +84,7 @@ def test_what_is_never_done(changed: dict[str, Any], reason: Reason) -> None:
     [
         ({"world": World((WEB,), "no Engine at unix:///x")}, Reason.ENGINE_AWAY, 1),
         ({"world": World((), unknown=1)}, Reason.ENGINE_AWAY, 1),
+        ({"world": World((WEB,), behind=frozenset({WEB.id}))}, Reason.ENGINE_AWAY, 0),
         ({"frozen": "by ann: maintenance"}, Reason.FROZEN, 1),
         ({"policy": policy(approval=True)}, Reason.APPROVAL, 1),
         ({"silenced": "by ann until noon"}, Reason.SILENCED, 1),
@@ -206,3 +207,50 @@ def test_who_is_told_is_told_also_of_what_is_gone() -> None:
     told = case(intent=intent(action="notify"), world=World((), "no Engine"), recent=(NOW,))
     assert isinstance(judge(told), Go)
     assert isinstance(judge(replace(told, frozen="by ann")), Wait)
+
+
+def test_what_is_frozen_can_be_approved_meanwhile() -> None:
+    asked = case(policy=policy(approval=True), frozen="by ann")
+    for intended, reason in ((intent(), Reason.APPROVAL), (intent(approved_by="bob"), Reason.FROZEN)):
+        verdict = judge(replace(asked, intent=intended))
+        assert isinstance(verdict, Wait)
+        assert verdict.reason is reason
+
+
+@pytest.mark.parametrize("joined", [WEB.id, "web"])
+def test_who_would_be_restarted_with_it_must_have_agreed_too(joined: str) -> None:
+    inner = container("inner", network_mode=f"container:{joined}")
+    assert isinstance(judge(case(world=World((WEB, inner)))), Go)
+    unasked = World((WEB, replace(inner, labels={})))
+    verdict = judge(case(world=unasked))
+    assert isinstance(verdict, Never)
+    assert verdict.reason is Reason.NOT_OPTED_IN
+    assert "inner has no label" in verdict.detail
+    assert isinstance(judge(case(world=unasked, intent=intent(action="stop"))), Go)
+
+
+def test_what_a_deployment_has_taken_away_for_a_moment_is_waited_for() -> None:
+    service = intent("shop/web", TargetKind.SERVICE)
+    for asked, project, kind in (
+        (intent(), "any", Wait),
+        (service, "shop", Wait),
+        (service, "other", Never),
+    ):
+        world = World((), deployments={project: NOW - 59})
+        verdict = judge(case(intent=asked, world=world))
+        assert isinstance(verdict, kind)
+        gone = judge(case(intent=asked, world=World((), deployments={project: NOW - 61})))
+        assert isinstance(gone, Never)
+
+
+def test_a_service_waits_for_its_containers() -> None:
+    asked = case(
+        intent=intent("shop/web", TargetKind.SERVICE),
+        world=replicas("healthy", "unhealthy"),
+        busy=frozenset({"shop-web-2"}),
+    )
+    verdict = judge(asked)
+    assert isinstance(verdict, Wait)
+    assert verdict.detail == "shop-web-2 is being acted on already"
+    scaled = intent("shop/web", TargetKind.SERVICE, action="scale", arguments=ONE_MORE)
+    assert isinstance(judge(replace(asked, intent=scaled)), Go)
