@@ -25,7 +25,7 @@ _SERVE = (
 )
 # As short as a health check can be; the probe of the agent's own is as fast.
 HEALTHCHECK = {
-    "test": ["CMD", "wget", "-q", "-T", "1", "-O", "/dev/null", f"http://127.0.0.1:{PORT}/health"],
+    "test": ["CMD", "wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{PORT}/health"],
     "interval": "1s",
     "timeout": "1s",
     "retries": 3,
@@ -38,7 +38,7 @@ PROBE = {
     "compose-agent.probe.failure-threshold": "3",
 }
 _LABEL = "compose-agent.failover"
-# A client that waits for an answer of a container that is gone would wait for minutes.
+# Who asks one that is gone would wait for minutes. (With busybox's own option for that it crashes.)
 _ASK_SECONDS = 1
 
 
@@ -86,7 +86,7 @@ class Client:
 
     def name_of(self, host: str) -> str:
         """Return who answers by this name, empty when nobody does."""
-        command = ["wget", "-q", "-T", str(_ASK_SECONDS), "-O", "-", f"http://{host}:{PORT}/name"]
+        command = ["timeout", str(_ASK_SECONDS), "wget", "-q", "-O", "-", f"http://{host}:{PORT}/name"]
         status, output = self._container.exec_run(command, stderr=False)
         return output.decode().strip() if status == 0 else ""
 

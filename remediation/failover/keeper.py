@@ -17,7 +17,7 @@ import msgspec
 from compose_agent.dockerd.model import Container
 from remediation.failover.active_passive import PassiveState, Phase
 from remediation.failover.groups import groups_of, named
-from remediation.failover.look import Sight
+from remediation.failover.look import Sight, blind
 from remediation.failover.model import Attachment, Group, Member
 from remediation.failover.states import State, copied, forget, known, next_step, read_state, write_state
 from remediation.failover.switch import Switch
@@ -120,7 +120,7 @@ class Keeper:
 
     def _turn(self) -> None:
         world = self._sight.world()
-        if world.engine_error or world.containers is self._without:
+        if blind(world) or world.containers is self._without:
             return
         ill = self._sight.ill()
         groups, problems = groups_of(world.containers, ill.ailing, ill.died)
