@@ -142,14 +142,14 @@ class Keeper:
             self._journal.write(lambda tx: forget(tx, here))
 
     def _due(self, group: Group, members: Sequence[Member]) -> str:
-        """Return the member that a step is due for, empty when the group is as it should be."""
+        """Return the member because of which something is to be done, empty when all is as it should be."""
         before = self._journal.read(lambda view: read_state(view, group))
         state = copied(before)
         step = next_step(group, state, _attached(state, members), self._now())
-        if step:
-            return step.member
         if isinstance(state, PassiveState) and state.phase is not Phase.STEADY:
             return state.active
+        if step:
+            return step.member
         if state != before:
             self._journal.write(lambda tx: _replace(tx, group, before, state))
         return ""
