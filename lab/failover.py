@@ -54,16 +54,20 @@ def member(name: str, group: str, *, labels: Mapping[str, str] | None = None, **
     }
 
 
-def pair(group: str, primary: str, standby: str, alias: str, labels: Mapping[str, str]) -> dict[str, Any]:
-    """Return two services, of which the second takes over from the first, also its name ``alias``."""
+def pair(
+    group: str, primary: str, standby: str, alias: str, labels: Mapping[str, str], *, shared: bool = False
+) -> dict[str, Any]:
+    """Return two services, of which the second takes over from the first, also its name ``alias``.
+
+    Where it is not ``shared``, having the name from the beginning, the agent gives it to the standby.
+    """
+    named = {"networks": {"default": {"aliases": [alias]}}}
+    role, alias_of = {f"{_LABEL}.role": "primary"}, {f"{_LABEL}.alias": alias}
     return {
-        primary: member(
-            primary,
-            group,
-            labels={f"{_LABEL}.role": "primary", **labels},
-            networks={"default": {"aliases": [alias]}},
-        ),
-        standby: member(standby, group, labels={f"{_LABEL}.alias": alias, **labels}),
+        primary: member(primary, group, labels={**role, **labels}, **named),
+        standby: member(standby, group, labels=labels, **named)
+        if shared
+        else member(standby, group, labels={**alias_of, **labels}),
     }
 
 
@@ -105,6 +109,11 @@ def client_of(engine: docker.DockerClient, project: str) -> Client:
 def fail(container: Container) -> None:
     """Have a server say that it is ill."""
     container.exec_run(["rm", "-f", _HEALTH])
+
+
+def hang(container: Container) -> None:
+    """Have a server take connections and never answer."""
+    container.exec_run(["sh", "-c", "kill -STOP $(pidof httpd)"])
 
 
 def mend(container: Container) -> None:

@@ -25,8 +25,8 @@ WEB = {
 }
 
 
-@pytest.mark.parametrize(("label", "state"), [("scale", "executing"), ("restart", "suppressed")])
-def test_what_the_scaler_wants_is_asked_of_the_actor(tmp_path: Path, label: str, state: str) -> None:
+@pytest.mark.parametrize(("label", "reason"), [("scale", ""), ("restart", "not_opted_in")])
+def test_what_the_scaler_wants_is_asked_of_the_actor(tmp_path: Path, label: str, reason: str) -> None:
     options = [f"--state-dir={tmp_path}"]
     with FakeEngine() as docker:
         docker.add_container("shop-web-1", labels={**WEB, "compose-agent.remediate": label})
@@ -34,7 +34,7 @@ def test_what_the_scaler_wants_is_asked_of_the_actor(tmp_path: Path, label: str,
 
             def decided() -> bool:
                 with look(tmp_path) as view:
-                    return any(each.state == state for _, each in view.latest_intents(9))
+                    return any(each.reason or each.facts for _, each in view.latest_intents(9))
 
             agent.wait_until(decided)
         with look(tmp_path) as view:
@@ -44,9 +44,8 @@ def test_what_the_scaler_wants_is_asked_of_the_actor(tmp_path: Path, label: str,
         "scale",
         "service:shop/web",
     )
-    if state == "executing":
+    assert intent.reason == reason
+    if not reason:
         (request,) = intent.facts["requests"]
         assert (request["verb"], request["target"]) == ("compose_scale", "shop/web")
         assert request["arguments"]["to"] == 3
-    else:
-        assert intent.reason == "not_opted_in"
