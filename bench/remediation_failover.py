@@ -2,11 +2,12 @@
 
     python -m bench.remediation_failover [--switches 18] [--engine-line 28]
 
-Each switch is of a pair of its own, with the agent's own probe at its shortest (1 s, three times). Every second
-primary says that it is ill, the others take connections and never answer; of every two standbys one has the
-alias in the Compose file and one is given it by the agent. The time is from the failing to the first answer by
-the alias, asked for inside the network, that comes from the standby. Both the alias and the primary's own
-name are asked all the time: after the Engine has started the standby the primary must never answer again.
+Each switch is of a pair of its own, with the agent's own probe at its shortest (1 s, three times). Every
+second primary says that it is ill, the others take connections and never answer; half of the standbys have
+the alias in the Compose file, half are given it by the agent. The time is from the failing to the first
+answer by the alias, asked for inside the network, that comes from the standby. Both the alias and the
+primary's own name are asked all the time: after the Engine has started the standby the primary must never
+answer again.
 """
 
 from __future__ import annotations
@@ -44,17 +45,21 @@ _LISTEN_SECONDS = 3.0
 _MOST_SWITCHES = 18
 _CALL_SECONDS = 60.0
 _OPTIONS = ("--budget.host=1000/10m", "--budget.global=1000/10m", "--freeze-after=1000/10m")
-# Asks for the alias and for the primary by its own name, again and again.
+# Asks for the alias and for the primary by its own name, again and again, and says when it began to.
 _ASKING = (
     "ask() {{ timeout 1 wget -q -O - http://$1/name 2>/dev/null || echo -; }};"
-    " while :; do echo $(ask {alias}) $(ask {primary}); sleep 0.05; done"
+    " while :; do echo $(cut -d' ' -f1 /proc/uptime) $(ask {alias}) $(ask {primary}); sleep 0.05; done"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Who answered by the alias and by the primary's own name, ``-`` for nobody, and when that was known."""
+    """Who answered by the alias and by the primary's own name, ``-`` for nobody.
 
+    ``asked`` is when the first question was sent, ``at`` when both answers were known; Unix seconds.
+    """
+
+    asked: float
     at: float
     alias: str
     primary: str
@@ -70,8 +75,9 @@ class Listener:
         """Take lines until there are no more."""
         for chunk in lines:
             for line in chunk.decode().splitlines():
-                alias, _, primary = line.partition(" ")
-                self.answers.append(Answer(time.time(), alias, primary))
+                uptime, alias, primary = line.split(" ")
+                asked = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + float(uptime)
+                self.answers.append(Answer(asked, time.time(), alias, primary))
 
     def wait_for(self, name: str) -> float:
         """Return when the alias was first answered by this name; raises TimeoutError."""
@@ -101,9 +107,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(argv)
     found = summary(measure(asked.engine_line, asked.switches))
     sys.stdout.write(json.dumps({**found, "load_average": os.getloadavg()[0]}, indent=2) + "\n")
-    return int(
-        found["seconds"]["p95"] > _WANTED_SECONDS or found["late_answers"] > 0 or found["both_ran"] > 0
-    )
+    is_slow = found["seconds"]["p95"] > _WANTED_SECONDS
+    return int(is_slow or found["late_answers"] > 0 or found["both_ran"] > 0)
 
 
 def summary(switches: Sequence[Switch]) -> dict[str, Any]:
@@ -160,9 +165,9 @@ def _switch(api: docker.DockerClient, number: int) -> Switch:
     answered = listener.wait_for(standby)
     time.sleep(_LISTEN_SECONDS)
     ended, started = _times(api, began, primary, standby)
-    # What was asked for before it, and was still under way, is no late answer.
-    late = [each for each in listener.answers if each.at > started and primary in (each.alias, each.primary)]
-    return Switch(kind, answered - began, len(late), both=not 0 < ended < started)
+    late = [each for each in listener.answers if each.asked > started]
+    answers = sum(primary in (each.alias, each.primary) for each in late)
+    return Switch(kind, answered - began, answers, both=not 0 < ended < started)
 
 
 def _times(api: docker.DockerClient, since: float, primary: str, standby: str) -> tuple[float, float]:
