@@ -26,7 +26,7 @@ def make_app(
     scraper: Scraper, metrics: SelfMetrics, settings: ExporterSettings, probe: Probe, observer: Observer
 ) -> WSGIApplication:
     """Return the application for one configuration."""
-    # Static files are the page's.
+    # The page has static files of its own.
     app = flask.Flask(__name__, static_folder=None)
     app.add_url_rule(settings.telemetry_path, "metrics", _metrics_view(scraper, metrics, settings))
     app.register_blueprint(make_page(observer.overview, settings.telemetry_path))

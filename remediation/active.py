@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from remediation.guard.guard import Limits
+from remediation.deciding import FREEZE_BUCKET
+from remediation.guard.case import Limits
 from remediation.policies.load import Policies
-from remediation.policies.model import Policy
+from remediation.policies.model import Policy, Rate
 from remediation.settings import RemediationSettings
 
 
@@ -25,6 +27,12 @@ class Active:
     def policy(self, name: str) -> Policy | None:
         """Return a policy in force."""
         return self.policies.named(name)
+
+    def budgets(self) -> Mapping[str, Rate]:
+        """Return the budgets of all policies together, by the keys under which the journal has them."""
+        limits = self.limits
+        rates = {"host": limits.host, "everything": limits.everything, FREEZE_BUCKET: limits.freeze_after}
+        return {key: rate for key, rate in rates.items() if rate is not None}
 
 
 def limits_of(settings: RemediationSettings) -> Limits:

@@ -1,8 +1,9 @@
 """What people and other processes of this host ask the role, on its local socket.
 
 ==========================  =================================================================================
+``GET /v1/overview``        how everything stands: see :class:`remediation.overview.Overview`
 ``GET /v1/actions``         the latest actions, newest first; ``limit``, ``state``, ``policy``, ``target``,
-                            ``since`` (Unix seconds)
+                            ``since`` (Unix seconds), ``like`` (a part of the target's name)
 ``GET /v1/why?word=``       accounts of what was done about an alert, a fingerprint, a target, or an id
 ``POST /v1/freeze``         ``{"by": …, "why": …}``: begin nothing any more
 ``POST /v1/thaw``           ``{"by": …, "why": …}``: go on
@@ -27,6 +28,7 @@ from compose_agent.web.response import Handler, Response, RouteTable, body_of
 from remediation.history import Filter, rows
 from remediation.journal import Journal
 from remediation.operations import NotPossible, Operations
+from remediation.overview import Observer
 from remediation.why import explain, gather
 
 MOST_ROWS = 10_000
@@ -46,13 +48,16 @@ class SaidOf(Said, frozen=True, kw_only=True, forbid_unknown_fields=True):
     id: str
 
 
-def api_routes(
+def reading_routes(
     journal: Journal,
-    operations: Operations,
+    observer: Observer,
     policies: Callable[[], Container[str]],
     now: Callable[[], float] = time.time,
 ) -> RouteTable:
-    """Return the routes; ``policies`` gives the names of those in force."""
+    """Return the routes of questions; ``policies`` gives the names of those in force."""
+
+    def overview(_environ: WSGIEnvironment) -> Response:
+        return _json(200, observer.overview())
 
     def actions(environ: WSGIEnvironment) -> Response:
         limit, wanted = _wanted(environ)
@@ -63,6 +68,13 @@ def api_routes(
             return _error(400, "name an alert, a fingerprint, a container, a service or an id with word=")
         evidence = journal.read(lambda view: gather(view, word))
         return _json(200, explain(evidence, policies(), now()))
+
+    found = {"/v1/overview": overview, "/v1/actions": actions, "/v1/why": why}
+    return {path: {"GET": _explained(handler)} for path, handler in found.items()}
+
+
+def writing_routes(operations: Operations) -> RouteTable:
+    """Return the routes that change something: for the local socket only, as they ask nobody who they are."""
 
     def freeze(environ: WSGIEnvironment) -> Response:
         said = msgspec.json.decode(body_of(environ), type=Said)
@@ -81,12 +93,8 @@ def api_routes(
         said = msgspec.json.decode(body_of(environ), type=SaidOf)
         return _json(200, operations.deny(said.id, said.by, said.why))
 
-    reading = {"/v1/actions": actions, "/v1/why": why}
-    writing = {"/v1/freeze": freeze, "/v1/thaw": thaw, "/v1/approve": approve, "/v1/deny": deny}
-    return {
-        **{path: {"GET": _explained(handler)} for path, handler in reading.items()},
-        **{path: {"POST": _explained(handler)} for path, handler in writing.items()},
-    }
+    found = {"/v1/freeze": freeze, "/v1/thaw": thaw, "/v1/approve": approve, "/v1/deny": deny}
+    return {path: {"POST": _explained(handler)} for path, handler in found.items()}
 
 
 def _explained(handler: Handler) -> Handler:

@@ -14,7 +14,8 @@ from remediation.calls import CALLS
 from remediation.calls.rendering import NO_OCCASION, Occasion
 from remediation.guard.breaker import Breaker
 from remediation.guard.buckets import take
-from remediation.guard.guard import BACKOFF_MEMORY_SECONDS, Case, Limits, budget_rates, judge, service_name
+from remediation.guard.case import BACKOFF_MEMORY_SECONDS, Case, Limits, budget_rates, service_name
+from remediation.guard.guard import judge
 from remediation.guard.verdict import Go, Never, Wait
 from remediation.journal import FREEZE_FLAG, Tx
 from remediation.model import Intent, Reason, State
@@ -26,6 +27,7 @@ from remediation.world import World
 
 logger = logging.getLogger(__name__)
 
+# Under this key the journal has what is left until everything freezes by itself.
 FREEZE_BUCKET = "freeze-after"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import msgspec
 
@@ -39,12 +40,16 @@ class ActionRow(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which actions are meant; empty means any. ``since`` is Unix seconds, of when an intent was made."""
+    """Which actions are meant; empty means any.
+
+    ``like`` is a part of the target's name. ``since`` is Unix seconds, of when an intent was made.
+    """
 
     state: str = ""
     policy: str = ""
     target: str = ""
     since: float = 0.0
+    like: str = ""
 
     def takes(self, intent: Intent) -> bool:
         """Tell whether an intent is meant; ``target`` may be a name, or a kind and a name."""
@@ -52,17 +57,18 @@ class Filter:
             self.state in ("", intent.state)
             and self.policy in ("", intent.policy)
             and self.target in ("", intent.target.name, str(intent.target))
+            and self.like.lower() in intent.target.name.lower()
         )
 
 
-def rows(view: View, wanted: Filter, limit: int) -> list[ActionRow]:
-    """Return the latest actions, newest first."""
+def rows(view: View, wanted: Filter, limit: int, among: int | None = None) -> list[ActionRow]:
+    """Return the latest actions, newest first; ``among`` bounds how many are looked at."""
     found: list[ActionRow] = []
-    for intent in _newest_first(view, wanted.since):
+    for intent in islice(_newest_first(view, wanted.since), among):
         if len(found) >= limit:
             break
         if wanted.takes(intent):
-            found.append(_row(intent, view.episode(intent.episode)))
+            found.append(row_of(intent, view.episode(intent.episode)))
     return found
 
 
@@ -76,7 +82,8 @@ def _newest_first(view: View, since: float) -> Iterator[Intent]:
             before = number
 
 
-def _row(intent: Intent, episode: Episode | None) -> ActionRow:
+def row_of(intent: Intent, episode: Episode | None) -> ActionRow:
+    """Return the row of an intent and its episode."""
     return ActionRow(
         id=intent.id,
         state=intent.state,

@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from compose_agent.errors import StateError
 from compose_agent.role import ConfigState
 from compose_agent.selfmetrics import add_program, exposition, gauge, new_registry
-from remediation.guard.breaker import Breaker
+from remediation.guard.breaker import Breaker, BreakerState
 from remediation.guard.buckets import Bucket, filled
 from remediation.journal import FREEZE_FLAG, Journal, View
 from remediation.journal.tallies import BUCKETS, Histogram
@@ -21,8 +21,6 @@ from remediation.model import LIVE
 from remediation.policies.model import Policy, Rate
 from remediation.receiver.received import BUCKETS as RECEIVED_BUCKETS
 from remediation.receiver.received import Received
-
-_BREAKER_STATES = ("closed", "open", "half_open")
 
 
 class Watched(Protocol):
@@ -152,8 +150,9 @@ class _Kept:
         for key, breaker in breakers.items():
             name, _, target = key.partition(":")
             if policy := self._watched.policy(name):
-                current = _breaker_state(breaker, policy, self._now())
-                for state in _BREAKER_STATES:
+                limits = policy.limits
+                current = breaker.state(limits.breaker_failures, limits.breaker_seconds, self._now())
+                for state in BreakerState:
                     family.add_metric((name, target, state), state == current)
         return family
 
@@ -188,14 +187,6 @@ class _Receiver:
         buckets = _cumulative(RECEIVED_BUCKETS, list(received.durable_counts))
         durable.add_metric((), buckets, received.durable_seconds)
         yield from (requests, refused, signals, truncated, durable)
-
-
-def _breaker_state(breaker: Breaker, policy: Policy, now: float) -> str:
-    limits = policy.limits
-    until = breaker.opens_until(limits.breaker_failures, limits.breaker_seconds)
-    if not until:
-        return "closed"
-    return "open" if until > now else "half_open"
 
 
 def _histogram(name: str, text: str, histogram: Histogram) -> Metric:

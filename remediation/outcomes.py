@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from compose_agent.dockerd.model import parse_time
 from compose_agent.dockerd.verbs.model import Outcome, Result
 from remediation.deciding import Active, breaker_key
 from remediation.guard.breaker import Breaker
@@ -43,7 +44,8 @@ class Outcomes:
             },
         )
         facts = {**intent.facts, "outcomes": msgspec.to_builtins(list(outcomes))}
-        intent = msgspec.structs.replace(intent, acted_at=self._now(), facts=facts, detail=last.reason)
+        at = _took_effect(last, intent, self._now())
+        intent = msgspec.structs.replace(intent, acted_at=at, facts=facts, detail=last.reason)
         policy = self._active.policy(intent.policy)
         if last.result is Result.REFUSED:
             suppress(tx, intent, Reason.REFUSED, last.reason, self._now())
@@ -86,6 +88,15 @@ class Outcomes:
         if (episode := tx.episode(intent.episode)) and episode.resolved_at:
             closed = msgspec.structs.replace(episode, closed_at=self._now(), close_reason="resolved")
             tx.put_episode(closed)
+
+
+def _took_effect(outcome: Outcome, intent: Intent, now: float) -> float:
+    """Return when it was done, by the Engine's clock if it says so.
+
+    It may have been long ago, when this process was not there: what has happened since is not from before.
+    """
+    started_at = parse_time(outcome.details.get("started_at"))
+    return min(max(started_at, intent.started_at), now) if started_at else now
 
 
 def _audit(tx: Tx, kind: str, intent: Intent, fields: dict[str, object]) -> None:

@@ -71,6 +71,11 @@ class Outside:
         self._may_have_missed = True
         self._news.set()
 
+    @property
+    def error(self) -> str:
+        """Why somebody could not be asked the last time; empty when all could."""
+        return "; ".join(filter(None, list(self._said.values())))
+
     def silenced(self, labels: Mapping[str, str]) -> str:
         """Return which silence of Alertmanager holds for these labels, empty for none."""
         silence = self._silences.of(labels)

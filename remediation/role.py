@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -30,10 +31,9 @@ from remediation.actions import FAILOVER
 from remediation.active import Active, limits_of
 from remediation.actor import broker_hands, calling_hands, own_hands
 from remediation.announcer import Announcer
-from remediation.api import api_routes
+from remediation.api import reading_routes, writing_routes
 from remediation.check import policies_for
 from remediation.clients import clients_of
-from remediation.deciding import FREEZE_BUCKET
 from remediation.engine import Engine
 from remediation.failover.keeper import Keeper
 from remediation.failover.look import Ill, Sight
@@ -43,6 +43,9 @@ from remediation.model import Signal
 from remediation.operations import Operations
 from remediation.ours import Ours
 from remediation.outside import Outside
+from remediation.overview import Health, Observer
+from remediation.page import RemediationPage
+from remediation.page.rights import Rules
 from remediation.planner import Planner
 from remediation.policies.model import Policy, Rate
 from remediation.receiver.doors import doors_of
@@ -106,10 +109,21 @@ class RemediationRole:
         doors = doors_of(self._settings, self._web_config(), self._replays)
         self._receiver = Receiver(self._receive, doors, self._outside.truncated, replays=self._replays)
         metrics: RouteTable = {"/metrics": {"GET": metrics_view(RemediationMetrics(state, self).text)}}
-        self._outer = with_health(routed({**webhook_routes(self._receiver), **metrics}), self._probe)
+        names = self._active_names
+        observer = Observer(self._journal, self._active, self._health)
         operations = Operations(self._journal, self._engine.wake)
-        asked = api_routes(self._journal, operations, lambda: self._active.policies.names)
-        self._inner = routed({**trigger_routes(self._receiver), **asked}, self._outer)
+        asked = reading_routes(self._journal, observer, names)
+        self._page = RemediationPage(
+            self._journal,
+            observer=observer,
+            operations=operations,
+            policies=names,
+            rules=Rules.of(self._settings),
+        )
+        seen = {**self._page.routes(), **self._page.readable(asked)}
+        self._outer = with_health(routed({**webhook_routes(self._receiver), **metrics, **seen}), self._probe)
+        told = {**trigger_routes(self._receiver), **asked, **writing_routes(operations)}
+        self._inner = routed(told, self._outer)
         self._listeners = Listeners(self._serve, self._web)
 
     def start(self) -> None:
@@ -135,7 +149,7 @@ class RemediationRole:
         doors = doors_of(settings, self._web_config(), self._replays)
         clients = clients_of(settings)
         self._listeners.change(settings.listen_addresses)
-        self._receiver.doors = doors
+        self._receiver.doors, self._page.rules = doors, Rules.of(settings)
         self._active.policies, self._active.limits = policies, limits_of(settings)
         self._settings, self._clients = settings, clients
         self._outside.change(clients)
@@ -196,9 +210,19 @@ class RemediationRole:
 
     def budgets(self) -> Mapping[str, Rate]:
         """Return the budgets of all policies together by their keys, for the metrics."""
-        limits = self._active.limits
-        rates = {"host": limits.host, "everything": limits.everything, FREEZE_BUCKET: limits.freeze_after}
-        return {key: rate for key, rate in rates.items() if rate is not None}
+        return self._active.budgets()
+
+    def _active_names(self) -> frozenset[str]:
+        return self._active.policies.names
+
+    def _health(self) -> Health:
+        return Health(
+            host=self._inventory.engine().name or platform.node(),
+            reasons=self.reasons(),
+            engine=self._engine_error(),
+            outside=self._outside.error,
+            heartbeat_at=self._engine.beat_at,
+        )
 
     def _receive(self, signals: Sequence[Signal]) -> None:
         self._engine.receive(signals)

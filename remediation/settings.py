@@ -61,7 +61,8 @@ class RemediationSettings:
         "insecure",
         kinds.boolean,
         "false",
-        "Take alerts from anybody, also on addresses that other hosts can reach.",
+        "Take alerts from anybody, and let anybody press every button of the page, also on addresses that "
+        "other hosts can reach.",
     )
     bearer_token_file: Path | None = option(
         "bearer-token-file",

@@ -82,6 +82,16 @@ def explain(evidence: Evidence, policies: Container[str] | None, now: float) -> 
     return [*_without_episode(evidence), *accounts]
 
 
+def account_of(view: View, episode_id: str, policies: Container[str] | None, now: float) -> Account | None:
+    """Return the account of one episode, None if there is none (any more)."""
+    if (episode := view.episode(episode_id)) is None:
+        return None
+    entries = view.entries_about({episode.id, episode.fingerprint}, _MOST_ENTRIES)
+    intents = {episode.id: view.intents_of(episode.id)}
+    evidence = Evidence([episode], intents, entries, view.flag(FREEZE_FLAG) or "")
+    return _account(evidence, episode, policies, now)
+
+
 def _account(evidence: Evidence, episode: Episode, policies: Container[str] | None, now: float) -> Account:
     last = next(iter(evidence.intents.get(episode.id, ())), None)
     gone = policies is not None and episode.policy not in policies

@@ -18,6 +18,7 @@ COMMANDS = "compose_agent/commands"
 ONLY_IN = {
     "docker": ("compose_agent/dockerd",),
     "flask": ROLES,
+    "jinja2": ("compose_agent/web/page",),
     "fluent": ("compose_agent/log_fluentd.py",),
     "opentelemetry.sdk": (),
 }

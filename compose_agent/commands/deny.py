@@ -7,7 +7,7 @@ from typing import Any
 
 from compose_agent.commands.remediation_options import ID, telling
 from compose_agent.commands.remediation_source import RemediationSource
-from compose_agent.commands.status_columns import printable
+from compose_agent.dockerd.overview.words import printable
 
 
 def _deny(source: RemediationSource, given: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -12,9 +12,11 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from compose_agent.commands.roles import GENERAL, SCHEMA, config_source
 from compose_agent.commands.signals import Signals
+from compose_agent.commands.status_remediation import RemediationStatus
 from compose_agent.commands.status_source import Source
 from compose_agent.commands.status_table import failure, page, plain
 from compose_agent.config.flags import flag_layer, flags
@@ -29,6 +31,8 @@ WATCH_SECONDS = 2.0
 _LEAST_WATCH_SECONDS = 0.5
 
 Read = Callable[[], Overview]
+# Lines above the table, of what else runs on this host.
+More = Callable[[], Sequence[Text]]
 
 
 def _order(context: click.Context, parameter: click.Parameter, value: str) -> Order:
@@ -44,6 +48,7 @@ def _callback(**parameters: Any) -> None:
     config = config_source(flag_layer(SCHEMA, parameters)).load()
     view = View(parameters["sort"], parameters["text"], "running" if parameters["running"] else "")
     console = Console(highlight=False)
+    more = RemediationStatus(config).lines
     with closing(Source(config)) as source:
 
         def read() -> Overview:
@@ -51,37 +56,37 @@ def _callback(**parameters: Any) -> None:
             return replace(overview, containers=view.of(overview.containers))
 
         if parameters["watch"] is None:
-            _show(read(), console, as_json=parameters["json"])
+            _show(read(), more, console, as_json=parameters["json"])
         else:
-            _watch(read, console, parameters["watch"], as_json=parameters["json"])
+            _watch(read, more, console, parameters["watch"], as_json=parameters["json"])
 
 
-def _show(overview: Overview, console: Console, *, as_json: bool) -> None:
+def _show(overview: Overview, more: More, console: Console, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(to_json(overview), indent=2))
     elif console.is_terminal:
-        console.print(page(overview, console.width))
+        console.print(page(overview, console.width, more=more()))
     else:
-        click.echo(plain(overview), nl=False)
+        click.echo(plain(overview, more()), nl=False)
 
 
-def _watch(read: Read, console: Console, seconds: float, *, as_json: bool) -> None:
+def _watch(read: Read, more: More, console: Console, seconds: float, *, as_json: bool) -> None:
     """Show it again and again until a signal; an error is shown as well, and does not end it."""
     stop = Signals().stop
     if as_json or not console.is_terminal:
-        _print_repeatedly(read, lambda: stop.wait(seconds), as_json=as_json)
+        _print_repeatedly(read, more, lambda: stop.wait(seconds), as_json=as_json)
         return
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while not stop.is_set():
             try:
-                shown = page(read(), console.width, console.height)
+                shown = page(read(), console.width, console.height, more())
             except ComposeAgentError as error:
                 shown = failure(str(error))
             live.update(shown, refresh=True)
             stop.wait(seconds)
 
 
-def _print_repeatedly(read: Read, stopped: Callable[[], bool], *, as_json: bool) -> None:
+def _print_repeatedly(read: Read, more: More, stopped: Callable[[], bool], *, as_json: bool) -> None:
     """Print JSON lines, or tables with an empty line between them."""
     while True:
         try:
@@ -89,7 +94,7 @@ def _print_repeatedly(read: Read, stopped: Callable[[], bool], *, as_json: bool)
         except ComposeAgentError as error:
             click.echo(f"compose-agent: {error}", err=True)
         else:
-            click.echo(json.dumps(to_json(overview)) if as_json else plain(overview))
+            click.echo(json.dumps(to_json(overview)) if as_json else plain(overview, more()))
         if stopped():
             return
 

@@ -33,15 +33,8 @@ class Column:
     right: bool = False
 
 
-def printable(text: str) -> str:
-    """Return ``text`` without what would move the cursor or colour the terminal: names come from anybody."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
 def _said(value: Callable[[ContainerRow], str], style: str = "") -> Cell:
-    return lambda row, _: Text(printable(value(row)) or words.DASH, style)
+    return lambda row, _: Text(words.printable(value(row)) or words.DASH, style)
 
 
 def _label(value: Callable[[ContainerRow], str], style: str = "") -> Cell:

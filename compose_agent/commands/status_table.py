@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from compose_agent.commands.status_columns import GAP, NAME, STYLES, Filled, filled, fitting, printable
+from compose_agent.commands.status_columns import GAP, NAME, STYLES, Filled, filled, fitting
 from compose_agent.dockerd.overview import HostOverview, Overview, words
 
 # Beside the words, a shape for each level; the same ones as on the page.
@@ -20,9 +20,14 @@ _ENDLESS = 1_000_000
 _OTHER_LINES = 3
 
 
-def page(overview: Overview, width: int, height: int | None = None) -> RenderableType:
-    """Return what a terminal of this size shows; rows below ``height`` are only counted."""
-    lines = host_lines(overview)
+def page(
+    overview: Overview, width: int, height: int | None = None, more: Sequence[Text] = ()
+) -> RenderableType:
+    """Return what a terminal of this size shows; rows below ``height`` are only counted.
+
+    ``more`` are further lines above the table.
+    """
+    lines = [*host_lines(overview), *more]
     rows = overview.containers
     room = len(rows)
     if height is not None:
@@ -31,22 +36,22 @@ def page(overview: Overview, width: int, height: int | None = None) -> Renderabl
     marks = [_mark(words.level(row)) for row in rows[:room]]
     columns = fitting(filled(rows[:room], overview.timestamp_seconds), width - _MARK_WIDTH)
     left_out = len(rows) - room
-    more = [Text(f"and {left_out} more", "dim")] if left_out > 0 else []
-    return Group(*lines, Text(), _table(columns, marks, width - _MARK_WIDTH), *more)
+    end = [Text(f"and {left_out} more", "dim")] if left_out > 0 else []
+    return Group(*lines, Text(), _table(columns, marks, width - _MARK_WIDTH), *end)
 
 
-def plain(overview: Overview) -> str:
+def plain(overview: Overview, more: Sequence[Text] = ()) -> str:
     """Return everything as text: no colours, no marks, every column whole."""
     console = Console(width=_ENDLESS, color_system=None, force_terminal=False)
     columns = filled(overview.containers, overview.timestamp_seconds)
     with console.capture() as capture:
-        console.print(*host_lines(overview), Text(), _table(columns, [], _ENDLESS), sep="\n")
+        console.print(*host_lines(overview), *more, Text(), _table(columns, [], _ENDLESS), sep="\n")
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 
 def failure(sentence: str) -> Text:
     """Return what a terminal shows while there is nothing to show."""
-    return Text(f"{printable(sentence)}\nTrying again; Ctrl-C ends.", "bold red")
+    return Text(f"{words.printable(sentence)}\nTrying again; Ctrl-C ends.", "bold red")
 
 
 def host_lines(overview: Overview) -> list[Text]:
@@ -56,7 +61,7 @@ def host_lines(overview: Overview) -> list[Text]:
     if not host.up:
         age = words.duration(max(0.0, overview.timestamp_seconds - host.since_timestamp_seconds))
         sentence = f"The Engine has not answered for {age}; states are its last word: {host.error}"
-        lines.append(Text(printable(sentence), "bold red"))
+        lines.append(Text(words.printable(sentence), "bold red"))
     return lines
 
 
@@ -67,8 +72,8 @@ def _host_line(host: HostOverview) -> Text:
     parts.append(f"memory {words.size(host.memory_used_bytes)} of {total}")
     loads = [load for load in (host.load1, host.load5, host.load15) if load is not None]
     parts += ["load " + " ".join(f"{load:.2f}" for load in loads)] if loads else []
-    name = Text(printable(host.name) or "Docker host", "bold")
-    return Text.assemble(name, "  ", printable(" · ".join(parts)))
+    name = Text(words.printable(host.name) or "Docker host", "bold")
+    return Text.assemble(name, "  ", words.printable(" · ".join(parts)))
 
 
 def _count_line(host: HostOverview) -> Text:

@@ -11,8 +11,7 @@ import msgspec
 
 from compose_agent.commands.remediation_options import config_of, general_flags
 from compose_agent.commands.remediation_source import RemediationSource
-from compose_agent.commands.status_columns import printable
-from compose_agent.dockerd.overview.words import date
+from compose_agent.dockerd.overview.words import date, printable
 from compose_agent.errors import ComposeAgentError
 from remediation.why import Account
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from compose_agent.dockerd.overview import ContainerRow, HostOverview, Overview, View, words
+from compose_agent.web.page import Bar, bar
 from exporter.page.columns import Heading, headings, sort_choices
-from exporter.page.lines import Bar, Line, bar, line
+from exporter.page.lines import Line, line
 from exporter.page.links import href
 
 NO_PROJECT = "outside Compose"

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
+from wsgiref.types import WSGIApplication
 
 import flask
 
-from compose_agent import __version__
 from compose_agent.dockerd.overview import Overview
 from compose_agent.dockerd.overview.order import STATE_FILTERS, Order, View
 from compose_agent.dockerd.overview.wire import to_json
 from compose_agent.web.health import HEALTHY_PATH, READY_PATH
+from compose_agent.web.page import Pages, relative
+from compose_agent.web.response import Handler, Response
 from exporter.answers import answer
 from exporter.page.manual import manual
 from exporter.page.present import present
-
-HTML = "text/html; charset=utf-8"
-# Nothing of the page comes from elsewhere, nothing in it runs or is styled inline, nobody frames it.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
-)
 
 Read = Callable[[], Overview]
 
@@ -31,23 +28,26 @@ def make_page(read: Read, telemetry_path: str) -> flask.Blueprint:
 
     Metrics that were put on the page's own path keep it, and there is no page then.
     """
-    page = flask.Blueprint(
-        "page",
-        __name__,
-        template_folder="templates",
-        static_folder="static",
-        static_url_path="/static",
-    )
+    page, pages = flask.Blueprint("page", __name__), Pages(Path(__file__).parent)
     links = _links(telemetry_path)
-    routes = {"/": _page_view(read, links), "/docs": _manual_view(links), "/v1/containers": _json_view(read)}
+    for path, methods in pages.files().items():
+        page.add_url_rule(path, _endpoint(path), _at_request(methods["GET"]))
+    routes: Mapping[str, Callable[[], WSGIApplication]] = {
+        "/": _page_view(pages, read, links),
+        "/docs": _manual_view(pages, links),
+        "/v1/containers": _json_view(read),
+    }
     for path, view in routes.items():
         if path != telemetry_path:
-            page.add_url_rule(path, path.strip("/").replace("/", "-") or "page", view)
+            page.add_url_rule(path, _endpoint(path), view)
     return page
 
 
+def _endpoint(path: str) -> str:
+    return path.strip("/").replace("/", "-").replace(".", "-") or "page"
+
+
 def _links(telemetry_path: str) -> list[tuple[str, str]]:
-    """Return label and address of what else is served, relative so that a proxy may put us under a path."""
     paths = {
         "Metrics": telemetry_path,
         "JSON": "/v1/containers",
@@ -55,22 +55,26 @@ def _links(telemetry_path: str) -> list[tuple[str, str]]:
         "Ready": READY_PATH,
         "Manual": "/docs",
     }
-    return [(label, path.lstrip("/")) for label, path in paths.items()]
+    return relative(paths)
 
 
-def _page_view(read: Read, links: list[tuple[str, str]]) -> Callable[[], flask.Response]:
-    def view() -> flask.Response:
+def _at_request(handler: Handler) -> Callable[[], WSGIApplication]:
+    return lambda: handler(flask.request.environ)
+
+
+def _page_view(pages: Pages, read: Read, links: list[tuple[str, str]]) -> Callable[[], Response]:
+    def view() -> Response:
         arguments = flask.request.args
         page = present(read(), lenient_view(arguments))
         template = "live.html" if arguments.get("fragment") else "page.html"
-        return _html(template, page=page, links=links)
+        return pages.html(flask.request.environ, template, page=page, links=links)
 
     return view
 
 
-def _manual_view(links: list[tuple[str, str]]) -> Callable[[], flask.Response]:
-    def view() -> flask.Response:
-        return _html("manual.html", manual=manual(), links=links)
+def _manual_view(pages: Pages, links: list[tuple[str, str]]) -> Callable[[], Response]:
+    def view() -> Response:
+        return pages.html(flask.request.environ, "manual.html", manual=manual(), links=links)
 
     return view
 
@@ -104,10 +108,3 @@ def lenient_view(arguments: Any) -> View:
     except ValueError:
         order = Order()
     return View(order, arguments.get("q", ""), state if state in STATE_FILTERS else "")
-
-
-def _html(template: str, **values: Any) -> flask.Response:
-    response = answer(flask.render_template(template, version=__version__, **values), HTML)
-    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-    response.headers["Cache-Control"] = "no-store"
-    return response

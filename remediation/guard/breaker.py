@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
+
+
+class BreakerState(StrEnum):
+    """What a breaker does: lets everything pass, nothing, or one trial."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
 
 
 class Breaker(msgspec.Struct, frozen=True):
@@ -15,6 +25,13 @@ class Breaker(msgspec.Struct, frozen=True):
     def opens_until(self, most: int, pause: float) -> float:
         """Return until when it is open; 0 while it is closed."""
         return self.failed_at + pause if self.failures >= most else 0.0
+
+    def state(self, most: int, pause: float, now: float) -> BreakerState:
+        """Return what it does at a moment."""
+        until = self.opens_until(most, pause)
+        if not until:
+            return BreakerState.CLOSED
+        return BreakerState.OPEN if until > now else BreakerState.HALF_OPEN
 
     def failed(self, now: float) -> Breaker:
         """Return it after a failure."""

@@ -22,13 +22,14 @@ from compose_agent.web.health import Readiness
 from compose_agent.web.local import local_server
 from compose_agent.web.localclient import RoleNotRunning
 from compose_agent.web.response import routed
-from remediation.api import api_routes
+from remediation.api import reading_routes, writing_routes
 from remediation.history import Filter, rows
 from remediation.journal import FREEZE_FLAG, Journal
 from remediation.model import Reason, State
 from remediation.operations import Operations
 from tests.commands.program import COMMAND, PATIENCE_SECONDS, environment
 from tests.remediation.journal.making import SHOP_WEB, episode, intent, signal
+from tests.remediation.standing import observer_of
 
 Run = Callable[..., str]
 
@@ -66,7 +67,8 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 @pytest.fixture
 def role(journal: Journal, tmp_path: Path) -> Iterator[Journal]:
     """Serve the journal as the role does."""
-    app = routed(api_routes(journal, Operations(journal, lambda: None), lambda: {"mend", "scale"}))
+    reading = reading_routes(journal, observer_of(journal), lambda: {"mend", "scale"})
+    app = routed({**reading, **writing_routes(Operations(journal, lambda: None))})
     server = local_server(
         tmp_path / "run", "remediation", lambda: Readiness("remediation", "1", 1, (), ()), lambda _: 1, app
     )

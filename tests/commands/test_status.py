@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 
 import docker
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from compose_agent.cli import commands
-from compose_agent.commands.status_columns import COLUMNS, filled, fitting, printable
+from compose_agent.commands.status_columns import COLUMNS, filled, fitting
 from compose_agent.commands.status_table import page, plain
 from compose_agent.dockerd.inventory import Link
 from compose_agent.dockerd.model import PROJECT_LABEL, SERVICE_LABEL, Container, Engine
@@ -19,12 +21,18 @@ from compose_agent.dockerd.overview import Overview
 from compose_agent.dockerd.overview.build import host_overview, row
 from compose_agent.dockerd.overview.rates import Rates
 from compose_agent.dockerd.overview.wire import to_json
+from compose_agent.dockerd.overview.words import printable
 from compose_agent.dockerd.usage import Sample
 from compose_agent.errors import ComposeAgentError
 from compose_agent.web.health import Readiness
 from compose_agent.web.local import local_server
 from compose_agent.web.response import Response, routed
 from lab.engine import PrivateEngine
+from remediation.api import reading_routes
+from remediation.journal import FREEZE_FLAG, Journal
+from remediation.model import Reason, State
+from tests.remediation.journal.making import intent
+from tests.remediation.standing import observer_of
 
 NOW = 1_800_000_000.0
 MIB = 1024 * 1024
@@ -197,6 +205,73 @@ def test_names_cannot_command_the_terminal(text: str, said: str) -> None:
 def test_nothing_on_the_host_is_no_error(exporter: Exporter, capsys: pytest.CaptureFixture[str]) -> None:
     run("--run-dir", exporter(json.dumps(to_json(overview())).encode()))
     assert capsys.readouterr().out.splitlines()[1] == "0 containers"
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with closing(Journal(tmp_path / "state")) as journal:
+        yield journal
+
+
+@pytest.fixture
+def remediation(journal: Journal, tmp_path: Path) -> Iterator[Journal]:
+    """Serve a journal as the remediation role does, beside the exporter."""
+    app = routed(reading_routes(journal, observer_of(journal), lambda: ()))
+    ready = Readiness("remediation", "0", 1)
+    with local_server(tmp_path, "remediation", lambda: ready, lambda _: 1, app):
+        yield journal
+
+
+def remediation_line(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out.splitlines()[2]
+
+
+@pytest.mark.usefixtures("remediation")
+def test_there_is_a_line_about_remediation(
+    exporter: Exporter, journal: Journal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_dir = exporter(json.dumps(to_json(SHOP)).encode())
+    run("--run-dir", run_dir)
+    assert remediation_line(capsys) == "Remediation: 0 under way"
+    journal.write(lambda tx: tx.put_intent(intent("a", episode="e1", reason=Reason.APPROVAL)))
+    journal.write(lambda tx: tx.put_intent(intent("b", episode="e2", reason=Reason.BUDGET)))
+    done = {"state": State.DONE, "started_at": time.time() - 200}
+    journal.write(lambda tx: tx.put_intent(intent("c", episode="e3", **done)))
+    journal.write(lambda tx: tx.set_flag(FREEZE_FLAG, "frozen by ann\x1b[2J"))
+    run("--run-dir", run_dir)
+    assert remediation_line(capsys) == (
+        "Remediation: frozen by ann\N{REPLACEMENT CHARACTER}[2J · 1 to approve · 1 under way · "
+        "last restart of shop-web-1 3 min ago, done"
+    )
+
+
+def test_without_the_role_there_is_no_line_about_it(
+    exporter: Exporter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("--run-dir", exporter(json.dumps(to_json(SHOP)).encode()))
+    assert remediation_line(capsys) == ""
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[1]", b"nonsense"])
+def test_a_role_that_talks_nonsense_is_said_and_the_rest_shown(
+    exporter: Exporter, tmp_path: Path, capsys: pytest.CaptureFixture[str], body: bytes
+) -> None:
+    app = routed({"/v1/overview": {"GET": lambda _: Response(200, body, "application/json")}})
+    ready = Readiness("remediation", "0", 1)
+    with local_server(tmp_path, "remediation", lambda: ready, lambda _: 1, app):
+        run("--run-dir", exporter(json.dumps(to_json(SHOP)).encode()))
+    out = capsys.readouterr().out
+    assert "\nRemediation cannot be asked: " in out
+    assert "shop-web-10" in out
+
+
+def test_a_terminal_counts_the_line_about_remediation() -> None:
+    found = overview(*(container(f"shop-web-{n}") for n in range(50)))
+    console = Console(width=120, color_system=None)
+    with console.capture() as capture:
+        console.print(page(found, 120, 20, [Text("Remediation: 0 under way")]))
+    lines = capture.get().splitlines()
+    assert (len(lines), lines[-1]) == (20, "and 36 more")
 
 
 @pytest.mark.engine

@@ -163,7 +163,7 @@ def test_nothing_that_comes_from_outside_becomes_markup(visit: Open) -> None:
 
 def test_the_page_needs_nothing_that_its_policy_forbids(visit: Open) -> None:
     answer = visit().get("/")
-    assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     page = Page(answer.get_data(as_text=True))
     assert not [a for tag, a in page.tags if "style" in a or tag == "style"]
     assert all(a.get("src") for tag, a in page.tags if tag == "script")
@@ -173,7 +173,12 @@ def test_the_page_needs_nothing_that_its_policy_forbids(visit: Open) -> None:
 
 @pytest.mark.parametrize(
     ("file", "kind"),
-    [("page.css", "text/css"), ("page.js", "text/javascript"), ("icon.svg", "image/svg+xml")],
+    [
+        ("page.css", "text/css"),
+        ("frame.css", "text/css"),
+        ("live.js", "text/javascript"),
+        ("icon.svg", "image/svg+xml"),
+    ],
 )
 def test_what_the_page_needs_is_served_from_the_package(visit: Open, file: str, kind: str) -> None:
     answer = visit().get(f"/static/{file}")

@@ -8,11 +8,12 @@ from urllib.parse import urlencode
 import pytest
 
 from compose_agent.web.response import Response, routed
-from remediation.api import api_routes
+from remediation.api import reading_routes, writing_routes
 from remediation.journal import FREEZE_FLAG, Journal, verify_audit
 from remediation.model import Reason, State
 from remediation.operations import Operations
 from tests.remediation.journal.making import episode, intent, signal
+from tests.remediation.standing import observer_of
 
 NOW = 2000.0
 
@@ -23,7 +24,8 @@ class Client:
     def __init__(self, journal: Journal) -> None:
         self.woken = 0
         operations = Operations(journal, self._wake, lambda: NOW)
-        self._routes = api_routes(journal, operations, lambda: {"mend"}, lambda: NOW)
+        reading = reading_routes(journal, observer_of(journal), lambda: {"mend"}, lambda: NOW)
+        self._routes = {**reading, **writing_routes(operations)}
 
     def _wake(self) -> None:
         self.woken += 1
@@ -174,3 +176,10 @@ def test_what_cannot_be_written_is_a_503(client: Client, journal: Journal) -> No
         assert status == 503
         assert "is closed" in answer["error"]
     assert client.get("/v1/actions")[0] == 503
+
+
+def test_the_overview_is_one_document(client: Client, journal: Journal) -> None:
+    waiting(journal)
+    status, found = client.get("/v1/overview")
+    assert status == 200
+    assert (found["approvals"], found["live"][0]["id"], found["frozen"]) == (1, "abc1", "")

@@ -22,7 +22,7 @@ from compose_agent.dockerd.verbs.registry import VERBS
 from lab.receiver import ScriptedReceiver
 from remediation.actor import Hands, calling_hands
 from remediation.engine import Engine
-from remediation.guard.guard import Limits
+from remediation.guard.case import Limits
 from remediation.journal import FREEZE_FLAG, Journal
 from remediation.model import Intent, Reason, State
 from remediation.ours import Ours

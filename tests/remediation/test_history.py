@@ -35,6 +35,9 @@ def filled(journal: Journal) -> Journal:
         (Filter(target="container:shop/web"), []),
         (Filter(target="shop-web-1", since=15.0), ["i3", "i1"]),
         (Filter(state="failed", policy="scale"), []),
+        (Filter(like="OP/W"), ["i2"]),
+        (Filter(like="shop", since=15.0), ["i3", "i2", "i1"]),
+        (Filter(like="service:"), []),
     ],
 )
 def test_the_actions_meant_come_newest_first(filled: Journal, wanted: Filter, ids: list[str]) -> None:
@@ -45,6 +48,7 @@ def test_only_so_many_as_asked_for_are_read(filled: Journal) -> None:
     assert len(filled.read(lambda view: rows(view, Filter(), 450))) == 450
     assert len(filled.read(lambda view: rows(view, Filter(), 9999))) == 503
     assert filled.read(lambda view: rows(view, Filter(), 0)) == []
+    assert len(filled.read(lambda view: rows(view, Filter(state="done"), 9999, among=13))) == 10
 
 
 def test_a_row_has_the_alert_that_led_to_it(filled: Journal) -> None:

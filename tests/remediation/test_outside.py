@@ -136,10 +136,11 @@ def test_after_alertmanager_was_away_it_is_asked_for_what_was_missed(
     outside.start()
     until(lambda: taken.names == ["A"])
     others.down = True
-    until(lambda: "another program cannot be asked" in caplog.text)
+    until(lambda: "another program cannot be asked" in caplog.text and outside.error)
     others.alerts = [alert("A"), alert("B")]
     others.down = False
     until(lambda: taken.names == ["A", "A", "B"])
+    until(lambda: not outside.error)
 
 
 def test_what_could_not_be_kept_is_asked_for_again(others: Others, outside: Outside, taken: Taken) -> None:

@@ -9,7 +9,7 @@ from remediation.journal import FREEZE_FLAG, Entry, Journal, Tx
 from remediation.model import Reason, State
 from remediation.narration import sentence
 from remediation.reasons import MEANINGS
-from remediation.why import Account, Evidence, explain, gather
+from remediation.why import Account, Evidence, account_of, explain, gather
 from tests.remediation.journal.making import episode, intent, signal
 
 IDS = {"episode": "e1", "intent": "i1"}
@@ -112,6 +112,9 @@ def test_each_episode_has_its_own_account(journal: Journal) -> None:
     assert first.outcome.startswith("Nothing was done, because the alert resolved before")
     assert second.heading.startswith("ContainerUnhealthy: policy other (not in force any more)")
     assert second.outcome == "The restart of container:shop-web-1 waits for its turn."
+    ids = ("e1", "e2", "e3")
+    alone = journal.read(lambda view: [account_of(view, each, {"mend"}, 2000.0) for each in ids])
+    assert alone == [first, second, None]
 
 
 WAITING = {"state": State.PLANNED, "reason": Reason.BUDGET, "detail": "none left", "not_before": 2060.0}

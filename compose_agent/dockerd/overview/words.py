@@ -78,6 +78,16 @@ def exit_words(code: int) -> str:
     return f"code {code} ({meaning})" if meaning else f"code {code}"
 
 
+def printable(text: str) -> str:
+    """Return ``text`` without what would move a cursor, colour a terminal or turn other texts round.
+
+    Names and labels come from anybody.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def size(value: float | None) -> str:
     """Return bytes in binary units: ``28.9 MiB``."""
     return _scaled(value, 1024, _BINARY)

@@ -9,7 +9,8 @@ import pytest
 
 from remediation.guard.breaker import Breaker
 from remediation.guard.buckets import Bucket
-from remediation.guard.guard import Case, Limits, judge
+from remediation.guard.case import Case, Limits
+from remediation.guard.guard import judge
 from remediation.guard.verdict import Go, Never, Wait
 from remediation.model import Reason, TargetKind
 from remediation.policies.model import Condition, Rate
@@ -199,6 +200,12 @@ def test_a_scaled_service_is_judged_as_a_whole() -> None:
     assert isinstance(judge(full), Never)
     nobody = replace(asked, intent=intent("shop/none", TargetKind.SERVICE, action="scale"))
     assert isinstance(judge(nobody), Never)
+
+
+def test_who_is_told_is_told_also_of_what_is_gone() -> None:
+    told = case(intent=intent(action="notify"), world=World((), "no Engine"), recent=(NOW,))
+    assert isinstance(judge(told), Go)
+    assert isinstance(judge(replace(told, frozen="by ann")), Wait)
 
 
 IN_GROUP = {"com.docker.compose.project": "shop", "compose-agent.failover.group": "db"}

@@ -1,5 +1,5 @@
-// Keeps the page live: fetches its changing parts and puts in what is different, node by node, so that
-// focus, selection, scrolling and typed text stay. Without this script the page works by links and the form.
+// Keeps a page live: fetches its changing parts and puts in what is different, node by node, so that focus,
+// selection, scrolling and typed text stay. Without this script a page works by links and forms.
 "use strict";
 
 const INTERVAL_MS = 2000;
@@ -10,6 +10,7 @@ const TYPING_PAUSE_MS = 150;
 const root = document.documentElement;
 const form = document.getElementById("filter");
 const lost = document.getElementById("lost");
+const sections = [...document.querySelectorAll("section[data-live]")].map((each) => each.id);
 let paused = false;
 let timer = 0;
 let newest = 0;
@@ -26,8 +27,15 @@ function morph(old, fresh) {
   }
 }
 
+// What somebody has unfolded stays unfolded.
+function isTheirs(element, name) {
+  return element.nodeName === "DETAILS" && name === "open";
+}
+
 function morphAttributes(old, fresh) {
-  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name } of [...old.attributes]) {
+    if (!fresh.hasAttribute(name) && !isTheirs(old, name)) old.removeAttribute(name);
+  }
   for (const { name, value } of fresh.attributes) {
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
@@ -66,7 +74,7 @@ async function refresh() {
     const answer = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
     if (!answer.ok) throw new Error(`it answers with status ${answer.status}`);
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (!fresh.getElementById("containers")) throw new Error("something else answers at its address");
+    if (!sections.every((id) => fresh.getElementById(id))) throw new Error("something else answers at its address");
     // An answer that a later question has overtaken is out of date.
     if (turn === newest) show(fresh);
   } catch (error) {
@@ -76,8 +84,8 @@ async function refresh() {
 }
 
 function show(fresh) {
-  for (const id of ["host", "containers"]) morph(document.getElementById(id), fresh.getElementById(id));
-  document.title = document.getElementById("host").dataset.title;
+  for (const id of sections) morph(document.getElementById(id), fresh.getElementById(id));
+  document.title = document.querySelector("[data-title]").dataset.title;
   lastAnswer = new Date();
   lost.hidden = true;
   root.classList.remove("lost");
@@ -109,22 +117,25 @@ function go(query, remember) {
   refresh();
 }
 
-// The form shows what the address says, but never overwrites what somebody is typing.
+// The form shows what the address says, but never overwrites what somebody is typing. A field whose default
+// is not the empty text has it as data-default; hidden fields are sent when they say something.
 function matchForm() {
   const asked = new URLSearchParams(location.search);
-  const { q, sort, state } = form.elements;
-  if (document.activeElement !== q) q.value = asked.get("q") || "";
-  const order = asked.get("sort") || "project";
-  if (![...sort.options].some((each) => each.value === order)) sort.add(new Option(order.replace("-", ""), order));
-  sort.value = order;
-  state.value = asked.get("state") || "";
-  state.disabled = !state.value;
+  for (const field of form.querySelectorAll("[name]")) {
+    const value = asked.get(field.name) || field.dataset.default || "";
+    if (field.nodeName === "SELECT" && ![...field.options].some((each) => each.value === value)) {
+      field.add(new Option(value.replace("-", ""), value));
+    }
+    if (field !== document.activeElement || field.type !== "search") field.value = value;
+    if (field.type === "hidden") field.disabled = !value;
+  }
 }
 
 function fromForm(remember) {
   const wanted = new URLSearchParams(new FormData(form));
-  if (!wanted.get("q")) wanted.delete("q");
-  if (wanted.get("sort") === "project") wanted.delete("sort");
+  for (const field of form.querySelectorAll("[name]")) {
+    if (wanted.get(field.name) === (field.dataset.default || "")) wanted.delete(field.name);
+  }
   go(`?${wanted}`, remember);
 }
 
@@ -132,15 +143,17 @@ document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-view]");
   if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
-  if (!new URL(link.href).searchParams.has("q")) form.elements.q.value = "";
+  const asked = new URL(link.href).searchParams;
+  for (const field of form.querySelectorAll("input[type=search]")) if (!asked.has(field.name)) field.value = "";
   go(link.getAttribute("href"), true);
 });
 document.addEventListener("visibilitychange", () => (document.hidden || paused ? plan() : refresh()));
 window.addEventListener("popstate", () => { matchForm(); refresh(); });
 form.addEventListener("submit", (event) => { event.preventDefault(); fromForm(true); });
-form.elements.sort.addEventListener("change", () => fromForm(true));
+form.addEventListener("change", (event) => { if (event.target.nodeName === "SELECT") fromForm(true); });
 let typing = 0;
-form.elements.q.addEventListener("input", () => {
+form.addEventListener("input", (event) => {
+  if (event.target.type !== "search") return;
   clearTimeout(typing);
   typing = setTimeout(() => fromForm(false), TYPING_PAUSE_MS);
 });
