@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -19,6 +18,7 @@ from typing import Protocol, Self
 import docker
 import docker.errors
 
+from bench.engine_events import EngineEvents
 from bench.remediation_plan import How, Patient, Trouble
 from bench.restarts import Event
 from lab import LabError, busybox
@@ -71,7 +71,7 @@ class Ward(Protocol):
         """Tell whether the Engine has noticed that a container is ill."""
 
     def events(self) -> list[Event]:
-        """Return how containers have died and started since the ward was opened."""
+        """Return how containers have died, started and changed their health since the ward was opened."""
 
 
 def fake_ward(folder: Path) -> Ward:
@@ -90,11 +90,7 @@ class _Watched:
     def __init__(self, host: str) -> None:
         self.host = host
         self._client = docker.APIClient(base_url=host, version="1.41", timeout=_CALL_SECONDS)
-        self._events: list[Event] = []
-        self._stream = self._client.events(
-            decode=True, filters={"type": ["container"], "event": ["die", "start"]}
-        )
-        threading.Thread(target=self._follow, name="events", daemon=True).start()
+        self._events = EngineEvents(host, ("die", "start", "health_status"))
 
     def is_well(self, name: str) -> bool:
         row = self._row(name)
@@ -105,7 +101,7 @@ class _Watched:
         return row["State"] != "running" or "(unhealthy)" in row["Status"]
 
     def events(self) -> list[Event]:
-        return list(self._events)
+        return self._events.all()
 
     def create(self, patient: Patient, image: str) -> None:
         self._client.create_container(
@@ -123,8 +119,7 @@ class _Watched:
         wait_until(lambda: self.is_well(name), f"{name} did not become well")
 
     def close(self) -> None:
-        with suppress(Exception):  # a stream that is cut off ends as it likes
-            self._stream.close()
+        self._events.close()
         self._client.close()
 
     def _row(self, name: str) -> Mapping[str, str]:
@@ -132,12 +127,6 @@ class _Watched:
         (row,) = self._client.containers(all=True, filters={"name": f"^/?{name}$"})
         found: Mapping[str, str] = row
         return found
-
-    def _follow(self) -> None:
-        with suppress(Exception):  # the end of the Engine, or of the ward
-            for each in self._stream:
-                name = each["Actor"]["Attributes"]["name"]
-                self._events.append(Event(name, each["Action"], each["timeNano"] / 1e9))
 
 
 class _FakeWard(_Watched):
@@ -236,8 +225,7 @@ class _RealWard(_Watched):
         raise LabError(f"a real Engine cannot be told to have a fault: {trouble}")
 
     def events(self) -> list[Event]:
-        mine = set(self._names)
-        return [event for event in super().events() if event.container in mine]
+        return self._events.all(self._names.__contains__)
 
     def _run(self, name: str, *command: str) -> None:
         # It may be restarted at this moment, which makes it well, or ill once more in vain.

@@ -2,8 +2,8 @@
 
 Containers of a fake or a real Engine fall ill, alerts about them are sent and sent again as Alertmanager
 does, and ``compose-agent remediate`` dies by SIGKILL before and after its changes of state and calls of the
-Engine, and is started again. Afterwards every acknowledged alert must have led to exactly one restart, and
-nothing else to any.
+Engine, and is started again, with ``--broker`` the broker too. Afterwards every acknowledged alert must have
+led to exactly one restart, and nothing else to any.
 
     python -m bench.remediation_faults --engine fake --runs 10 --seed 1
 """
@@ -24,44 +24,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.patients import Ward, fake_ward, real_ward, wait_until
 from bench.redelivery import Alert, Sender, post_to
-from bench.remediation_plan import How, Illness, Patient, Plan, make_plan
+from bench.remediation_agents import ALERTS, Agents
+from bench.remediation_plan import Illness, Patient, Plan, make_plan
 from bench.restarts import Case, Expectation, Verdict, judge
-from bench.supervised import Supervised
-from compose_agent.failpoints import KILLED_AT, VARIABLE
 from lab import LabError
 from lab.engine import PrivateEngine
 from lab.lines import LINES
-from lab.loopback import answers, free_port
 from remediation.journal.journal import look, verify_audit
 from remediation.model import LIVE
 
-# Everything that takes a second alone takes many on a machine with other campaigns.
-_PATIENCE_SECONDS = 120.0
+# A start takes half a second alone, and ten under load; some runs have twenty of them before all are well.
+_PATIENCE_SECONDS = 300.0
 _POLL_SECONDS = 0.05
 # After everything has ended: something that is done twice is done by then.
 _QUIET_SECONDS = 1.0
-
-_ALERTS = {How.UNHEALTHY: "BenchUnhealthy", How.CRASHED: "BenchCrashed"}
-_CONDITIONS = {How.UNHEALTHY: "unhealthy", How.CRASHED: "not-running"}
-# Nothing but what the run itself does is to stand in the way.
-_UNLIMITED = "100000/1m"
-_UNHINDERED = {
-    "per-target": "none",
-    "per-service": "none",
-    "replicas-share": "100%",
-    "backoff": "1ms..1ms",
-    "breaker": "1000 failures/1s",
-}
-_OPTIONS = (
-    f"--budget.host={_UNLIMITED}",
-    f"--budget.global={_UNLIMITED}",
-    f"--freeze-after={_UNLIMITED}",
-    "--deployment-quiet=0s",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,31 +65,14 @@ class Outcome:
 class Run:
     """The parts of one run, in ``home``."""
 
-    def __init__(self, plan: Plan, ward: Ward, home: Path) -> None:
+    def __init__(self, plan: Plan, ward: Ward, home: Path, *, broker: bool) -> None:
         self._plan = plan
         self._ward = ward
-        self._state = home / "state"
-        self._port = free_port()
         self._cases: list[tuple[Alert, Case]] = []
         self._problems: list[str] = []
-        self._calm = False
-        policies = home / "remediation.yml"
-        policies.write_text(json.dumps(policies_of(plan)), encoding="utf-8")  # JSON is YAML as well
-        self.agent = Supervised(
-            [
-                "remediate",
-                f"--docker.host={ward.host}",
-                f"--state-dir={self._state}",
-                f"--policies={policies}",
-                f"--web.listen-address=127.0.0.1:{self._port}",
-                *_OPTIONS,
-            ],
-            home / "remediate.log",
-            environ_of=self._environ,
-            pause_of=lambda life: plan.longest_pause * (life % 3) / 2,
-        )
+        self.agents = Agents(plan, home, ward.host, broker=broker)
         self.sender = Sender(
-            post_to("127.0.0.1", self._port),
+            post_to("127.0.0.1", self.agents.port),
             (lambda _: "all") if plan.one_group else (lambda alert: str(alert.labels)),
             plan.seed,
             mischief=plan.mischief,
@@ -118,7 +82,7 @@ class Run:
         """Torment it until everybody is well, let it rest, and judge."""
         for patient in self._plan.patients:
             self._ward.admit(patient)
-        with self.agent:
+        with self.agents:
             try:
                 self._torment()
                 self._rest()
@@ -130,19 +94,7 @@ class Run:
     @property
     def faults(self) -> Sequence[str]:
         """What else is wrong: crashes, journals that do not verify, what never ended."""
-        return [*self.agent.faults, *self._problems]
-
-    @property
-    def killed_at(self) -> Mapping[str, int]:
-        """How often it died at which fail point."""
-        lines = self.agent.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        points = [line.removeprefix(KILLED_AT) for line in lines if line.startswith(KILLED_AT)]
-        return dict(Counter(points))
-
-    def _environ(self, life: int) -> Mapping[str, str]:
-        if self._calm or life >= self._plan.lives:
-            return {VARIABLE: ""}
-        return {VARIABLE: f"random:{self._plan.seed}.{life}:{self._plan.kill_share}"}
+        return [*self.agents.faults, *self._problems]
 
     def _torment(self) -> None:
         over = threading.Event()
@@ -171,7 +123,7 @@ class Run:
 
     def _fall_ill(self, patient: Patient, illness: Illness) -> None:
         time.sleep(illness.pause)
-        labels = {"alertname": _ALERTS[illness.how], "name": patient.name}
+        labels = {"alertname": ALERTS[illness.how], "name": patient.name}
         alert = Alert(tuple(labels.items()), time.time())
         self._cases.append((alert, Case(patient.name, alert.starts, illness.expects, acknowledged=False)))
         self._ward.fall_ill(patient.name, illness.how)
@@ -192,20 +144,17 @@ class Run:
         """Wait long, unless the agent has ended by itself: then nothing that is waited for will come."""
 
         def over() -> bool:
-            if self.agent.faults:
-                raise LabError(f"{failure}, because the agent has ended")
+            if self.agents.faults:
+                raise LabError(f"{failure}, because an agent has ended")
             return true()
 
         wait_until(over, failure, _PATIENCE_SECONDS)
 
     def _rest(self) -> None:
-        """Kill it once more, tell it everything once more, and wait until nothing is left to do."""
-        self._calm = True
-        self.agent.kill()
-        ready = f"http://127.0.0.1:{self._port}/-/ready"
-        lives = self.agent.lives
+        """Kill all once more, tell everything once more, and wait until nothing is left to do."""
+        self.agents.kill_for_the_last_time()
         try:
-            self._wait_until(lambda: self.agent.lives > lives and answers(ready), "it was not ready")
+            self._wait_until(self.agents.is_back, "it was not ready")
             self.sender.everything_again()
             self._wait_until(self._is_idle, "it did not come to rest")
         except LabError as error:
@@ -213,11 +162,11 @@ class Run:
         time.sleep(_QUIET_SECONDS)
 
     def _is_idle(self) -> bool:
-        with look(self._state) as view:
+        with look(self.agents.state_dir) as view:
             return view.inbox_size() == 0 and not any(view.states().get(state) for state in LIVE)
 
     def _check_journal(self) -> None:
-        verdict = verify_audit(self._state)
+        verdict = verify_audit(self.agents.state_dir)
         if verdict.broken:
             self._problems.append(f"the audit does not verify: {verdict}")
 
@@ -227,24 +176,7 @@ class Run:
             yield Case(case.container, case.began, case.expects, acknowledged=taken)
 
 
-def policies_of(plan: Plan) -> Mapping[str, object]:
-    """Return the policies of a run: one for each way to fall ill, with nothing that would hold them up."""
-    return {
-        "policies": {
-            f"bench-{how}": {
-                "match": f'alertname="{_ALERTS[how]}"',
-                "target": "container",
-                "action": "restart",
-                "condition": _CONDITIONS[how] if plan.conditional else "any",
-                "limits": _UNHINDERED,
-                "verify": {"holds": "0s", "within": "5s"},
-            }
-            for how in How
-        }
-    }
-
-
-def perform(engine: str, host: str, seed: int, *, keep: bool = False) -> Outcome:
+def perform(engine: str, host: str, seed: int, *, broker: bool = False, keep: bool = False) -> Outcome:
     """Do one run; ``host`` is the real Engine's address, or empty for a fake one."""
     started = time.monotonic()
     plan = make_plan(seed, troubles=not host)
@@ -254,15 +186,16 @@ def perform(engine: str, host: str, seed: int, *, keep: bool = False) -> Outcome
             print(f"kept: {home}", file=sys.stderr)
         else:
             cleanup.callback(shutil.rmtree, home, ignore_errors=True)
-        run = Run(plan, cleanup.enter_context(real_ward(host) if host else fake_ward(home)), home)
+        ward = cleanup.enter_context(real_ward(host) if host else fake_ward(home))
+        run = Run(plan, ward, home, broker=broker)
         verdict = run.perform()
         return Outcome(
             engine=engine,
             seed=seed,
             good=verdict.good and not run.faults,
             verdict=verdict,
-            kills=run.agent.kills,
-            killed_at=run.killed_at,
+            kills=run.agents.kills,
+            killed_at=run.agents.killed_at,
             requests=run.sender.requests,
             refused=run.sender.refused,
             seconds=round(time.monotonic() - started, 1),
@@ -288,14 +221,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     outcomes: list[Outcome] = []
     with engine_host(asked.engine, asked.engine_line) as host, ProcessPoolExecutor(asked.parallel) as pool:
         seeds = range(asked.seed, asked.seed + asked.runs)
-        pending = [pool.submit(perform, asked.engine, host, seed, keep=asked.keep) for seed in seeds]
+        once = partial(perform, asked.engine, host, broker=asked.broker, keep=asked.keep)
+        pending = [pool.submit(once, seed) for seed in seeds]
         for each in pending:
             outcomes.append(each.result())
             print(json.dumps(asdict(outcomes[-1])), flush=True)
     print(json.dumps(total(outcomes)))
     for outcome in outcomes:
         if not outcome.good:
-            again = f"python -m bench.remediation_faults --engine {asked.engine} --seed {outcome.seed} --keep"
+            how = f"--engine {asked.engine}{' --broker' if asked.broker else ''}"
+            again = f"python -m bench.remediation_faults {how} --seed {outcome.seed} --keep"
             print(f"seed {outcome.seed} is not good; again with: {again}", file=sys.stderr)
     return 0 if all(outcome.good for outcome in outcomes) else 1
 
@@ -327,6 +262,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--runs", type=int, default=1, help="so many seeds, from the first one on")
     parser.add_argument("--parallel", type=int, default=2, help="so many runs at once")
+    parser.add_argument("--broker", action="store_true", help="with a broker, which is killed as well")
     parser.add_argument("--keep", action="store_true", help="keep the folders: log, state, policies")
     return parser.parse_args(argv)
 

@@ -25,7 +25,7 @@ _SERVE = (
 )
 # As short as a health check can be; the probe of the agent's own is as fast.
 HEALTHCHECK = {
-    "test": ["CMD", "wget", "-q", "-T", "1", "-O", "/dev/null", f"http://127.0.0.1:{PORT}/health"],
+    "test": ["CMD", "wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{PORT}/health"],
     "interval": "1s",
     "timeout": "1s",
     "retries": 3,
@@ -38,7 +38,7 @@ PROBE = {
     "compose-agent.probe.failure-threshold": "3",
 }
 _LABEL = "compose-agent.failover"
-# A client that waits for an answer of a container that is gone would wait for minutes.
+# Who asks one that is gone would wait for minutes. (With busybox's own option for that it crashes.)
 _ASK_SECONDS = 1
 
 
@@ -54,16 +54,20 @@ def member(name: str, group: str, *, labels: Mapping[str, str] | None = None, **
     }
 
 
-def pair(group: str, primary: str, standby: str, alias: str, labels: Mapping[str, str]) -> dict[str, Any]:
-    """Return two services, of which the second takes over from the first, also its name ``alias``."""
+def pair(
+    group: str, primary: str, standby: str, alias: str, labels: Mapping[str, str], *, shared: bool = False
+) -> dict[str, Any]:
+    """Return two services, of which the second takes over from the first, also its name ``alias``.
+
+    Where it is not ``shared``, having the name from the beginning, the agent gives it to the standby.
+    """
+    named = {"networks": {"default": {"aliases": [alias]}}}
+    role, alias_of = {f"{_LABEL}.role": "primary"}, {f"{_LABEL}.alias": alias}
     return {
-        primary: member(
-            primary,
-            group,
-            labels={f"{_LABEL}.role": "primary", **labels},
-            networks={"default": {"aliases": [alias]}},
-        ),
-        standby: member(standby, group, labels={f"{_LABEL}.alias": alias, **labels}),
+        primary: member(primary, group, labels={**role, **labels}, **named),
+        standby: member(standby, group, labels=labels, **named)
+        if shared
+        else member(standby, group, labels={**alias_of, **labels}),
     }
 
 
@@ -86,7 +90,7 @@ class Client:
 
     def name_of(self, host: str) -> str:
         """Return who answers by this name, empty when nobody does."""
-        command = ["wget", "-q", "-T", str(_ASK_SECONDS), "-O", "-", f"http://{host}:{PORT}/name"]
+        command = ["timeout", str(_ASK_SECONDS), "wget", "-q", "-O", "-", f"http://{host}:{PORT}/name"]
         status, output = self._container.exec_run(command, stderr=False)
         return output.decode().strip() if status == 0 else ""
 
@@ -105,6 +109,11 @@ def client_of(engine: docker.DockerClient, project: str) -> Client:
 def fail(container: Container) -> None:
     """Have a server say that it is ill."""
     container.exec_run(["rm", "-f", _HEALTH])
+
+
+def hang(container: Container) -> None:
+    """Have a server take connections and never answer."""
+    container.exec_run(["sh", "-c", "kill -STOP $(pidof httpd)"])
 
 
 def mend(container: Container) -> None:

@@ -17,7 +17,7 @@ import msgspec
 from compose_agent.dockerd.model import Container
 from remediation.failover.active_passive import PassiveState, Phase
 from remediation.failover.groups import groups_of, named
-from remediation.failover.look import Sight
+from remediation.failover.look import Sight, blind
 from remediation.failover.model import Attachment, Group, Member
 from remediation.failover.states import State, copied, forget, known, next_step, read_state, write_state
 from remediation.failover.switch import Switch
@@ -120,7 +120,7 @@ class Keeper:
 
     def _turn(self) -> None:
         world = self._sight.world()
-        if world.engine_error or world.containers is self._without:
+        if blind(world) or world.containers is self._without:
             return
         ill = self._sight.ill()
         groups, problems = groups_of(world.containers, ill.ailing, ill.died)
@@ -142,14 +142,14 @@ class Keeper:
             self._journal.write(lambda tx: forget(tx, here))
 
     def _due(self, group: Group, members: Sequence[Member]) -> str:
-        """Return the member that a step is due for, empty when the group is as it should be."""
+        """Return the member because of which something is to be done, empty when all is as it should be."""
         before = self._journal.read(lambda view: read_state(view, group))
         state = copied(before)
         step = next_step(group, state, _attached(state, members), self._now())
-        if step:
-            return step.member
         if isinstance(state, PassiveState) and state.phase is not Phase.STEADY:
             return state.active
+        if step:
+            return step.member
         if state != before:
             self._journal.write(lambda tx: _replace(tx, group, before, state))
         return ""

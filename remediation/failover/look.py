@@ -52,14 +52,21 @@ class Sight:
         None when there is none; raises ActorUnavailable while nobody can tell.
         """
         world = self.world()
-        if world.engine_error:
-            raise ActorUnavailable(world.engine_error)
+        if objection := blind(world):
+            raise ActorUnavailable(objection)
         if target.kind is TargetKind.GROUP:
             return look(target.name, world, self.ill(), self.inspect)
         members = world.affected(target)
         groups = {world.group_of(each) for each in members}
         seen = look(groups.pop(), world, self.ill(), self.inspect) if len(groups) == 1 else None
         return seen and replace(seen, away_from=frozenset(each.name for each in members))
+
+
+def blind(world: World) -> str:
+    """Return why nobody can tell who belongs to which group and runs, empty when it can be told."""
+    if world.engine_error or not world.unknown:
+        return world.engine_error
+    return f"{world.unknown} containers could not be looked at yet, and may be of a fail-over group"
 
 
 def look(name: str, world: World, ill: Ill, inspect: Inspect) -> Seen | None:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,17 +15,27 @@ from typing import Any
 import docker
 import pytest
 
+from compose_agent.failpoints import VARIABLE
 from lab import failover
 from lab.agent import Agent
 from lab.compose import Project
 from lab.engine import PrivateEngine
-from tests.integration.metrics import eventually
 
 pytestmark = [pytest.mark.engine, pytest.mark.lines]
 
 ALIAS = "database"
 # From the first failed check to the answer of another one it takes seconds; this machine is shared.
 PATIENCE_SECONDS = 60.0
+# The one that comes with the program is beside others, by which who is ill would be restarted, too.
+POLICIES = """
+policies:
+  failover:
+    match: alertname="FailoverDue"
+    target: group
+    action: failover
+    limits: {backoff: 1s..1s}
+    verify: {holds: 2s}
+"""
 # Between the end of the fencing and the start of the standby, at each side of every line that is written.
 KILLED_AT = ("failover.before-ended", "failover.after-ended", "failover.after-step:2", "actor.before-call:2")
 
@@ -48,7 +59,9 @@ class Shop:
     @contextmanager
     def agent(self, *options: str, environ: Mapping[str, str] | None = None) -> Iterator[Agent]:
         """Run the remediation role until the end of the block."""
-        chosen = [f"--state-dir={self._folder / 'state'}", *options]
+        policies = self._folder / "policies.yml"
+        policies.write_text(POLICIES)
+        chosen = [f"--state-dir={self._folder / 'state'}", f"--policies={policies}", *options]
         with Agent(
             self._engine.host, chosen, command="remediate", role="remediation", environ=environ
         ) as agent:
@@ -73,12 +86,8 @@ class Shop:
     def events(self, since: float) -> list[tuple[str, str]]:
         """Return the starts and ends of containers since a time of the Engine, as (event, service)."""
         wanted = {"event": ["start", "die"], "type": ["container"]}
-        seen = self.api.events(since=since, until=self.now(), filters=wanted, decode=True)
+        seen = self.api.events(since=since, until=time.time(), filters=wanted, decode=True)
         return [(each["Action"], each["Actor"]["Attributes"]["com.docker.compose.service"]) for each in seen]
-
-    def now(self) -> float:
-        """Return the present second of the Engine's clock, which is this host's."""
-        return int(subprocess.check_output(["date", "+%s"]).decode()) + 1.0
 
 
 @pytest.fixture
@@ -111,20 +120,26 @@ def database(**labels: str) -> dict[str, Any]:
     return services
 
 
+def until(holds: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def answers(shop: Shop, service: str) -> bool:
     return shop.client.name_of(ALIAS) == service
 
 
 def test_the_standby_takes_over_the_name_of_a_primary_that_was_fenced(make: Callable[..., Shop]) -> None:
     shop = make(database())
-    eventually(lambda: answers(shop, "db"), PATIENCE_SECONDS)
-    since = shop.now()
+    until(lambda: answers(shop, "db"))
+    since = time.time()
     with shop.agent():
         failover.fail(shop.container("db"))
-        eventually(lambda: answers(shop, "spare"), PATIENCE_SECONDS)
-        eventually(
-            lambda: '"state":"done"' in shop.told("actions", "--json").replace(" ", ""), PATIENCE_SECONDS
-        )
+        until(lambda: answers(shop, "spare"))
+        until(lambda: '"state":"done"' in shop.told("actions", "--json").replace(" ", ""))
     assert shop.events(since) == [("die", "db"), ("start", "spare")]
     assert shop.container("db").status == "exited"
     for word in (f"{shop.name}/db", f"{shop.name}-db-1", f"{shop.name}-spare-1"):
@@ -136,26 +151,26 @@ def test_the_standby_takes_over_the_name_of_a_primary_that_was_fenced(make: Call
 @pytest.mark.parametrize("point", KILLED_AT)
 def test_killed_between_fencing_and_starting_it_goes_on(make: Callable[..., Shop], point: str) -> None:
     shop = make(database())
-    eventually(lambda: answers(shop, "db"), PATIENCE_SECONDS)
-    since = shop.now()
-    with shop.agent(environ={"COMPOSE_AGENT_FAILPOINTS": point}) as agent:
+    until(lambda: answers(shop, "db"))
+    since = time.time()
+    with shop.agent(environ={VARIABLE: point}) as agent:
         failover.fail(shop.container("db"))
         assert agent.process is not None
         assert agent.process.wait(PATIENCE_SECONDS) == -signal.SIGKILL
         assert (shop.container("db").status, shop.container("spare").status) == ("exited", "created")
     with shop.agent():
-        eventually(lambda: answers(shop, "spare"), PATIENCE_SECONDS)
+        until(lambda: answers(shop, "spare"))
     assert shop.events(since) == [("die", "db"), ("start", "spare")]
 
 
 def test_one_that_somebody_stopped_is_not_replaced_and_one_that_died_is(make: Callable[..., Shop]) -> None:
     shop = make(database())
-    since = shop.now()
+    since = time.time()
     with shop.agent():
         shop.container("db").stop(timeout=2)
         shop.container("db").start()
         shop.container("db").exec_run(["sh", "-c", "kill -9 $(pidof httpd)"])
-        eventually(lambda: answers(shop, "spare"), PATIENCE_SECONDS)
+        until(lambda: answers(shop, "spare"))
     assert shop.events(since) == [("die", "db"), ("start", "db"), ("die", "db"), ("start", "spare")]
 
 
@@ -165,10 +180,10 @@ def test_nobody_is_touched_without_consent(make: Callable[..., Shop], why: str) 
     if why == "label":
         del services["spare"]["labels"]["compose-agent.remediate"]
     shop = make(services)
-    since = shop.now()
+    since = time.time()
     with shop.agent(*(["--dry-run"] if why == "dry-run" else [])):
         failover.fail(shop.container("db"))
-        eventually(lambda: "suppressed" in shop.told("actions"), PATIENCE_SECONDS)
+        until(lambda: "suppressed" in shop.told("actions"))
     (row,) = json.loads(shop.told("actions", "--json"))
     assert row["reason"] == {"dry-run": "dry_run", "label": "not_opted_in"}[why]
     assert shop.events(since) == []
@@ -179,18 +194,18 @@ def test_dns_stops_naming_an_ill_replica_and_names_it_again(make: Callable[..., 
     network = f"{shop.name}_default"
     ill, other = shop.container("web", 1), shop.container("web", 2)
     both = {failover.address_in(ill, network), failover.address_in(other, network)}
-    eventually(lambda: shop.client.addresses_of("web") == both, PATIENCE_SECONDS)
-    since = shop.now()
+    until(lambda: shop.client.addresses_of("web") == both)
+    since = time.time()
     with shop.agent():
         failover.fail(ill)
         alone = {failover.address_in(other, network)}
-        eventually(lambda: shop.client.addresses_of("web") == alone, PATIENCE_SECONDS)
+        until(lambda: shop.client.addresses_of("web") == alone)
         assert failover.address_in(ill, network) == ""
         # The last one that is well stays.
         failover.fail(other)
-        eventually(lambda: shop.container("web", 2).attrs["State"]["Health"]["Status"] == "unhealthy")
+        until(lambda: shop.container("web", 2).attrs["State"]["Health"]["Status"] == "unhealthy")
         failover.mend(ill)
         failover.mend(other)
-        eventually(lambda: len(shop.client.addresses_of("web")) == 2, PATIENCE_SECONDS)
+        until(lambda: len(shop.client.addresses_of("web")) == 2)
         assert shop.client.addresses_of(f"{shop.name}-web-1") == {failover.address_in(ill, network)}
     assert shop.events(since) == []

@@ -10,13 +10,16 @@ from remediation.targets import Missing, find_targets
 from remediation.world import World
 from tests.remediation.samples import container, replica, signal
 
+GROUP = TargetKind.GROUP
 CONTAINER, SERVICE, SWARM = TargetKind.CONTAINER, TargetKind.SERVICE, TargetKind.SWARM_SERVICE
+IN_GROUP = {"com.docker.compose.project": "shop", "compose-agent.failover.group": "db"}
 WORLD = World(
     (
         replica("shop", "web", 1, labels={"tier": "front"}),
         replica("shop", "web", 2, labels={"tier": "front"}),
         container("proxy", labels={"tier": "front"}),
-        container("db"),
+        container("db", labels={**IN_GROUP, "tier": "back"}),
+        container("spare", labels=IN_GROUP),
     )
 )
 
@@ -32,6 +35,8 @@ WORLD = World(
         (TargetRule(CONTAINER, selector={"tier": "front"}), {}, ["shop-web-1", "shop-web-2", "proxy"]),
         (TargetRule(CONTAINER, selector={"tier": "front"}, only="shop-.*"), {}, ["shop-web-1", "shop-web-2"]),
         (TargetRule(SERVICE, selector={"tier": "front"}), {}, ["shop/web"]),
+        (TargetRule(GROUP), {"failover_group": "shop/db"}, ["shop/db"]),
+        (TargetRule(GROUP, selector={"tier": "back"}), {}, ["shop/db"]),
     ],
 )
 def test_targets(rule: TargetRule, labels: dict[str, str], names: list[str]) -> None:
@@ -50,7 +55,7 @@ def test_targets(rule: TargetRule, labels: dict[str, str], names: list[str]) -> 
         (TargetRule(SERVICE), {"compose_project": "shop"}, Reason.NO_TARGET),
         (TargetRule(CONTAINER, only="shop-.*"), {"name": "not-shop-web"}, Reason.NOT_ALLOWED),
         (TargetRule(CONTAINER, only="web"), {"name": "web2"}, Reason.NOT_ALLOWED),
-        (TargetRule(CONTAINER, selector={"tier": "back"}), {}, Reason.NO_TARGET),
+        (TargetRule(CONTAINER, selector={"tier": "side"}), {}, Reason.NO_TARGET),
     ],
 )
 def test_no_target(rule: TargetRule, labels: dict[str, str], reason: Reason) -> None:

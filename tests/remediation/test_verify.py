@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from compose_agent.dockerd.model import Container
 from remediation.model import TargetKind
 from remediation.policies.model import Verification
 from remediation.verify import Missed, NotYet, Verified, verify
@@ -95,3 +96,36 @@ def test_what_was_stopped_is_to_stand_still(action: str, state: str, kind: type[
     acted = intent(action=action, acted_at=ACTED)
     verdict = verify(acted, DEFAULT, web(state=state, health="none"), NOW, resolved=False, query=None)
     assert isinstance(verdict, kind)
+
+
+IN_GROUP = {"com.docker.compose.project": "shop", "compose-agent.failover.group": "db"}
+ALL_RUN = {**IN_GROUP, "compose-agent.failover.mode": "active-active"}
+
+
+def member(name: str, labels: dict[str, str], state: str = "running", **more: Any) -> Container:
+    return container(name, state=state, labels=labels, **{"started_at": ACTED, **more})
+
+
+@pytest.mark.parametrize(
+    ("members", "missing"),
+    [
+        ([member("db", IN_GROUP, "exited"), member("spare", IN_GROUP)], ""),
+        ([member("db", IN_GROUP), member("spare", IN_GROUP)], "db and spare run at the same time"),
+        ([member("db", IN_GROUP, "exited"), member("spare", IN_GROUP, "exited")], "nobody of shop/db runs"),
+        (
+            [member("db", IN_GROUP, "exited"), member("spare", IN_GROUP, health="starting")],
+            "spare is running and starting",
+        ),
+        (
+            [member("db", IN_GROUP, "exited"), member("spare", IN_GROUP, started_at=NOW - 3)],
+            "spare has run for 3 s only",
+        ),
+        ([member("a", ALL_RUN, health="unhealthy"), member("b", ALL_RUN)], ""),
+        ([member("a", ALL_RUN, health="unhealthy")], "a is running and unhealthy"),
+        ([], "shop/db is gone"),
+    ],
+)
+def test_after_a_fail_over_one_runs_and_is_well(members: list[Container], missing: str) -> None:
+    asked = intent("shop/db", TargetKind.GROUP, action="failover", acted_at=ACTED)
+    verdict = verify(asked, DEFAULT, World(tuple(members)), NOW, resolved=False, query=None)
+    assert verdict == (NotYet(missing) if missing else Verified("shop/db is well since 10 s"))

@@ -66,6 +66,18 @@ def test_the_whole_story_is_told_whatever_it_is_asked_by(journal: Journal, word:
     assert account.remedy == ""
 
 
+def test_a_fail_over_is_told_by_its_group_and_by_each_who_took_part(journal: Journal) -> None:
+    labels = {"failover_group": "shop/db", "name": "db"}
+    about = {**IDS, "group": "shop/db", "container": "spare"}
+    said = {"action": "start", "target": "container:spare", "result": "done", "detail": "it takes over"}
+    journal.receive([signal("f1", name="FailoverDue", labels=labels)])
+    journal.write(planned)
+    journal.write(lambda tx: tx.audit("acted", about, said))
+    for word in ("shop/db", "db", "spare"):
+        (account,) = tell(journal, word)
+        assert texts(account)[-1] == "The start of container:spare: it was done: it takes over."
+
+
 def test_an_alert_without_an_episode_has_an_account_with_a_remedy(journal: Journal) -> None:
     journal.receive([signal("f1")])
     (account,) = tell(journal, "f1")

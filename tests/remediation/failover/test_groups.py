@@ -7,9 +7,12 @@ from remediation.failover.groups import attachment_of, groups_of
 from remediation.failover.model import Attachment, Group, Life, Member, Mode, Role
 
 
-def container(name: str, state: str = "running", health: str = "none", **labels: str) -> Container:
+def container(
+    name: str, state: str = "running", health: str = "none", restart_policy: str = "no", **labels: str
+) -> Container:
     own = {f"compose-agent.failover.{key}": text for key, text in labels.items()}
-    return Container(name, name, "x", "", state, health, labels={"com.docker.compose.project": "shop", **own})
+    all_labels = {"com.docker.compose.project": "shop", **own}
+    return Container(name, name, "x", "", state, health, labels=all_labels, restart_policy=restart_policy)
 
 
 def test_labels_make_a_group_of_one_project() -> None:
@@ -58,6 +61,7 @@ def test_an_unhealthy_container_is_ill() -> None:
         ({"role": "boss"}, "label compose-agent.failover.role: expected one of primary, standby, not 'boss'"),
         ({"mode": "active-active"}, "labels compose-agent.failover.mode of one group differ"),
         ({"alias": "other"}, "labels compose-agent.failover.alias of one group differ"),
+        ({"restart_policy": "always"}, "the restart policy of b is 'always'"),
         ({"roll": "primary"}, "did you mean 'compose-agent.failover.role'?"),
     ],
 )
@@ -70,14 +74,17 @@ def test_labels_that_do_not_fit_are_said(labels: dict[str, str], said: str) -> N
 def test_an_attachment_is_read_from_an_inspect() -> None:
     inspect = {
         "Id": "0123456789abcdef",
+        "Config": {"Labels": {"com.docker.compose.project": "shop"}},
         "NetworkSettings": {
             "Networks": {
                 "back": {"Aliases": ["web", "0123456789ab"], "IPAMConfig": {"IPv4Address": "10.1.0.9"}},
                 "front": None,
+                "shop_side": {},
             }
         },
     }
     assert attachment_of(inspect) == Attachment("back", ("web",), "10.1.0.9")
     assert attachment_of(inspect, "front") == Attachment("front")
+    assert attachment_of(inspect, "side") == Attachment("shop_side")
     assert attachment_of(inspect, "other") is None
     assert attachment_of({}) is None

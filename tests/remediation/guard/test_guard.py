@@ -254,3 +254,59 @@ def test_a_service_waits_for_its_containers() -> None:
     assert verdict.detail == "shop-web-2 is being acted on already"
     scaled = intent("shop/web", TargetKind.SERVICE, action="scale", arguments=ONE_MORE)
     assert isinstance(judge(replace(asked, intent=scaled)), Go)
+
+
+IN_GROUP = {"com.docker.compose.project": "shop", "compose-agent.failover.group": "db"}
+ALL_RUN = {**IN_GROUP, "compose-agent.failover.mode": "active-active"}
+
+
+def group(*labels: dict[str, str], state: str = "exited") -> World:
+    """Return a world of one fail-over group, of which the first is ill and the others stand still."""
+    others = [
+        container(f"spare-{number}", state=state, labels=each) for number, each in enumerate(labels[1:])
+    ]
+    return World((container("web", health="unhealthy", labels=labels[0]), *others))
+
+
+@pytest.mark.parametrize("action", ["restart", "start", "recreate"])
+def test_only_a_fail_over_starts_one_of_those_of_whom_one_may_run(action: str) -> None:
+    verdict = judge(case(intent=intent(action=action), world=group(IN_GROUP, IN_GROUP)))
+    assert isinstance(verdict, Never)
+    assert verdict.reason is Reason.NOT_ALLOWED
+    assert verdict.detail == "web is of the fail-over group shop/db, which alone decides who of it runs"
+
+
+@pytest.mark.parametrize(
+    ("action", "world"),
+    [
+        ("stop", group(IN_GROUP, IN_GROUP)),
+        ("restart", group(IN_GROUP)),
+        ("restart", group(ALL_RUN, ALL_RUN, state="running")),
+    ],
+)
+def test_others_do_to_a_group_what_starts_nobody_beside_another(action: str, world: World) -> None:
+    assert isinstance(judge(case(intent=intent(action=action), world=world)), Go)
+
+
+@pytest.mark.parametrize(("target", "kind"), [("shop/db", TargetKind.GROUP), ("web", TargetKind.CONTAINER)])
+def test_a_fail_over_needs_the_consent_of_all_who_may_lose_or_take_the_place(
+    target: str, kind: TargetKind
+) -> None:
+    asked = case(intent=intent(target, kind, action="failover"), world=group(IN_GROUP, IN_GROUP))
+    assert isinstance(judge(asked), Go)
+    refused = group(IN_GROUP, {**IN_GROUP, "compose-agent.remediate": "scale"})
+    verdict = judge(replace(asked, world=refused))
+    assert isinstance(verdict, Never)
+    assert verdict.reason is Reason.NOT_OPTED_IN
+    assert "spare-0" in verdict.detail
+
+
+def test_a_fail_over_respects_deployments_and_that_its_group_is_there() -> None:
+    world = group(IN_GROUP, IN_GROUP)
+    asked = case(intent=intent("shop/db", TargetKind.GROUP, action="failover"), world=world)
+    deployed = judge(replace(asked, world=replace(world, deployments={"shop": NOW - 10})))
+    assert isinstance(deployed, Wait)
+    assert deployed.reason is Reason.DEPLOYMENT
+    gone = judge(replace(asked, world=World(())))
+    assert isinstance(gone, Never)
+    assert gone.reason is Reason.NO_TARGET

@@ -1,0 +1,77 @@
+"""How long the real chain takes, from a container that becomes unhealthy to the end of its alert.
+
+Real parts on a private Engine, with intervals of half a second; printed are the seconds since the container
+became unhealthy, run by run as JSON, and then the medians and the slowest.
+
+    python -m bench.remediation_chain --runs 10
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from bench.chain import Chain, Course
+from bench.patients import real_ward
+from bench.remediation_plan import Patient
+from lab.alertmanager import LINES as ALERTMANAGERS
+from lab.alertmanager import NEWEST
+from lab.engine import PrivateEngine
+from lab.lines import LINES as ENGINES
+
+_NAME = "chain-web"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Perform the runs one after the other and print what they took; 1 if the audit does not verify."""
+    asked = _arguments(argv)
+    courses: list[Course] = []
+    with (
+        PrivateEngine(asked.engine_line) as engine,
+        real_ward(engine.host) as ward,
+        Chain(engine.host, line=asked.alertmanager) as chain,
+    ):
+        ward.admit(Patient(_NAME, True, False, 0.0, 0.0, ()))
+        for _ in range(asked.runs):
+            courses.append(chain.run(ward, _NAME))
+            print(json.dumps(_rounded(asdict(courses[-1]))), flush=True)
+        print(chain.remediation.say("why", _NAME).stdout)
+        audit = chain.remediation.say("audit", "verify")
+    print(audit.stdout or audit.stderr)
+    print(json.dumps(summary(courses)))
+    return audit.returncode
+
+
+def summary(courses: Sequence[Course]) -> Mapping[str, object]:
+    """Return the median and the slowest of each step, and how busy the machine was."""
+    steps = [*asdict(courses[0])]
+    values = {step: [getattr(course, step) for course in courses] for step in steps}
+    return {
+        "runs": len(courses),
+        "median": _rounded({step: statistics.median(values[step]) for step in steps}),
+        "slowest": _rounded({step: max(values[step]) for step in steps}),
+        "load_average": round(os.getloadavg()[0], 2),
+    }
+
+
+def _rounded(seconds: Mapping[str, float]) -> Mapping[str, float]:
+    return {step: round(value, 3) for step, value in seconds.items()}
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--engine-line", choices=ENGINES, default=ENGINES[-1])
+    parser.add_argument("--alertmanager", choices=ALERTMANAGERS, default=NEWEST)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
