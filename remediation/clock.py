@@ -12,11 +12,21 @@ import msgspec
 
 from remediation.guard.breaker import Breaker
 from remediation.guard.buckets import Bucket
-from remediation.journal import Tx
+from remediation.journal import Tx, View
 from remediation.model import LIVE, Episode, Intent
 
 # Steps of a clock that is merely kept right are smaller.
 LEAST_SECONDS = 1.0
+
+
+def is_ahead(view: View, now: float) -> bool:
+    """Tell whether the journal was written by a clock that was set back since."""
+    times = [each.at for each in view.buckets().values()]
+    times += [each.failed_at for each in view.breakers().values()]
+    times += [each.last_signal_at for each in view.open_episodes()]
+    for intent in (each for state in LIVE for each in view.in_state(state)):
+        times += [intent.created_at, intent.started_at, intent.acted_at]
+    return max(times, default=0.0) > now + LEAST_SECONDS
 
 
 def set_back(tx: Tx, now: float) -> None:

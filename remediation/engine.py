@@ -20,7 +20,7 @@ from compose_agent.dockerd.verbs.model import Outcome, Result, VerbRequest
 from compose_agent.errors import ComposeAgentError, EngineError, StateError
 from compose_agent.failpoints import failpoint
 from remediation.calls import CALLS
-from remediation.clock import LEAST_SECONDS, set_back
+from remediation.clock import LEAST_SECONDS, is_ahead, set_back
 from remediation.course import Course, Listed
 from remediation.deciding import Active, Decider, Outside, Work
 from remediation.journal import Journal, Tx
@@ -106,7 +106,8 @@ class Engine:
 
     def start(self) -> None:
         """Go on where the last run ended; raises StateError."""
-        self._journal.write(self._look_anew)
+        if self._journal.read(lambda view: is_ahead(view, self._now())):
+            self._journal.write(self._look_anew)
         for intent in self._journal.read(lambda tx: tx.in_state(State.EXECUTING)):
             self._hand_out(Work.of(intent))
         for thread in self._threads:

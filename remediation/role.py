@@ -263,7 +263,9 @@ class RemediationRole:
         self._engine.wake()
 
     def _looked(self) -> None:
-        self._engine.wake()
+        # Before all are known there is nothing to decide by.
+        if self._inventory.link().up and not self._inventory.behind():
+            self._engine.wake()
 
     def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self._outer(environ, start_response)

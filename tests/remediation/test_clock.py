@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from remediation.clock import set_back
+from remediation.clock import is_ahead, set_back
 from remediation.guard.breaker import Breaker
 from remediation.guard.buckets import Bucket
 from remediation.journal import Journal
@@ -46,7 +46,9 @@ def test_nothing_waits_for_a_time_that_was_taken_back(journal: Journal) -> None:
     journal.write(lambda tx: tx.put_episode(told))
     journal.write(lambda tx: tx.put_bucket("host", Bucket(0.0, LATER)))
     journal.write(lambda tx: tx.put_breaker("p:t", Breaker(3, LATER, trial=True)))
+    assert journal.read(lambda view: is_ahead(view, NOW))
     journal.write(lambda tx: set_back(tx, NOW))
+    assert not journal.read(lambda view: is_ahead(view, NOW))
 
     assert [each.id for each in journal.read(lambda view: view.due(NOW, 9))] == ["i1"]
     (verified,) = journal.read(lambda view: view.in_state(State.VERIFYING))
