@@ -104,6 +104,12 @@ class Engine:
         self._threads = [threading.Thread(target=self._run, name="decide", daemon=True)]
         self._threads += [threading.Thread(target=self._act, name=name, daemon=True) for name in names]
 
+    def claim(self) -> None:
+        """Count what an earlier run began as ours, before its events are heard; raises StateError."""
+        for intent in self._journal.read(lambda view: view.in_state(State.EXECUTING)):
+            for request in Work.of(intent).requests:
+                self._ours.claim(request)
+
     def start(self) -> None:
         """Go on where the last run ended; raises StateError."""
         if self._journal.read(lambda view: is_ahead(view, self._now())):

@@ -29,8 +29,7 @@ class Ours:
         ``project`` is that of a container in whose place another one is put, of which only the project is
         known beforehand.
         """
-        # A service's target is "project/service": whatever happens in the project meanwhile is ours.
-        keys = {request.target.partition("/")[0], project} - {""}
+        keys = {_key(request), project} - {""}
         with self._lock:
             for key in keys:
                 self._acting[key] = self._acting.get(key, 0) + 1
@@ -40,6 +39,11 @@ class Ours:
             with self._lock:
                 for key in keys:
                     self._let_go(key)
+
+    def claim(self, request: VerbRequest) -> None:
+        """Count a request's target as ours for a moment, until somebody acts on it."""
+        with self._lock:
+            self._until[_key(request)] = self._now() + _LINGER_SECONDS
 
     def _let_go(self, key: str) -> None:
         self._acting[key] -= 1
@@ -53,3 +57,8 @@ class Ours:
         """Tell whether a container's id or a project is ours at the moment."""
         with self._lock:
             return key in self._acting or self._until.get(key, 0.0) > self._now()
+
+
+def _key(request: VerbRequest) -> str:
+    # A service's target is "project/service": whatever happens in the project meanwhile is ours.
+    return request.target.partition("/")[0]

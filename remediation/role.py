@@ -133,9 +133,10 @@ class RemediationRole:
         self._listeners.bind(self._settings.listen_addresses)
         try:
             self._announcer.start()
-            # In this order: events of what an earlier run began are ours, and are told again.
-            self._engine.start()
+            # Events of what an earlier run began are ours, and are told again.
+            self._engine.claim()
             self._inventory.start()
+            self._engine.start()
             meter = ServiceMeter(UsageReader(_MOUNTS, self._client.stats))
             self._triggers.start(self._inventory, self._client.inspect, meter, self._wishes())
             self._failover.start()

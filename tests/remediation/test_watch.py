@@ -53,3 +53,11 @@ def test_what_we_do_ourselves_is_nobody_elses() -> None:
     now = 6.0
     watch.hear(Event("create", "c3", 9 * SECOND, PROJECT))
     assert watch.world((), "").deployments == {"shop": 9.0}
+
+
+def test_what_an_earlier_run_did_is_nobody_elses_either() -> None:
+    ours = Ours(lambda: 0.0)
+    watch = Watch(ours.has)
+    ours.claim(VerbRequest(id="i", verb="restart", target="c1"))
+    heard(watch, ("kill", 1, "15"), ("die", 2, ""))
+    assert not watch.world((), "").stopped_by_hand
