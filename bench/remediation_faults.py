@@ -32,6 +32,7 @@ from bench.redelivery import Alert, Sender, post_to
 from bench.remediation_agents import ALERTS, Agents
 from bench.remediation_plan import Illness, Patient, Plan, make_plan
 from bench.restarts import Case, Expectation, Verdict, judge
+from compose_agent.errors import StateError
 from lab import LabError
 from lab.engine import PrivateEngine
 from lab.lines import LINES
@@ -166,7 +167,11 @@ class Run:
             return view.inbox_size() == 0 and not any(view.states().get(state) for state in LIVE)
 
     def _check_journal(self) -> None:
-        verdict = verify_audit(self.agents.state_dir)
+        try:
+            verdict = verify_audit(self.agents.state_dir)
+        except StateError as error:
+            self._problems.append(str(error))
+            return
         if verdict.broken:
             self._problems.append(f"the audit does not verify: {verdict}")
 

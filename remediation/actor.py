@@ -8,14 +8,12 @@ from pathlib import Path
 
 from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.verbs.actor import LocalActor
-from compose_agent.dockerd.verbs.budget import Budget, Limits
-from compose_agent.dockerd.verbs.compose.cli import ComposeCli
-from compose_agent.dockerd.verbs.compose.scale import ComposeScale
+from compose_agent.dockerd.verbs.budget import Unbounded
 from compose_agent.dockerd.verbs.contract import Actor
 from compose_agent.dockerd.verbs.journal import Journal
 from compose_agent.dockerd.verbs.model import Outcome, Standing, VerbRequest
 from compose_agent.dockerd.verbs.optin import OptIn
-from compose_agent.dockerd.verbs.registry import VERBS
+from compose_agent.dockerd.verbs.registry import verbs_beside_files
 from compose_agent.dockerd.verbs.remote import RemoteActor
 from remediation.active import Active
 from remediation.alertmanager import Alertmanager
@@ -62,8 +60,7 @@ class _Allowed:
 def own_hands(client: EngineClient, state_dir: Path, active: Active) -> Hands:
     """Return an actor in this process; raises StateError and InstanceRunning."""
     journal = Journal(state_dir)
-    verbs = {**VERBS, ComposeScale.name: ComposeScale(ComposeCli())}
-    actor = LocalActor(client, journal, verbs, OptIn(_Allowed(active)), Budget(Limits()))
+    actor = LocalActor(client, journal, verbs_beside_files(), OptIn(_Allowed(active)), Unbounded())
     return Hands(actor, actor.close, journal.close)
 
 

@@ -73,7 +73,7 @@ def test_a_wrong_command_line_is_answered_with_the_nearest_name(
         ),
         ("check --config.file /nowhere/x.yml", "--config.file: there is no file /nowhere/x.yml"),
         ("check --config.file=", "--config.file: expected a path, not ''"),
-        ("run --no-enable-metrics", "compose-agent run: every role is switched off"),
+        ("run --no-enable-metrics --no-enable-remediation", "compose-agent run: every role is switched off"),
         (
             "check --exporter.web.config.file /nowhere/web.yml",
             "/nowhere/web.yml: cannot be read: No such file or directory",

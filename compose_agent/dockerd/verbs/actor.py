@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping
 
 from compose_agent.dockerd.client import EngineClient
-from compose_agent.dockerd.verbs.budget import Budget
+from compose_agent.dockerd.verbs.budget import Admission
 from compose_agent.dockerd.verbs.contract import ActorUnavailable, Facts, Refused, Verb
 from compose_agent.dockerd.verbs.journal import Entry, Journal
 from compose_agent.dockerd.verbs.locks import Locks
@@ -33,7 +33,7 @@ class LocalActor:
         journal: Journal,
         verbs: Mapping[str, Verb],
         opt_in: OptIn,
-        budget: Budget,
+        budget: Admission,
         *,
         patience: Patience = PATIENCE,
     ) -> None:

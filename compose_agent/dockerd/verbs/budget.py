@@ -15,6 +15,21 @@ class Counts(Protocol):
         """Return how many requests were begun after a Unix time, on one subject or on all."""
 
 
+class Admission(Protocol):
+    """Who may refuse one more action."""
+
+    def refusal(self, counts: Counts, subject: str) -> str:
+        """Return why one more action on ``subject`` is too many; empty when it is not."""
+
+
+class Unbounded:
+    """Refuses nothing: for an actor in the process of a guard whose budgets are on disk themselves."""
+
+    def refusal(self, counts: Counts, subject: str) -> str:
+        """Return nothing."""
+        return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """So many actions in any ``window_seconds``; more than a sane policy ever asks for."""

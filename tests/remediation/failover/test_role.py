@@ -29,8 +29,9 @@ policies:
     verify: none
 """
 PATIENCE_SECONDS = 60.0
-# How long a role runs that is to be killed, and was not.
-LIFE_SECONDS = 3.0
+# After a kill the actor takes its time to be sure of what became of a call.
+LIFE_SECONDS = 30.0
+SWITCHED = ("exited", "running")
 
 
 @pytest.fixture
@@ -81,30 +82,31 @@ def test_a_trigger_by_hand_switches_away_from_one_that_is_well(docker: FakeEngin
         headers = {"Content-Type": "application/cloudevents+json"}
         status, body = agent.local.request("POST", "/v1/triggers", json.dumps(event).encode(), headers)
         assert status == 202, body
-        agent.wait_until(lambda: states(docker) == ("exited", "running"), PATIENCE_SECONDS)
+        agent.wait_until(lambda: states(docker) == SWITCHED, PATIENCE_SECONDS)
     aliases = docker.inspect("spare")["NetworkSettings"]["Networks"]["shop_default"]["Aliases"]
     assert "database" in aliases
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_killed_again_and_again_each_step_is_done_once(docker: FakeEngine, tmp_path: Path, seed: int) -> None:
     docker.set_health("db", "unhealthy")
     deaths = 0
     for run in range(40):
-        if states(docker) == ("exited", "running"):
+        if states(docker) == SWITCHED:
             break
         agent = role(docker, tmp_path, failpoints=f"random:{seed}.{run}:0.1")
         try:
             with agent:
                 assert agent.process is not None
                 deadline = time.monotonic() + LIFE_SECONDS
-                while agent.process.poll() is None and time.monotonic() < deadline:
+                while agent.process.poll() is None and states(docker) != SWITCHED:
+                    assert time.monotonic() < deadline
                     time.sleep(0.05)
                 deaths += agent.process.poll() == -signal.SIGKILL
         except LabError:
             deaths += 1  # before it answered
         assert states(docker) != ("running", "running")
-    assert states(docker) == ("exited", "running")
+    assert states(docker) == SWITCHED
     assert deaths > 0
     assert calls(docker, "/stop") == {"db": 1}
     assert calls(docker, "/start") == {"spare": 1}
