@@ -9,7 +9,7 @@ from pathlib import Path
 
 import compose_agent
 from compose_agent.dockerd.fake import FakeEngine
-from compose_agent.failpoints import VARIABLE
+from compose_agent.failpoints import KILLED_AT, VARIABLE
 
 ROOT = Path(compose_agent.__file__).parent.parent
 _PROGRAM = """
@@ -49,6 +49,6 @@ def perform(
     """Ask for an action in a process of its own; return its exit code and what it printed."""
     with start(engine.url, folder, target, failpoints, verb=verb, timeout=timeout) as started:
         said, errors = started.communicate()
-    unexpected = [line for line in errors.splitlines() if not line.startswith("killed at the fail point")]
+    unexpected = [line for line in errors.splitlines() if not line.startswith(KILLED_AT)]
     assert not unexpected, errors
     return started.returncode, said.strip()
