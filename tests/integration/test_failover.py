@@ -85,7 +85,8 @@ class Shop:
 
     def events(self, since: float) -> list[tuple[str, str]]:
         """Return the starts and ends of containers since a time of the Engine, as (event, service)."""
-        wanted = {"event": ["start", "die"], "type": ["container"]}
+        label = f"com.docker.compose.project={self.name}"
+        wanted = {"event": ["start", "die"], "type": ["container"], "label": [label]}
         seen = self.api.events(since=since, until=time.time(), filters=wanted, decode=True)
         return [(each["Action"], each["Actor"]["Attributes"]["com.docker.compose.service"]) for each in seen]
 

@@ -26,7 +26,16 @@ WANTED = {
 
 
 @pytest.fixture(scope="module")
-def project(docker_client: docker.DockerClient) -> Iterator[docker.DockerClient]:
+def other_volumes(docker_client: docker.DockerClient) -> set[str]:
+    """Return the names of the volumes that others have left on the Engine of the session."""
+    return {volume.name for volume in docker_client.volumes.list()}
+
+
+@pytest.fixture(scope="module")
+def project(
+    docker_client: docker.DockerClient,
+    other_volumes: set[str],  # noqa: ARG001 - asked for before there are ours
+) -> Iterator[docker.DockerClient]:
     demo.up(docker_client)
     yield docker_client
     demo.down(docker_client)
@@ -85,11 +94,11 @@ def test_the_network_is_the_projects_default_one(project: docker.DockerClient) -
     assert "demo_default" in project.containers.get("demo-web-1").attrs["NetworkSettings"]["Networks"]
 
 
-def test_down_removes_every_trace(project: docker.DockerClient) -> None:
+def test_down_removes_every_trace(project: docker.DockerClient, other_volumes: set[str]) -> None:
     demo.down(project)
     assert states(project) == {}
     assert project.networks.list(names=["demo"]) == []
-    assert project.volumes.list() == []
+    assert {volume.name for volume in project.volumes.list()} == other_volumes
     with pytest.raises(docker.errors.ImageNotFound):
         project.images.get(demo.IMAGE)
 
