@@ -40,8 +40,8 @@ def storable(signal: Signal) -> bool:
 
 @given(st.binary())
 def test_any_bytes(body: bytes) -> None:
-    assert outcome(alertmanager.parse, body) is None
-    assert outcome(cloudevents.parse, body) is None
+    outcome(alertmanager.parse, body)  # that it raises nothing but a refusal is what is asked
+    outcome(cloudevents.parse, body)
 
 
 @given(documents)
