@@ -18,8 +18,8 @@ from typing import Any
 import msgspec
 
 from compose_agent.dockerd.model import Container
+from compose_agent.durable import sync_folder
 from compose_agent.errors import StateError
-from log_forwarder.durable import sync_folder
 from log_forwarder.share import ID_DIGITS
 from log_forwarder.sources.chain import Chain
 from log_forwarder.sources.generation import BLOCK_BYTES, Generation

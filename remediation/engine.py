@@ -266,7 +266,7 @@ class Engine:
     def _see_through(self, work: Work) -> None:
         """Carry an intent out; one that this program has a fault with is tried again, and then given up.
 
-        As executing it would hold up its target until the next start. Ids make it safe to ask again.
+        Ids make it safe to ask again.
         """
         words = ""
         for _ in range(_MOST_TRIES):
@@ -274,7 +274,7 @@ class Engine:
                 return self._carry_out(work)
             except _Stopping:
                 raise
-            except Exception as error:
+            except Exception as error:  # an executing intent that nobody looks at would hold up its target
                 logger.exception("fault in acting", extra={"intent": work.intent.id})
                 words = f"fault in acting: {error!r}"
             self._stop.wait(_PAUSE_SECONDS)

@@ -97,7 +97,6 @@ class Reason(StrEnum):
     ENGINE_AWAY = "engine_away"
     APPROVAL = "approval"
     DENIED = "denied"
-    EXPIRED = "expired"
     REFUSED = "refused"  # by the actor
     NO_CHANGE = "no_change"  # the world is as the action would make it
     FAULT = "fault"  # this program's own

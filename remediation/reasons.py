@@ -72,7 +72,6 @@ MEANINGS: Mapping[Reason, Meaning] = {
         "the policy wants a person's approval", "say 'compose-agent approve ID', or 'compose-agent deny ID'"
     ),
     Reason.DENIED: Meaning("a person denied it"),
-    Reason.EXPIRED: Meaning("it waited for longer than the policy's patience", "look at what held it up"),
     Reason.REFUSED: Meaning("it cannot be done right to this target", "see what the refusal says"),
     Reason.NO_CHANGE: Meaning("everything is already as the action would make it"),
     Reason.FAULT: Meaning(

@@ -1,7 +1,7 @@
 """Compression of what is sent, at the lowest effort: gzip (RFC 1952) and zlib (RFC 1950).
 
-ISA-L's deflate takes a quarter of the CPU of zlib's level 1 for log lines with metadata, and its output is as
-small. Where there is no build of it for the machine, zlib does the same work.
+ISA-L's deflate takes far less CPU than zlib's level 1, and log lines with metadata become as small. Where
+there is no build of it for the machine, zlib does the same work.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from log_forwarder.durable import sync_folder
+from compose_agent.durable import sync_folder
 
 _BLOCK_BYTES = 64 * 1024
 # Twice as fast as the default, and a tenth larger.

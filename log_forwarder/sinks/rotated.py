@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from log_forwarder.durable import sync_folder
+from compose_agent.durable import sync_folder
 from log_forwarder.sinks.packing import held, pack
 
 # Logs can hold what not everybody may read; a group can be given them.

@@ -9,6 +9,8 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from compose_agent.durable import sync_folder
+
 logger = logging.getLogger(__name__)
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -46,11 +48,7 @@ class FolderMemory:
             opened.flush()
             os.fsync(opened.fileno())
         fresh.replace(file)
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)  # the name, too
-        finally:
-            os.close(descriptor)
+        sync_folder(self._folder)
 
     def _file(self, name: str) -> Path:
         return self._folder / f"{name}.json"

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 import msgspec
-
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class VerbRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,12 +13,11 @@ from compose_agent.dockerd.verbs.contract import (
     InProgress,
     NeverSent,
     Observation,
-    Unknown,
 )
 from compose_agent.dockerd.verbs.evidence import Evidence, gather
 from compose_agent.dockerd.verbs.model import VerbRequest
 from compose_agent.dockerd.verbs.optin import RESTART
-from compose_agent.dockerd.verbs.stopping import stop_facts
+from compose_agent.dockerd.verbs.stopping import NEVER_ENDS, stop_facts
 
 
 class Restart:
@@ -63,7 +62,7 @@ def judge_events(facts: Facts, seen: Look, evidence: Evidence) -> Observation:
         if not evidence.is_overdue(begun.time_ns, facts):
             return InProgress()
         if seen.running:
-            return Unknown("its stop was begun and does not end, though it should have been killed by now")
+            return NEVER_ENDS
         return Failed("it was stopped and not started again")
     # Without any sign of it the stop was not begun, unless the sign was lost and it is under way.
     if evidence.complete or evidence.is_overdue(int(facts["engine_ns"]), facts):

@@ -11,12 +11,11 @@ from compose_agent.dockerd.verbs.contract import (
     InProgress,
     NeverSent,
     Observation,
-    Unknown,
 )
 from compose_agent.dockerd.verbs.evidence import gather
 from compose_agent.dockerd.verbs.model import VerbRequest
 from compose_agent.dockerd.verbs.optin import RESTART
-from compose_agent.dockerd.verbs.stopping import stop_facts
+from compose_agent.dockerd.verbs.stopping import NEVER_ENDS, stop_facts
 
 
 class Stop:
@@ -50,4 +49,4 @@ class Stop:
             return NeverSent()
         if not evidence.is_overdue(begun.time_ns, facts):
             return InProgress()
-        return Unknown("its stop was begun and does not end, though it should have been killed by now")
+        return NEVER_ENDS

@@ -6,12 +6,13 @@ from typing import Any
 
 from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.verbs.containers import Look, stop_seconds
-from compose_agent.dockerd.verbs.contract import Refused
+from compose_agent.dockerd.verbs.contract import Refused, Unknown
 from compose_agent.dockerd.verbs.evidence import signal_number, stop_signal
 from compose_agent.dockerd.verbs.model import VerbRequest
 
 # Engines before that take no notice of it, and would be looked for the wrong signal.
 _SIGNAL_SINCE = (1, 42)
+NEVER_ENDS = Unknown("its stop was begun and does not end, though it should have been killed by now")
 
 
 def stop_facts(client: EngineClient, seen: Look, request: VerbRequest) -> dict[str, Any]:

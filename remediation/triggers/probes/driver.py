@@ -205,7 +205,7 @@ class Probes:
             why = attempt(spec, address) if address else None
         except EngineError:
             why = None  # the inventory says why
-        except Exception:
+        except Exception:  # then it counts as not asked: neither well nor ill
             logger.exception("a probe went wrong", extra={"container": container.name})
         self._results.put(_Result(key, at, address, why))
 
