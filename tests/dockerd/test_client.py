@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from compose_agent.dockerd import client as client_module
-from compose_agent.dockerd.client import EngineClient, negotiated_version
+from compose_agent.dockerd.client import EngineClient
+from compose_agent.dockerd.connection import negotiated_version
 from compose_agent.dockerd.endpoint import Endpoint
 from compose_agent.dockerd.failures import outcome_of
 from compose_agent.errors import (
