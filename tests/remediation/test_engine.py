@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,6 +69,24 @@ class Active:
         return next((each for each in self.policies.all if each.name == name), None)
 
 
+class Failing:
+    """An actor that has the ``errors`` in it that it is given, and then none."""
+
+    def __init__(self, real: Actor) -> None:
+        self._real = real
+        self.errors: list[Exception] = []
+
+    def perform(self, request: VerbRequest) -> Outcome:
+        """Raise the next error, or do it when there is none left."""
+        if self.errors:
+            raise self.errors.pop(0)
+        return self._real.perform(request)
+
+    def standing(self, request_id: str) -> Standing:
+        """Return what is known of an id."""
+        return self._real.standing(request_id)
+
+
 class Rig:
     """An engine that can be stopped and started on the same state."""
 
@@ -88,9 +106,10 @@ class Rig:
             self._client, self._verbs, VERBS, OptIn(), Budget(ActorLimits(per_target=100, per_host=1000))
         )
         self._hands = calling_hands(Hands(self._actor, self._actor.close, self._verbs.close), lambda: None)
+        self.actor = Failing(self._hands.actor)
         self.engine = Engine(
             self.journal,
-            actor=self._hands.actor,
+            actor=self.actor,
             world=self._world,
             planner=Planner(lambda: self.active.policies, time.time),
             active=self.active,
@@ -294,27 +313,9 @@ def test_a_call_that_was_cut_off_is_made_again_as_it_was(make: Callable[..., Rig
     assert bodies == [{"who": "web", "what": "ContainerUnhealthy"}] * len(bodies)
 
 
-class Failing:
-    """An actor that has a mistake in it, and then none."""
-
-    def __init__(self, real: Actor, errors: Sequence[Exception]) -> None:
-        self._real = real
-        self._errors = list(errors)
-
-    def perform(self, request: VerbRequest) -> Outcome:
-        """Raise the next error, or do it when there is none left."""
-        if self._errors:
-            raise self._errors.pop(0)
-        return self._real.perform(request)
-
-    def standing(self, request_id: str) -> Standing:
-        """Return what is known of an id."""
-        return self._real.standing(request_id)
-
-
 def test_a_fault_in_acting_leaves_no_intent_lying(make: Callable[..., Rig]) -> None:
     rig = make()
-    rig.engine._actor = Failing(rig.engine._actor, [ValueError("a mistake")])
+    rig.actor.errors = [ValueError("a mistake")]
     rig.engine.receive([signal()])
     rig.until(all_are(State.DONE))
     assert rig.starts("web") == 1
@@ -322,7 +323,7 @@ def test_a_fault_in_acting_leaves_no_intent_lying(make: Callable[..., Rig]) -> N
 
 def test_a_fault_that_stays_ends_the_intent(make: Callable[..., Rig]) -> None:
     rig = make(policy(limits=QUICK, verify=SOON, ladder=(Step("restart"), Step("stop"))))
-    rig.engine._actor = Failing(rig.engine._actor, [ValueError("a mistake")] * 3)
+    rig.actor.errors = [ValueError("a mistake")] * 3
     rig.engine.receive([signal()])
     first, _ = rig.until(lambda found: len(found) == 2 and found[0].state is State.ESCALATED)
     assert "a mistake" in first.detail
@@ -330,11 +331,11 @@ def test_a_fault_that_stays_ends_the_intent(make: Callable[..., Rig]) -> None:
 
 def test_an_actor_that_cannot_be_asked_is_said(make: Callable[..., Rig]) -> None:
     rig = make()
-    rig.engine._actor = Failing(rig.engine._actor, [ActorUnavailable("no broker")])
+    rig.actor.errors = [ActorUnavailable("no broker")]
     rig.engine.receive([signal()])
-    rig.until(lambda _: rig.engine.actor_error == "no broker")
+    rig.until(lambda _: rig.engine.workers.error == "no broker")
     rig.until(all_are(State.DONE))
-    assert not rig.engine.actor_error
+    assert not rig.engine.workers.error
 
 
 class Unlucky(Matcher):
