@@ -21,7 +21,7 @@ from remediation.journal import Journal, Tx
 from remediation.model import Intent, Signal, State
 from remediation.ours import Ours
 from remediation.outcomes import Outcomes
-from remediation.planner import Planner, plan_all
+from remediation.planner import Held, Planner, plan_all
 from remediation.verify import Missed, Verified, verify
 from remediation.workers import Means, Workers, join_all
 from remediation.world import World
@@ -73,6 +73,7 @@ class Engine:
         self._outcomes = Outcomes(active, now)
         self._now = now
         self.beat_at = now()
+        self._held = Held()
         self._tidied = time.monotonic()
         self.error = ""
         self._news = threading.Event()
@@ -148,8 +149,9 @@ class Engine:
         before, self.beat_at = self.beat_at, self._now()
         if self._anew.is_set() or self.beat_at < before - LEAST_SECONDS:
             self._anew.clear()
+            self._held = Held()
             self._journal.write(self._look_anew)
-        while self._plan() == _MOST_SIGNALS and not self._stop.is_set():
+        while self._plan() and not self._stop.is_set():
             pass
         self._decide()
         self._tidy()
@@ -161,14 +163,21 @@ class Engine:
         self._tidied = time.monotonic()
         self._journal.write(self._planner.tidy)
 
-    def _plan(self) -> int:
-        if not (rows := self._journal.read(lambda tx: tx.inbox(_MOST_SIGNALS))):
-            return 0
+    def _plan(self) -> bool:
+        """Plan what lies in the inbox; tell whether there is more."""
+        if self._held.last and not self._world().engine_error:
+            self._held = Held()
+        after = self._held.last
+        if not (rows := self._journal.read(lambda tx: tx.inbox(_MOST_SIGNALS, after))):
+            return False
         world = self._world()
         failpoint("engine.before-plan")
-        planned = self._journal.write(lambda tx: plan_all(self._planner, tx, rows, world))
+        # A copy, because the transaction may be done over.
+        held = Held(after, set(self._held.fingerprints))
+        self._journal.write(lambda tx: plan_all(self._planner, tx, rows, world, held))
+        self._held = held
         failpoint("engine.after-plan")
-        return planned
+        return len(rows) == _MOST_SIGNALS
 
     def _decide(self) -> None:
         now, free = self._now(), self.workers.free()

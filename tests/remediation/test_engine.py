@@ -27,11 +27,12 @@ from remediation.actor import Hands, calling_hands
 from remediation.engine import Engine
 from remediation.guard.case import Limits
 from remediation.journal import FREEZE_FLAG, Journal
-from remediation.model import Intent, Reason, State
+from remediation.model import Intent, Reason, State, TargetKind
+from remediation.operations import Operations
 from remediation.ours import Ours
 from remediation.planner import Planner
 from remediation.policies.matchers import Matcher
-from remediation.policies.model import Condition, Policy, Rate, Step, Verification
+from remediation.policies.model import Condition, Policy, Rate, Step, TargetRule, Verification
 from remediation.policies.model import Limits as PolicyLimits
 from remediation.world import World
 from tests.remediation.samples import policy, signal
@@ -218,12 +219,44 @@ def test_what_does_not_help_leads_up_the_ladder_and_is_given_up(make: Callable[.
 
 def test_frozen_means_that_nothing_begins_until_it_is_thawed(make: Callable[..., Rig]) -> None:
     rig = make()
-    rig.journal.write(lambda tx: tx.set_flag(FREEZE_FLAG, "by ann"))
+    people = Operations(rig.journal, rig.engine.wake)
+    words = people.freeze("ann", "a move")
     rig.engine.receive([signal()])
     (waiting,) = rig.until(lambda intents: intents and intents[0].reason == Reason.FROZEN)
-    assert (waiting.state, waiting.detail) == (State.PLANNED, "by ann")
-    rig.journal.write(lambda tx: tx.set_flag(FREEZE_FLAG, None))
-    rig.until(all_are(State.DONE))
+    assert (waiting.state, waiting.detail) == (State.PLANNED, words)
+    people.thaw("ann", "")
+    thawed = time.time()
+    (acted,) = rig.until(all_are(State.DONE))
+    assert acted.started_at < thawed + 5.0  # and not when it would have been asked about again
+
+
+def test_what_fires_anew_while_it_is_verified_is_acted_on_afterwards(make: Callable[..., Rig]) -> None:
+    rig = make(policy(limits=QUICK, verify=Verification(holds=3600.0, within=3.0)))
+    rig.engine.receive([signal()])
+    (first,) = rig.until(all_are(State.VERIFYING))
+    rig.engine.receive([signal(starts_at=first.acted_at + 0.1)])
+    _, second = rig.until(lambda found: len(found) == 2 and found[0].state is State.FAILED and found)
+    assert second.episode != first.episode
+    rig.until(lambda _: rig.starts("web") == 2)
+
+
+def test_what_needs_no_engine_does_not_wait_behind_what_does(
+    make: Callable[..., Rig], docker: FakeEngine
+) -> None:
+    """However much that is."""
+    docker.stop_engine()
+    chosen = TargetRule(TargetKind.CONTAINER, selector={"tier": "web"})
+    matcher = Matcher("alertname", "=", "Chosen")
+    rig = make(policy("chosen", target=chosen, match=(matcher,)), policy())
+    waiting = [
+        msgspec.structs.replace(signal(f"app{number}"), name="Chosen", fingerprint=f"f{number}")
+        for number in range(450)
+    ]
+    rig.engine.receive([*waiting, signal()])
+    rig.until(lambda found: [each.policy for each in found] == ["restart-unhealthy"])
+    assert rig.journal.read(lambda view: view.inbox_size()) == len(waiting)
+    docker.start_engine()
+    rig.until(lambda _: not rig.journal.read(lambda view: view.inbox_size()))
 
 
 def test_more_than_there_ever_should_be_freezes_by_itself(
