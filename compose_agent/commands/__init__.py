@@ -6,6 +6,7 @@ COMMANDS = (
     "forward",
     "remediate",
     "broker",
+    "manager",
     "check",
     "health",
     "status",
@@ -17,6 +18,8 @@ COMMANDS = (
     "freeze",
     "thaw",
     "audit",
+    "nodes",
+    "node",
     "version",
 )
 # What other processes of ours start, and people do not.

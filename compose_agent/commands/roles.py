@@ -17,6 +17,8 @@ from compose_agent.config.layers import environment_layer
 from compose_agent.errors import ConfigError, Problem
 from compose_agent.role import ConfigState, Role, RoleSpec
 from exporter.settings import ExporterSettings
+from fleet.agent.settings import AgentSettings
+from fleet.manager.settings import ManagerSettings
 from log_forwarder.settings import ForwarderSettings
 from log_forwarder.transforms.settings import TransformSettings
 from remediation.settings import RemediationSettings
@@ -86,13 +88,39 @@ def _check_broker(config: Config) -> None:
         WebConfigFile(path)  # opens the certificates too
 
 
+def _manager(config: Config, state: ConfigState) -> Role:
+    from fleet.manager.role import ManagerRole  # noqa: PLC0415 - only the process that runs it carries it
+
+    return ManagerRole(config, state)
+
+
+def _check_manager(config: Config) -> None:
+    from fleet.manager.check import check  # noqa: PLC0415 - loads the TLS parts
+
+    check(config.of(ManagerSettings))
+
+
+def _agent(config: Config, state: ConfigState) -> Role:
+    from fleet.agent.role import AgentRole  # noqa: PLC0415 - only the process that runs it carries it
+
+    return AgentRole(config, state, lambda now: [role.name for role in enabled_roles(now)])
+
+
+def _check_agent(config: Config) -> None:
+    from fleet.agent.check import check  # noqa: PLC0415 - loads the TLS parts
+
+    check(config.of(AgentSettings))
+
+
 EXPORTER = RoleSpec("exporter", ExporterSettings, "Exporter", _exporter, _check_exporter)
 FORWARDER = RoleSpec(
     "logs", ForwarderSettings, "Log forwarder", _forwarder, _check_forwarder, _forwarder_share
 )
 REMEDIATION = RoleSpec("remediation", RemediationSettings, "Remediation", _remediation, _check_remediation)
 BROKER = RoleSpec("broker", BrokerSettings, "Broker", _broker, _check_broker)
-ROLES = (EXPORTER, FORWARDER, REMEDIATION, BROKER)
+AGENT = RoleSpec("agent", AgentSettings, "Agent link", _agent, _check_agent)
+MANAGER = RoleSpec("manager", ManagerSettings, "Manager", _manager, _check_manager)
+ROLES = (EXPORTER, FORWARDER, REMEDIATION, BROKER, AGENT, MANAGER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +140,13 @@ class RunSettings:
         kinds.boolean,
         "true",
         "Run the remediation role. It acts only on containers whose owners have opted in.",
+        restart=True,
+    )
+    register: bool | None = option(
+        "register",
+        kinds.boolean,
+        None,
+        "Register with a manager and stay connected to it. Unset: if agent.manager-url is set.",
         restart=True,
     )
     one_process: bool = option(
@@ -141,8 +176,15 @@ def enabled_roles(config: Config) -> list[RoleSpec]:
         FORWARDER.name: bool(config.of(ForwarderSettings).sinks) if logs is None else logs,
         REMEDIATION.name: settings.enable_remediation,
         BROKER.name: False,  # beside the others it would keep nothing from them
+        AGENT.name: _registers(config),
+        MANAGER.name: False,  # it has a host of its own, or a process of its own on one of them
     }
     return [role for role in ROLES if switches[role.name]]
+
+
+def _registers(config: Config) -> bool:
+    wanted = config.of(RunSettings).register
+    return config.of(AgentSettings).manager_url is not None if wanted is None else wanted
 
 
 def role_named(name: str) -> RoleSpec:

@@ -58,9 +58,16 @@ def _leaves(schema: Schema, prefix: str, node: Node) -> Iterator[tuple[str, Node
 
 
 def environment_layer(schema: Schema, environ: Mapping[str, str]) -> tuple[Layer, list[Problem]]:
-    """Return what variables named COMPOSE_AGENT_… give, and the unknown ones; empty ones count as unset."""
+    """Return what variables named COMPOSE_AGENT_… give, and the unknown ones; empty ones count as unset.
+
+    A second variable of an option, such as MANAGER_URL, counts where the first one is not set.
+    """
     problems: list[Problem] = []
-    layer: dict[str, Given] = {}
+    layer: dict[str, Given] = {
+        key: Given(environ[name], f"environment {name}", named=True)
+        for name, key in schema.by_variable.items()
+        if environ.get(name, "").strip()
+    }
     for name, value in environ.items():
         if not name.startswith(ENVIRONMENT_PREFIX) or not value.strip():
             continue

@@ -28,6 +28,7 @@ class Option:
     multiple: bool = False
     restart: bool = False  # takes effect only when the program starts anew
     in_file: bool = True  # may stand in the configuration file
+    variable: str = ""  # a second environment variable, without our prefix, that others set as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,10 @@ def option(
     multiple: bool = False,
     restart: bool = False,
     in_file: bool = True,
+    variable: str = "",
 ) -> Any:
     """Declare a field as an option; see :class:`Option` for the meaning of each argument."""
-    declared = Option(key, kind, default, help, multiple, restart, in_file)
+    declared = Option(key, kind, default, help, multiple, restart, in_file, variable)
     return dataclasses.field(metadata={_METADATA: declared})
 
 

@@ -46,6 +46,11 @@ class Schema:
         """The full key of every environment variable."""
         return {environment_name(key): key for key in self.options}
 
+    @cached_property
+    def by_variable(self) -> dict[str, str]:
+        """The full key of every second environment variable."""
+        return {bound.option.variable: key for key, bound in self.options.items() if bound.option.variable}
+
     def has_prefix(self, prefix: str) -> bool:
         """Tell whether some option stands below ``prefix``."""
         return prefix in self._groups

@@ -24,6 +24,7 @@ ROLE_SECTIONS = {
     "logs": "logs.",
     "remediate": "remediation.",
     "broker": "broker.",
+    "manager": "manager.",
 }
 
 

@@ -1,0 +1,98 @@
+"""The agent's half of the protocol: what it says next, and what it makes of an answer. No I/O of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fleet.agent.identity import Identity
+from fleet.opamp.capabilities import AgentCan, ServerAsks
+from fleet.opamp.opamp_pb2 import AgentToServer, ServerErrorResponseType_Unavailable, ServerToAgent
+
+CAPABILITIES = (
+    AgentCan.REPORT_STATUS
+    | AgentCan.REPORT_EFFECTIVE_CONFIG
+    | AgentCan.REPORT_HEALTH
+    | AgentCan.REPORT_HEARTBEAT
+    | AgentCan.ACCEPT_CONNECTION_SETTINGS
+)
+# What is left out of a message while it is the same as in the one before.
+_PARTS = ("agent_description", "health", "effective_config")
+# The specification's least pause where a server is overloaded and does not say for how long.
+UNAVAILABLE_SECONDS = 30.0
+# A server that is wrong about its own load is not to silence an agent for ever.
+_LONGEST_RETRY_SECONDS = 600.0
+_NANOSECONDS = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What an answer asks for: seconds between heartbeats, seconds of silence, a message at once."""
+
+    interval: float | None = None
+    pause: float | None = None
+    at_once: bool = False
+    error: str = ""
+
+
+class Conversation:
+    """One connection's worth of messages; ``report`` gives what there is to say, without uid and number."""
+
+    def __init__(self, identity: Identity, report: Callable[[], AgentToServer], sequence: int = 0) -> None:
+        self._identity = identity
+        self._report = report
+        self._said: dict[str, bytes] = {}
+        self.sequence = sequence
+
+    def heartbeat(self) -> AgentToServer:
+        """Return the next message: what has changed, at first everything."""
+        message = self._report()
+        for name in _PARTS:
+            part = getattr(message, name).SerializeToString(deterministic=True)
+            if self._said.get(name) == part:
+                message.ClearField(name)
+            self._said[name] = part
+        return self._numbered(message)
+
+    def has_news(self) -> bool:
+        """Tell whether there is something to say before the next heartbeat."""
+        report = self._report()
+        return any(
+            self._said.get(name) != getattr(report, name).SerializeToString(deterministic=True)
+            for name in _PARTS
+        )
+
+    def goodbye(self) -> AgentToServer:
+        """Return the last message."""
+        message = AgentToServer()
+        message.agent_disconnect.SetInParent()
+        return self._numbered(message)
+
+    def take(self, reply: ServerToAgent) -> Orders:
+        """Return what an answer asks for, and do what concerns the identity."""
+        if reply.HasField("error_response"):
+            return _after_error(reply)
+        at_once = bool(reply.flags & ServerAsks.FULL_STATE)
+        new_uid = reply.agent_identification.new_instance_uid
+        if new_uid and new_uid != self._identity.uid and self._identity.adopt(new_uid):
+            at_once = True
+        if at_once:
+            self._said.clear()
+        # No interval, which is what an offer of something else has, means that it stays as it is.
+        offered = reply.connection_settings.opamp.heartbeat_interval_seconds
+        return Orders(interval=float(offered) if offered else None, at_once=at_once)
+
+    def _numbered(self, message: AgentToServer) -> AgentToServer:
+        message.instance_uid = self._identity.uid
+        message.sequence_num = self.sequence
+        message.capabilities = CAPABILITIES
+        self.sequence += 1
+        return message
+
+
+def _after_error(reply: ServerToAgent) -> Orders:
+    error = reply.error_response
+    if error.type != ServerErrorResponseType_Unavailable:
+        return Orders(error=error.error_message or "the manager refuses a message")
+    wanted = error.retry_info.retry_after_nanoseconds / _NANOSECONDS or UNAVAILABLE_SECONDS
+    return Orders(pause=min(wanted, _LONGEST_RETRY_SECONDS), error=error.error_message)

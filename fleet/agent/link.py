@@ -1,0 +1,170 @@
+"""The loop that keeps the link: connect, speak, listen, and begin anew after whatever happens."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from fleet.agent.conversation import Conversation, Orders
+from fleet.agent.pace import POLLING_SECONDS, Backoff, Choice
+from fleet.agent.transport import ANSWER_SECONDS, LinkError, Transport
+
+logger = logging.getLogger(__name__)
+
+# How soon a change on this host is told, at the latest; asking the roles costs some milliseconds.
+NEWS_SECONDS = 10.0
+# How long the loop waits at a time: a stop, with a goodbye to the manager, takes no longer.
+_WAIT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the link stands; ``since`` is Unix time, ``error`` what was last wrong."""
+
+    connected: bool = False
+    transport: str = ""
+    since: float = 0.0
+    error: str = ""
+    connections: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a link is made of; ``begin`` is told of each new transport before its first message."""
+
+    websocket: Callable[[], Transport]
+    polling: Callable[[], Transport]
+    converse: Callable[[int], Conversation]  # with the number of its first message
+    begin: Callable[[Transport], None]
+    interval: Callable[[], float]
+    set_interval: Callable[[float], None]
+
+
+class Link:
+    """One thread. ``progress`` is when it last did something, of the monotonic clock: a watchdog reads it."""
+
+    def __init__(self, parts: Parts, *, polls_only: bool) -> None:
+        self._parts = parts
+        self._polls_only = polls_only
+        self._choice = Choice(polls_only=polls_only)
+        self._backoff = Backoff()
+        self._stopping = threading.Event()
+        self._transport: Transport | None = None
+        self._sequence = 0
+        self._thread = threading.Thread(target=self._run, name="agent-link", daemon=True)
+        self.progress = time.monotonic()
+        self.status = Status(since=time.time())
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, patience: float) -> None:
+        """Say goodbye if that is possible within ``patience`` seconds, and end."""
+        self._stopping.set()
+        self._thread.join(patience)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """End without waiting for anything."""
+        self._stopping.set()
+        if transport := self._transport:
+            threading.Thread(target=transport.close, name="agent-link-close", daemon=True).start()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._progressed()
+            pause: float | None = None
+            try:
+                pause = self._connection()
+            except LinkError as error:
+                pause = error.pause
+                self._failed(str(error))
+            self._stopping.wait(self._backoff.next(pause))
+
+    def _connection(self) -> float | None:
+        """Make one connection and keep it; return how long the manager wants to be left alone, if it does."""
+        polling = self._choice.polling
+        transport = self._transport = self._parts.polling() if polling else self._parts.websocket()
+        try:
+            transport.open()
+            self._progressed()
+            self._parts.begin(transport)
+            conversation = self._parts.converse(self._sequence)
+            try:
+                return self._keep(transport, conversation, polling=polling)
+            finally:
+                self._sequence = conversation.sequence
+        finally:
+            self._transport = None
+            transport.close()
+
+    def _keep(self, transport: Transport, conversation: Conversation, *, polling: bool) -> float | None:
+        """Speak and listen until the connection ends, the agent stops, or WebSocket is to be tried again."""
+        clock = time.monotonic
+        until = clock() + POLLING_SECONDS if polling and not self._polls_only else float("inf")
+        sent, answered, news_at = self._say(transport, conversation), False, clock() + NEWS_SECONDS
+        while not self._stopping.is_set() and clock() < until:
+            due = sent + self._parts.interval()
+            reply = transport.receive(min(_WAIT_SECONDS, max(0.0, min(due, news_at) - clock())))
+            self._progressed()
+            if reply is not None:
+                answered = True
+                orders = conversation.take(reply)
+                if orders.pause is not None:
+                    return self._rest(orders)
+                if self._follow(orders, transport):
+                    sent, answered = self._say(transport, conversation), False
+                    continue
+            elif not answered and clock() - sent > ANSWER_SECONDS:
+                raise LinkError(f"the manager has not answered for {ANSWER_SECONDS:g} s")
+            if clock() >= due or (clock() >= news_at and conversation.has_news()):
+                sent, answered = self._say(transport, conversation), False
+            if clock() >= news_at:
+                news_at = clock() + NEWS_SECONDS
+        if self._stopping.is_set():
+            transport.send(conversation.goodbye())
+        return None
+
+    def _say(self, transport: Transport, conversation: Conversation) -> float:
+        transport.send(conversation.heartbeat())
+        self._progressed()
+        return time.monotonic()
+
+    def _follow(self, orders: Orders, transport: Transport) -> bool:
+        """Do what an answer asks for; tell whether there is something to say at once."""
+        if orders.error:
+            logger.warning("the manager refuses a message", extra={"error": orders.error})
+        else:
+            self._worked(transport)
+        if orders.interval is not None and orders.interval != self._parts.interval():
+            self._parts.set_interval(orders.interval)
+            return True
+        return orders.at_once
+
+    def _rest(self, orders: Orders) -> float | None:
+        self._failed(orders.error or "the manager is overloaded")
+        return orders.pause
+
+    def _worked(self, transport: Transport) -> None:
+        self._backoff.reset()
+        self._choice.worked()
+        if not self.status.connected or self.status.transport != transport.name:
+            connections = self.status.connections + 1
+            self.status = Status(
+                connected=True, transport=transport.name, since=time.time(), connections=connections
+            )
+            logger.info("connected to the manager", extra={"transport": transport.name})
+
+    def _failed(self, error: str) -> None:
+        self._choice.failed()
+        if self.status.connected or self.status.error != error:
+            logger.warning("the link to the manager is down, it is tried again", extra={"error": error})
+        since = time.time() if self.status.connected else self.status.since
+        self.status = replace(self.status, connected=False, error=error, since=since)
+
+    def _progressed(self) -> None:
+        self.progress = time.monotonic()

@@ -1,0 +1,134 @@
+"""The agent's link as a role."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+from compose_agent.config import Config
+from compose_agent.config.general import GeneralSettings
+from compose_agent.dockerd.client import EngineClient
+from compose_agent.dockerd.endpoint import find_endpoint
+from compose_agent.errors import StateError
+from compose_agent.role import ConfigState
+from compose_agent.web.response import Response, routed
+from fleet.agent import report as reporting
+from fleet.agent.check import read_token, tls_context
+from fleet.agent.conversation import Conversation
+from fleet.agent.facts import FactsReader
+from fleet.agent.identity import Identity
+from fleet.agent.link import Link, Parts
+from fleet.agent.polling import PollingTransport
+from fleet.agent.redaction import effective
+from fleet.agent.report import Report
+from fleet.agent.roles import RolesReader
+from fleet.agent.settings import AgentSettings
+from fleet.agent.transport import Target, Transport
+from fleet.agent.watchdog import Watchdog
+from fleet.agent.websocket import WebSocketTransport
+from fleet.opamp.opamp_pb2 import AgentToServer
+from fleet.opamp.uid import uid_text
+
+logger = logging.getLogger(__name__)
+
+NAME = "agent"
+LINK = "/v1/link"
+
+
+class AgentRole:
+    """Identity, reporter, link and its watchdog; ``names`` gives the roles that a configuration runs."""
+
+    def __init__(self, config: Config, state: ConfigState, names: Callable[[Config], Sequence[str]]) -> None:
+        general = config.of(GeneralSettings)
+        self._config = config
+        self._settings = settings = config.of(AgentSettings)
+        self._names = names
+        self._interval = settings.interval
+        self._started = time.time()
+        self._local_address = ""
+        self._identity = Identity(general.state_dir())
+        self._engine = EngineClient(find_endpoint(general.docker_host, os.environ))
+        self._facts = FactsReader(self._engine)
+        self._roles = RolesReader(general.run_dir(), self._peers)
+        self._target = self._target_of(settings)
+        self._watchdog = Watchdog(self._link)
+
+    def start(self) -> None:
+        """Begin to connect; a manager that is away is waited for in the background."""
+        self._watchdog.start()
+
+    def apply(self, config: Config) -> None:
+        """Tell the manager of the new configuration with the next message."""
+        self._config = config
+
+    def stop(self) -> None:
+        """Say goodbye and end."""
+        self._watchdog.stop()
+        self._engine.close()
+
+    def listeners(self) -> tuple[str, ...]:
+        """Return nothing: the agent connects, nobody connects to it."""
+        return ()
+
+    def reasons(self) -> tuple[str, ...]:
+        """Return nothing: a host does its work without its manager, and says at /v1/link how that stands."""
+        return ()
+
+    def routes(self) -> WSGIApplication:
+        """Return the route that tells how the link stands."""
+        return routed({LINK: {"GET": self._status}})
+
+    def _status(self, _environ: WSGIEnvironment) -> Response:
+        link = asdict(self._watchdog.link.status)
+        own = {"manager": self._target.url, "uid": uid_text(self._identity.uid), "interval": self._interval}
+        return Response.json(200, own | link | {"rebuilt": self._watchdog.rebuilt})
+
+    def _peers(self) -> list[str]:
+        return [name for name in self._names(self._config) if name != NAME]
+
+    def _target_of(self, settings: AgentSettings) -> Target:
+        url = settings.manager_url or ""
+        encrypted = url.startswith(("wss:", "https:"))
+        return Target(url, read_token(settings), tls_context(settings) if encrypted else None)
+
+    def _link(self) -> Link:
+        parts = Parts(
+            websocket=lambda: WebSocketTransport(self._target),
+            polling=lambda: PollingTransport(self._target),
+            converse=lambda number: Conversation(self._identity, self._report, number),
+            begin=self._begin,
+            interval=lambda: self._interval,
+            set_interval=self._set_interval,
+        )
+        return Link(parts, polls_only=self._target.polls)
+
+    def _begin(self, transport: Transport) -> None:
+        self._local_address = transport.local_address
+
+    def _set_interval(self, seconds: float) -> None:
+        logger.info("the manager sets the heartbeat", extra={"seconds": seconds})
+        self._interval = seconds
+
+    def _report(self) -> AgentToServer:
+        facts = self._facts.read()
+        try:
+            self._identity.bind(facts.engine_id)
+        except StateError as error:  # the uid in memory is right; it is written when the disk has room
+            logger.warning("the agent's uid is not on disk", extra={"error": str(error)})
+        given = {key: each.value for key, each in self._config.given.items()}
+        return reporting.parts(
+            Report(
+                uid=self._identity.uid,
+                settings=self._settings,
+                facts=facts,
+                roles=self._roles.read(),
+                config=effective(given),
+                interval=self._interval,
+                started=self._started,
+                local_address=self._local_address,
+            )
+        )

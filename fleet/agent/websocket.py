@@ -1,0 +1,97 @@
+"""The link over WebSocket: both sides speak whenever they have something to say."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.sync.client import ClientConnection, connect
+
+from fleet.agent.transport import CONNECT_SECONDS, LinkError, Target, retry_after
+from fleet.opamp.frames import MAX_MESSAGE_BYTES, MalformedMessage, from_frame, to_frame
+from fleet.opamp.opamp_pb2 import AgentToServer, ServerToAgent
+
+# A path that swallows everything is noticed within the two together.
+_PING_EVERY_SECONDS = 15.0
+_PONG_WITHIN_SECONDS = 10.0
+_CLOSE_SECONDS = 2.0
+
+
+class WebSocketTransport:
+    """See :class:`fleet.agent.transport.Transport`."""
+
+    name = "websocket"
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._connection: ClientConnection | None = None
+        self.local_address = ""
+
+    def open(self) -> None:
+        """Connect, with the proxy of the environment if there is one."""
+        try:
+            self._connection = connect(
+                self._target.url,
+                ssl=self._target.tls if self._target.url.startswith("wss:") else None,
+                additional_headers=self._target.headers,
+                compression=None,
+                open_timeout=CONNECT_SECONDS,
+                ping_interval=_PING_EVERY_SECONDS,
+                ping_timeout=_PONG_WITHIN_SECONDS,
+                close_timeout=_CLOSE_SECONDS,
+                max_size=MAX_MESSAGE_BYTES + 1,
+            )
+        except InvalidStatus as error:
+            response = error.response
+            pause = retry_after(response.headers.get("Retry-After"))
+            what = f"the manager answers with status {response.status_code}"
+            raise LinkError(f"{what}{_reason(response.body)}", pause=pause) from error
+        except (OSError, TimeoutError, WebSocketException) as error:
+            raise LinkError(f"cannot connect to {self._target.url}: {_words(error)}") from error
+        self.local_address = str(self._connection.socket.getsockname()[0])
+
+    def send(self, message: AgentToServer) -> None:
+        """Send a message."""
+        try:
+            self._open_connection.send(to_frame(message))
+        except (OSError, WebSocketException) as error:
+            raise LinkError(_words(error)) from error
+
+    def receive(self, timeout: float) -> ServerToAgent | None:
+        """Return the next message."""
+        try:
+            data = self._open_connection.recv(timeout)
+        except TimeoutError:
+            return None
+        except (OSError, WebSocketException) as error:
+            raise LinkError(_words(error)) from error
+        if isinstance(data, str):
+            raise LinkError("the manager sends text, which is no OpAMP")
+        try:
+            return from_frame(ServerToAgent, data)
+        except MalformedMessage as error:
+            raise LinkError(f"the manager sends no OpAMP: {error}") from error
+
+    def close(self) -> None:
+        """End the connection with a goodbye, as far as that is still possible."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(OSError, WebSocketException):
+                connection.close()
+
+    @property
+    def _open_connection(self) -> ClientConnection:
+        if self._connection is None:
+            raise LinkError("the connection is closed")
+        return self._connection
+
+
+def _reason(body: bytes | bytearray | None) -> str:
+    first = (body or b"").decode("utf-8", "replace").partition("\n")[0].strip()[:200]
+    return f": {first}" if first else ""
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, ConnectionClosed):
+        return f"the connection has ended: {error}"
+    return str(error) or type(error).__name__

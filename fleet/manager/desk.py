@@ -1,0 +1,155 @@
+"""What the manager answers to each message of an agent, and what it learns from it. No I/O."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fleet.manager.describe import config_of, description_of, health_of
+from fleet.manager.model import Node, Peer
+from fleet.manager.registry import Registry
+from fleet.opamp.capabilities import AgentAsks, AgentCan, ServerAsks, ServerCan
+from fleet.opamp.opamp_pb2 import (
+    AgentToServer,
+    ServerErrorResponseType_BadRequest,
+    ServerErrorResponseType_Unavailable,
+    ServerToAgent,
+)
+from fleet.opamp.uid import is_uid, new_uid, uid_text
+
+logger = logging.getLogger(__name__)
+
+CAPABILITIES = (
+    ServerCan.ACCEPT_STATUS | ServerCan.ACCEPT_EFFECTIVE_CONFIG | ServerCan.OFFER_CONNECTION_SETTINGS
+)
+# An agent that has nothing to add answers the question for its whole state with the same as before: asking at
+# each message would have both go on without an end, hundreds of times a second.
+FULL_STATE_EVERY_SECONDS = 10.0
+# A node that is switched off asks again so often whether it still is.
+DISABLED_RETRY_SECONDS = 60.0
+# Only our own agents read an interval without an address as "change nothing else".
+OWN_SERVICE = "compose-agent"
+_NANOSECONDS = 10**9
+_FIRST_SEQUENCES = (0, 1)  # agents begin with either
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the desk has to say to the metrics; each is called with 1 or a reason."""
+
+    refused: Callable[[str], None]
+    full_state: Callable[[], None]
+    gaps: Callable[[], None]
+
+
+class Desk:
+    """Takes messages; ``interval`` gives the seconds between heartbeats that our own agents are offered."""
+
+    def __init__(
+        self, registry: Registry, interval: Callable[[], float], counts: Counts, now: Callable[[], float]
+    ) -> None:
+        self._registry = registry
+        self._interval = interval
+        self._counts = counts
+        self._now = now
+
+    def answer(self, message: AgentToServer, peer: Peer) -> ServerToAgent:
+        """Return the answer to a message that came over ``peer``; every message has one."""
+        uid = message.instance_uid
+        if not is_uid(uid):
+            return self._refusal(uid, "uid", "instance_uid must be 16 bytes that are not all zero")
+        with self._registry.lock():
+            known = uid in peer.uids
+            node = self._registry.hear(uid, peer)
+            reply = ServerToAgent(instance_uid=uid, capabilities=CAPABILITIES)
+            gap = self._follow_sequence(node, message, known=known)
+            self._learn(node, message)
+            if message.HasField("agent_disconnect"):
+                self._registry.leave(node, "the agent said goodbye")
+                return reply
+            self._watch_identity(node, message, peer, reply)
+            self._registry.settle(node)
+            if node.disabled:
+                return _unavailable(uid, "this node is switched off at the manager", DISABLED_RETRY_SECONDS)
+            self._ask_full_state(node, message, reply, gap=gap)
+            self._offer_interval(node, reply)
+        return reply
+
+    def malformed(self, reason: str) -> ServerToAgent:
+        """Return the answer to bytes that are no message."""
+        return self._refusal(b"", "malformed", reason)
+
+    def _refusal(self, uid: bytes, reason: str, text: str) -> ServerToAgent:
+        self._counts.refused(reason)
+        reply = ServerToAgent(instance_uid=uid)
+        reply.error_response.type = ServerErrorResponseType_BadRequest
+        reply.error_response.error_message = text
+        return reply
+
+    def _follow_sequence(self, node: Node, message: AgentToServer, *, known: bool) -> bool:
+        """Tell whether messages are missing between the last one and this one."""
+        number, last = message.sequence_num, node.sequence
+        node.sequence = number
+        starts = not known and (number in _FIRST_SEQUENCES or message.HasField("agent_description"))
+        gap = bool(node.description) and number != last + 1 and not starts
+        if gap:
+            self._counts.gaps()
+        return gap
+
+    def _learn(self, node: Node, message: AgentToServer) -> None:
+        node.capabilities = message.capabilities or node.capabilities
+        if message.HasField("agent_description"):
+            self._registry.describe(node, description_of(node.uid, message.agent_description))
+        if message.HasField("health"):
+            node.health = health_of(message.health)
+        if message.HasField("effective_config"):
+            node.config = config_of(message.effective_config)
+
+    def _watch_identity(self, node: Node, message: AgentToServer, peer: Peer, reply: ServerToAgent) -> None:
+        """Give a new uid to who asks for one, and to the second of two who use the same."""
+        if original := peer.offered.pop(node.uid, None):
+            peer.uids.discard(original)
+            self._registry.resolve(original)
+        if message.flags & AgentAsks.NEW_INSTANCE_UID:
+            self._offer_uid(node, peer, reply)
+        elif peer.lasting and node.peer is not None and node.peer is not peer:
+            # It was replaced by another connection, and yet it speaks: there are two agents.
+            self._registry.conflict(node)
+            self._offer_uid(node, peer, reply)
+            logger.warning("two agents use one instance uid", extra={"uid": uid_text(node.uid)})
+
+    def _offer_uid(self, node: Node, peer: Peer, reply: ServerToAgent) -> None:
+        fresh = next((new for new, old in peer.offered.items() if old == node.uid), None) or new_uid()
+        peer.offered[fresh] = node.uid
+        reply.agent_identification.new_instance_uid = fresh
+
+    def _ask_full_state(self, node: Node, message: AgentToServer, reply: ServerToAgent, *, gap: bool) -> None:
+        if message.HasField("agent_description") or not (gap or node.description is None):
+            return
+        now = self._now()
+        if now - node.asked_full_at >= FULL_STATE_EVERY_SECONDS:
+            node.asked_full_at = now
+            reply.flags |= ServerAsks.FULL_STATE
+            self._counts.full_state()
+
+    def _offer_interval(self, node: Node, reply: ServerToAgent) -> None:
+        wanted = self._interval()
+        able = AgentCan.ACCEPT_CONNECTION_SETTINGS | AgentCan.REPORT_HEARTBEAT
+        described = node.description
+        if described is None or described.service != OWN_SERVICE or node.capabilities & able != able:
+            return
+        if described.interval != wanted != node.offered_interval:
+            node.offered_interval = wanted
+            reply.connection_settings.hash = f"heartbeat={wanted:g}".encode()
+            reply.connection_settings.opamp.heartbeat_interval_seconds = max(1, round(wanted))
+        elif described.interval == wanted:
+            node.offered_interval = 0.0
+
+
+def _unavailable(uid: bytes, text: str, seconds: float) -> ServerToAgent:
+    reply = ServerToAgent(instance_uid=uid)
+    reply.error_response.type = ServerErrorResponseType_Unavailable
+    reply.error_response.error_message = text
+    reply.error_response.retry_info.retry_after_nanoseconds = int(seconds * _NANOSECONDS)
+    return reply

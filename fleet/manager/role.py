@@ -1,0 +1,149 @@
+"""The manager as a role."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterable
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from compose_agent import __version__
+from compose_agent.config import Config
+from compose_agent.config.general import GeneralSettings
+from compose_agent.errors import ConfigError, Problem
+from compose_agent.role import ConfigState
+from compose_agent.web import health
+from compose_agent.web.health import Readiness
+from compose_agent.web.metricsview import metrics_view
+from compose_agent.web.ratelimit import TokenBucket
+from compose_agent.web.response import Handler, Response
+from compose_agent.web.webconfig import RateLimit
+from compose_agent.web.webfile import WebConfigFile
+from fleet.manager.admission import Admission, Everybody, TokenFile
+from fleet.manager.api import NodesApi
+from fleet.manager.app import App
+from fleet.manager.desk import Counts, Desk
+from fleet.manager.endpoint import Endpoint
+from fleet.manager.metrics import ManagerMetrics
+from fleet.manager.model import Transition
+from fleet.manager.page import NodesPage
+from fleet.manager.registry import Registry
+from fleet.manager.server import Server
+from fleet.manager.settings import ManagerSettings
+from fleet.manager.store import Store
+from fleet.manager.writer import Writer
+
+NAME = "manager"
+# Silence is noticed within this time; a sweep over ten thousand nodes takes some milliseconds.
+_SWEEP_SECONDS = 0.5
+# Of a second's worth of connections, so that a rate below it is kept within a second as well.
+_MANY = 10
+
+
+class ManagerRole:
+    """Store, registry, server. Raises InstanceRunning and StateError when the state cannot be had."""
+
+    def __init__(self, config: Config, state: ConfigState) -> None:
+        self._state = state
+        self._settings = settings = config.of(ManagerSettings)
+        self._stopping = False
+        self._metrics = ManagerMetrics(state)
+        self._store = Store(config.of(GeneralSettings).state_dir())
+        self._writer = Writer(self._store, self._metrics.write_failed)
+        self._registry = Registry(self._note)
+        self._registry.expect(settings.expected)
+        self._metrics.watch(self._registry)
+        self._web = WebConfigFile(settings.web_config_file) if settings.web_config_file else None
+        self._api = NodesApi(self._registry, self._store.history)
+        self._page = NodesPage(self._registry, self._store.history, lambda: "; ".join(self.reasons()))
+        self._table = {
+            **health.routes(self._probe),
+            **self._api.routes(),
+            **self._page.routes(),
+            "/metrics": {"GET": metrics_view(self._metrics.text)},
+        }
+        app = App(self._endpoint(settings), self._find, self._web)
+        self._server = Server(app, self._web, lambda: self._registry.sweep(_SWEEP_SECONDS), _SWEEP_SECONDS)
+
+    def start(self) -> None:
+        """Take up the nodes of the last time, and listen."""
+        _raise_descriptor_limit()
+        try:
+            self._registry.restore(self._store.load())
+            self._server.bind(self._settings.listen_addresses)
+        except BaseException:
+            self._store.close()
+            raise
+        self._writer.start(self._registry)
+        self._server.start()
+
+    def apply(self, config: Config) -> None:
+        """Take another interval and other expected nodes; the rest waits for a restart."""
+        settings = config.of(ManagerSettings)
+        if settings.listen_addresses != self._settings.listen_addresses:
+            what = "manager.web.listen-address cannot change while agents are connected: restart the manager"
+            raise ConfigError(Problem(NAME, what))
+        self._registry.expect(settings.expected)
+        self._settings = settings
+
+    def stop(self) -> None:
+        """Close every connection, without taking that for the agents' end, and write what is left."""
+        self._stopping = True
+        self._server.stop()
+        self._writer.stop()
+        self._store.close()
+
+    def listeners(self) -> tuple[str, ...]:
+        """Return the URLs of the manager."""
+        return self._server.urls()
+
+    def reasons(self) -> tuple[str, ...]:
+        """Return why the manager does not do its work."""
+        return tuple(each for each in (self._server.error(), self._writer.error) if each)
+
+    def routes(self) -> WSGIApplication:
+        """Return the routes for the local socket: the same, and what changes a node."""
+        return self._serve_locally
+
+    def _serve_locally(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        methods = self._find(environ["PATH_INFO"]) or {}
+        method = environ["REQUEST_METHOD"]
+        handler = methods.get("GET" if method == "HEAD" else method)
+        answer = handler(environ) if handler else Response.text(404, "not found")
+        return answer(environ, start_response)
+
+    def _find(self, path: str) -> dict[str, Handler] | None:
+        found = self._table.get(path)
+        if found is not None:
+            return dict(found)
+        return self._api.route(path)
+
+    def _endpoint(self, settings: ManagerSettings) -> Endpoint:
+        counts = Counts(self._metrics.refused, self._metrics.full_state, self._metrics.gap)
+        desk = Desk(self._registry, lambda: self._settings.heartbeat, counts, time.monotonic)
+        admission: Admission = Everybody()
+        if not settings.insecure and settings.token_file:
+            admission = TokenFile(settings.token_file)
+        burst = max(1, settings.connect_rate // _MANY)
+        rate = TokenBucket(RateLimit(interval=1 / settings.connect_rate, burst=burst))
+        return Endpoint(
+            desk,
+            self._registry,
+            self._metrics,
+            admission=admission,
+            rate=rate,
+            stopping=lambda: self._stopping,
+        )
+
+    def _note(self, transition: Transition) -> None:
+        self._writer.note(transition)
+        self._metrics.transition(transition)
+
+    def _probe(self) -> Readiness:
+        return Readiness(NAME, __version__, self._state.revision, self.listeners(), self.reasons())
+
+
+def _raise_descriptor_limit() -> None:
+    """Allow this process as many open files as the host does: each agent takes one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
