@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
@@ -24,13 +24,14 @@ class WebSocketTransport:
 
     def __init__(self, target: Target) -> None:
         self._target = target
+        self._held = ExitStack()
         self._connection: ClientConnection | None = None
         self.local_address = ""
 
     def open(self) -> None:
         """Connect, with the proxy of the environment if there is one."""
         try:
-            self._connection = connect(
+            opened = connect(
                 self._target.url,
                 ssl=self._target.tls if self._target.url.startswith("wss:") else None,
                 additional_headers=self._target.headers,
@@ -41,6 +42,7 @@ class WebSocketTransport:
                 close_timeout=_CLOSE_SECONDS,
                 max_size=MAX_MESSAGE_BYTES + 1,
             )
+            self._connection = self._held.enter_context(opened)
         except InvalidStatus as error:
             response = error.response
             pause = retry_after(response.headers.get("Retry-After"))
@@ -74,10 +76,9 @@ class WebSocketTransport:
 
     def close(self) -> None:
         """End the connection with a goodbye, as far as that is still possible."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(OSError, WebSocketException):
-                connection.close()
+        self._connection = None
+        with suppress(OSError, WebSocketException):
+            self._held.close()
 
     @property
     def _open_connection(self) -> ClientConnection:
