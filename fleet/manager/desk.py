@@ -61,7 +61,7 @@ class Desk:
             return self._refusal(uid, "uid", "instance_uid must be 16 bytes that are not all zero")
         with self._registry.lock():
             known = uid in peer.uids
-            node = self._registry.hear(uid, peer)
+            node = self._registry.hear(uid, peer, described=message.HasField("agent_description"))
             reply = ServerToAgent(instance_uid=uid, capabilities=CAPABILITIES)
             gap = self._follow_sequence(node, message, known=known)
             self._learn(node, message)

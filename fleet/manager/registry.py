@@ -16,6 +16,9 @@ from fleet.opamp.uid import parse_uid
 
 T = TypeVar("T")
 
+# Requests that were under way together arrive within this time.
+ECHO_SECONDS = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
@@ -87,14 +90,16 @@ class Registry:
                 self._states[node.state] += 1
                 self._named[node.node_id].add(node.uid)
 
-    def hear(self, uid: bytes, peer: Peer) -> Node:
-        """Return the node that speaks over ``peer``, made if it is new."""
+    def hear(self, uid: bytes, peer: Peer, *, described: bool) -> Node:
+        """Return the node that speaks over ``peer``, made if it is new; ``described``: it says who it is."""
         with self._lock:
             node = self._nodes.get(uid) or self._add(uid)
-            node.last_heard = self._clocks.wall()
-            node.heard_at = self._clocks.monotonic()
+            now = self._clocks.monotonic()
+            # An agent that polls may send what it had in hand behind its own goodbye; it is gone nevertheless.
+            if not (node.left and not peer.lasting and not described and now - node.heard_at < ECHO_SECONDS):
+                node.gone, node.left = "", False
+            node.last_heard, node.heard_at = self._clocks.wall(), now
             node.transport, node.peer_address = peer.transport, peer.address
-            node.gone, node.left = "", False
             self._take_over(node, peer)
             self.changed.add(uid)
             return node

@@ -40,8 +40,12 @@ class Manager:
     def get(self, path: str, **headers: str) -> urllib3.BaseHTTPResponse:
         return urllib3.request("GET", self.url + path, headers=headers, retries=False)
 
+    def rows(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.get("/api/v1/nodes").json()["nodes"]
+        return rows
+
     def nodes(self) -> dict[str, dict[str, Any]]:
-        return {node["node_id"]: node for node in self.get("/api/v1/nodes").json()["nodes"]}
+        return {node["node_id"]: node for node in self.rows()}
 
     def state(self, node_id: str) -> str:
         return str(self.nodes().get(node_id, {}).get("state"))
