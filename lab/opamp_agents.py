@@ -5,8 +5,8 @@
     with PythonAgent("http://127.0.0.1:4320/v1/opamp", name="py", interval=1) as agent:
         ...
 
-Both speak plain HTTP. Node.js and npm are taken when they are there, otherwise the distribution's packages are
-installed; the npm package is fetched once, into the lab's cache.
+Both speak plain HTTP. Node.js and npm are taken when they are there, otherwise the distribution's packages
+are installed; the npm package is fetched once, into the lab's cache.
 
 Traps this module knows about:
 

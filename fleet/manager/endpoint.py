@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from compose_agent.web.compression import accepts_gzip, gzipped
-from compose_agent.web.ratelimit import TokenBucket
 from fleet.manager.admission import Admission
 from fleet.manager.desk import Desk
+from fleet.manager.herd import Herd
 from fleet.manager.metrics import ManagerMetrics
 from fleet.manager.model import Peer
 from fleet.manager.registry import Registry
@@ -43,8 +42,6 @@ _POLICY_CODE = 1008
 _MOST_MALFORMED = 10
 # A peer that does not take its answers holds memory; a heartbeat's answer is twenty bytes.
 _SEND_SECONDS = 20.0
-# Whoever is turned away comes again spread over this time, and not all at once.
-_RETRY_SECONDS = (1, 15)
 
 
 class Endpoint:
@@ -57,13 +54,13 @@ class Endpoint:
         metrics: ManagerMetrics,
         *,
         admission: Admission,
-        rate: TokenBucket,
+        herd: Herd,
         stopping: Callable[[], bool],
     ) -> None:
         self._desk = desk
         self._registry = registry
         self._admission = admission
-        self._rate = rate
+        self._herd = herd
         self._metrics = metrics
         self._stopping = stopping
 
@@ -71,7 +68,7 @@ class Endpoint:
         """Serve one connection from its handshake to its end."""
         await receive()  # the handshake
         if refusal := self._turned_away(scope):
-            await _deny(send, *refusal)
+            await _deny(receive, send, *refusal)
             return
         await send({"type": "websocket.accept"})
         peer = Peer("websocket", _address(scope))
@@ -158,16 +155,21 @@ class Endpoint:
         if not self._admission.admits(_headers(scope).get("authorization", "")):
             self._metrics.turned_away.labels("token").inc()
             return 401, b"the token is missing or not known here\n", [(b"www-authenticate", b"Bearer")]
-        if counted and not self._rate.take():
+        if counted and (seconds := self._herd.wait()):
             self._metrics.turned_away.labels("rate").inc()
-            after = str(random.randint(*_RETRY_SECONDS)).encode()  # noqa: S311 - it spreads, it hides nothing
-            return 503, b"too many agents connect at once\n", [(b"retry-after", after)]
+            return 503, b"too many agents connect at once\n", [(b"retry-after", b"%d" % seconds)]
         return None
 
 
-async def _deny(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+async def _deny(
+    receive: Receive, send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]
+) -> None:
     await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": body})
+    # The first is that we are done, the second that the connection is closed: uvicorn takes an application
+    # that returns before that for a broken one, and says so for each.
+    for _ in range(2):
+        await receive()
 
 
 async def _body(receive: Receive) -> bytes:

@@ -95,7 +95,7 @@ class Registry:
         with self._lock:
             node = self._nodes.get(uid) or self._add(uid)
             now = self._clocks.monotonic()
-            # An agent that polls may send what it had in hand behind its own goodbye; it is gone nevertheless.
+            # An agent that polls may send what it had in hand behind its goodbye, and is gone all the same.
             if not (node.left and not peer.lasting and not described and now - node.heard_at < ECHO_SECONDS):
                 node.gone, node.left = "", False
             node.last_heard, node.heard_at = self._clocks.wall(), now

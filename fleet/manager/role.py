@@ -15,15 +15,14 @@ from compose_agent.role import ConfigState
 from compose_agent.web import health
 from compose_agent.web.health import Readiness
 from compose_agent.web.metricsview import metrics_view
-from compose_agent.web.ratelimit import TokenBucket
 from compose_agent.web.response import Handler, Response
-from compose_agent.web.webconfig import RateLimit
 from compose_agent.web.webfile import WebConfigFile
 from fleet.manager.admission import Admission, Everybody, TokenFile
 from fleet.manager.api import NodesApi
 from fleet.manager.app import App
 from fleet.manager.desk import Counts, Desk
 from fleet.manager.endpoint import Endpoint
+from fleet.manager.herd import Herd
 from fleet.manager.metrics import ManagerMetrics
 from fleet.manager.model import Transition
 from fleet.manager.page import NodesPage
@@ -36,8 +35,6 @@ from fleet.manager.writer import Writer
 NAME = "manager"
 # Silence is noticed within this time; a sweep over ten thousand nodes takes some milliseconds.
 _SWEEP_SECONDS = 0.5
-# Of a second's worth of connections, so that a rate below it is kept within a second as well.
-_MANY = 10
 
 
 class ManagerRole:
@@ -124,14 +121,12 @@ class ManagerRole:
         admission: Admission = Everybody()
         if not settings.insecure and settings.token_file:
             admission = TokenFile(settings.token_file)
-        burst = max(1, settings.connect_rate // _MANY)
-        rate = TokenBucket(RateLimit(interval=1 / settings.connect_rate, burst=burst))
         return Endpoint(
             desk,
             self._registry,
             self._metrics,
             admission=admission,
-            rate=rate,
+            herd=Herd(settings.connect_rate),
             stopping=lambda: self._stopping,
         )
 

@@ -49,7 +49,7 @@ def agent(
 
 
 def link_of(role: AgentRole) -> dict[str, Any]:
-    body = role.routes()({"REQUEST_METHOD": "GET", "PATH_INFO": LINK}, lambda *_: None)  # type: ignore[misc,arg-type,return-value]
+    body = role.routes()({"REQUEST_METHOD": "GET", "PATH_INFO": LINK}, lambda *_: None)  # type: ignore[arg-type]
     document: dict[str, Any] = json.loads(b"".join(body))
     return document
 
@@ -81,10 +81,11 @@ def test_a_stop_is_a_goodbye(tmp_path: Path, engine: FakeEngine) -> None:
 
 
 def test_the_manager_sets_the_heartbeat(tmp_path: Path, engine: FakeEngine) -> None:
-    with serving(tmp_path, heartbeat_interval="2s") as manager:
-        with agent(tmp_path, engine, manager.ws, node_id="web-1") as role:
-            until(lambda: manager.nodes().get("web-1", {}).get("interval") == 2.0)
-            assert link_of(role)["interval"] == 2.0
+    with ExitStack() as stack:
+        manager = stack.enter_context(serving(tmp_path, heartbeat_interval="2s"))
+        role = stack.enter_context(agent(tmp_path, engine, manager.ws, node_id="web-1"))
+        until(lambda: manager.nodes().get("web-1", {}).get("interval") == 2.0)
+        assert link_of(role)["interval"] == 2.0
 
 
 def test_a_manager_s_restart_is_nobody_s_end(tmp_path: Path, engine: FakeEngine) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 from google.protobuf.descriptor import Descriptor
@@ -17,7 +17,7 @@ OFFICIAL: dict[str, Descriptor] = {
 }
 
 
-def nested(messages: dict[str, Descriptor]) -> Iterator[Descriptor]:
+def nested(messages: Mapping[str, Descriptor]) -> Iterator[Descriptor]:
     for message in messages.values():
         yield message
         yield from message.nested_types
@@ -26,11 +26,13 @@ def nested(messages: dict[str, Descriptor]) -> Iterator[Descriptor]:
 @pytest.mark.parametrize("message", list(nested(ours.DESCRIPTOR.message_types_by_name)), ids=lambda m: m.name)
 def test_every_field_is_the_official_one(message: Descriptor) -> None:
     parent = message.containing_type
-    official = OFFICIAL[parent.name].nested_types_by_name[message.name] if parent else OFFICIAL[message.name]
+    named = OFFICIAL[parent.name].nested_types_by_name if parent else OFFICIAL
+    official = named[message.name]
     for field in message.fields:
         other = official.fields_by_name[field.name]
         assert (field.number, field.type, field.is_repeated) == (other.number, other.type, other.is_repeated)
         if field.message_type:
+            assert other.message_type
             assert field.message_type.name == other.message_type.name
 
 
