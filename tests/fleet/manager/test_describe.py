@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.manager.describe import config_of, description_of, health_of
+from fleet.manager.discovery import target_of, targets
+from fleet.manager.model import Description, Node, State
+from fleet.manager.rows import problem_of
+from fleet.opamp.attributes import Plain, from_attributes, to_attributes
+from fleet.opamp.frames import MalformedMessage, from_body
+from fleet.opamp.opamp_pb2 import AgentDescription, AgentToServer, ComponentHealth, EffectiveConfig
+
+UID = b"u" * 16
+
+
+def described(**values: Plain) -> Description:
+    attributes = {key.replace("__", "."): value for key, value in values.items()}
+    return description_of(UID, AgentDescription(identifying_attributes=to_attributes(attributes)))
+
+
+@pytest.mark.parametrize(
+    ("values", "node_id"),
+    [
+        ({"compose_agent__node__id": "web", "service__instance__id": "x"}, "web"),
+        ({"service__instance__id": "x", "host__name": "h"}, "x"),
+        ({}, "75757575-7575-7575-7575-757575757575"),
+    ],
+)
+def test_what_a_node_is_called(values: dict[str, Plain], node_id: str) -> None:
+    assert described(**values).node_id == node_id
+
+
+@pytest.mark.parametrize(
+    ("value", "interval"), [(5, 5.0), (0.5, 0.5), (0, None), (-1, None), ("5", None), (True, None)]
+)
+def test_an_interval_that_is_none_counts_as_not_given(value: Plain, interval: float | None) -> None:
+    found = described(compose_agent__heartbeat__interval_seconds=value)
+    assert found.interval == interval
+    assert Node(UID, found).interval == (interval or 30.0)
+
+
+def test_attributes_are_plain_values_and_back() -> None:
+    values: dict[str, Plain | None] = {"a": "x", "b": True, "c": 7, "d": 0.5, "e": ["x", "y"], "f": None}
+    assert from_attributes(to_attributes(values)) == {"a": "x", "b": True, "c": 7, "d": 0.5, "e": ["x", "y"]}
+
+
+def test_a_long_text_is_cut() -> None:
+    assert len(str(from_attributes(to_attributes({"a": "x" * 5000}))["a"])) == 1000
+
+
+def test_health_without_an_end_is_cut() -> None:
+    tree = part = ComponentHealth(healthy=True)
+    for _ in range(50):
+        part = part.component_health_map["below"]
+    found, depth = health_of(tree), 0
+    while found.parts:
+        found, depth = found.parts["below"], depth + 1
+    assert depth == 6
+
+
+def test_the_first_thing_that_is_wrong_is_named() -> None:
+    tree = ComponentHealth(healthy=False, status="not ready: logs")
+    tree.component_health_map["exporter"].healthy = True
+    tree.component_health_map["logs"].last_error = "no sink"
+    assert problem_of(health_of(tree)) == "logs: no sink"
+    assert problem_of(health_of(ComponentHealth(healthy=True))) == ""
+    assert problem_of(health_of(ComponentHealth())) == "not healthy"
+
+
+def test_a_configuration_that_is_no_text_is_shown_as_far_as_it_is() -> None:
+    given_ = EffectiveConfig()
+    given_.config_map.config_map["a.yml"].body = b"a: \xff"
+    assert config_of(given_) == {"a.yml": "a: \N{REPLACEMENT CHARACTER}"}
+
+
+@given(st.binary(max_size=300))
+def test_whatever_an_agent_says_is_taken(data: bytes) -> None:
+    try:
+        message = from_body(AgentToServer, data)
+    except MalformedMessage:
+        return
+    description_of(UID, message.agent_description)
+    health_of(message.health)
+    config_of(message.effective_config)
+
+
+@pytest.mark.parametrize(
+    ("url", "outside", "target"),
+    [
+        ("http://0.0.0.0:9417", "10.0.0.5", "10.0.0.5:9417"),
+        ("http://[::]:9417", "10.0.0.5", "10.0.0.5:9417"),
+        ("https://10.0.0.7:9417", "10.0.0.5", "10.0.0.7:9417"),
+        ("http://[fd00::7]:9417", "10.0.0.5", "[fd00::7]:9417"),
+        ("http://0.0.0.0:9417", "fd00::5", "[fd00::5]:9417"),
+        ("http://127.0.0.1:9417", "10.0.0.5", ""),
+        ("http://127.0.0.1:9417", "127.0.0.1", "127.0.0.1:9417"),
+        ("http://host", "10.0.0.5", ""),
+        ("http://host:port", "10.0.0.5", ""),
+        ("http://[", "10.0.0.5", ""),
+    ],
+)
+def test_how_others_reach_a_listener(url: str, outside: str, target: str) -> None:
+    assert target_of(url, outside) == target
+
+
+def test_targets_are_those_of_agents_that_are_there() -> None:
+    told = Description("web", host="h", environment="e", listeners={"exporter": "https://0.0.0.0:9417"})
+    there = Node(UID, told, state=State.LATE, peer_address="10.0.0.5")
+    gone = Node(b"g" * 16, told, state=State.OFFLINE, peer_address="10.0.0.6")
+    labels = {"node_id": "web", "host": "h", "role": "exporter", "environment": "e", "__scheme__": "https"}
+    assert targets([there, gone]) == [{"targets": ["10.0.0.5:9417"], "labels": labels}]

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from compose_agent.errors import InstanceRunning, StateError
+from fleet.manager.model import Description, Health, Node, Peer, State, Transition
+from fleet.manager.registry import Registry
+from fleet.manager.store import Store
+from fleet.manager.writer import Writer
+
+UID = b"u" * 16
+
+
+def a_node() -> Node:
+    told = Description("web", host="h", tags=("a",), interval=5.0, attributes={"x": ["y"], "n": 1})
+    health = Health(healthy=False, error="e", parts={"logs": Health(healthy=True, since=3.0)})
+    return Node(
+        UID,
+        told,
+        capabilities=7,
+        health=health,
+        config={"a.yml": "b: c"},
+        state=State.LATE,
+        reason="r",
+        since=1.0,
+        first_heard=2.0,
+        last_heard=3.0,
+        disabled=True,
+        transport="http",
+        peer_address="10.0.0.1",
+    )
+
+
+def a_change(after: State) -> Transition:
+    return Transition(UID, "web", 5.0, State.ONLINE, after, "r")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(Store(tmp_path)) as made:
+        yield made
+
+
+def fields(node: Node) -> dict[str, object]:
+    return {name: getattr(node, name) for name in Node.__slots__}
+
+
+def test_a_node_comes_back_as_it_was(tmp_path: Path) -> None:
+    with closing(Store(tmp_path)) as store:
+        store.write([a_node()], [], [])
+    with closing(Store(tmp_path)) as again:
+        assert [fields(node) for node in again.load()] == [fields(a_node())]
+
+
+def test_what_was_removed_stays_away(store: Store) -> None:
+    store.write([a_node()], [], [])
+    store.write([], [UID], [])
+    assert store.load() == []
+
+
+def test_the_history_of_a_node_begins_with_the_newest(store: Store) -> None:
+    store.write([], [], [a_change(State.LATE), a_change(State.OFFLINE)])
+    assert [one.after for one in store.history(UID, 10)] == [State.OFFLINE, State.LATE]
+    assert len(store.history(UID, 1)) == 1
+    assert store.history(b"o" * 16, 10) == []
+
+
+@pytest.mark.usefixtures("store")
+def test_a_second_manager_on_the_same_state_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InstanceRunning, match="a manager runs on"):
+        Store(tmp_path)
+
+
+def test_a_damaged_file_is_said_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "manager.db").write_bytes(b"no database " * 1000)
+    with pytest.raises(StateError, match=r"move .*manager\.db away"):
+        Store(tmp_path)
+
+
+def test_a_kill_in_the_middle_of_a_transaction_leaves_what_was(store: Store, tmp_path: Path) -> None:
+    store.write([a_node()], [], [])
+    with closing(sqlite3.connect(tmp_path / "manager.db")) as killed:
+        killed.execute("BEGIN IMMEDIATE")
+        killed.execute("DELETE FROM node")
+    assert len(store.load()) == 1
+
+
+class FailingStore(Store):
+    """A store whose disk is full while ``full`` is set."""
+
+    full = True
+
+    def write(self, *given: object) -> None:
+        if self.full:
+            raise StateError("the disk is full")
+        super().write(*given)  # type: ignore[arg-type]
+
+
+def test_what_cannot_be_written_is_written_when_there_is_room(tmp_path: Path) -> None:
+    failures: list[bool] = []
+    with closing(FailingStore(tmp_path)) as store:
+        writer = Writer(store, lambda: failures.append(True))
+        registry = Registry(writer.note)
+        writer._registry = registry
+        node = registry.hear(UID, Peer("http", ""), described=True)
+        registry.settle(node)
+        writer.flush()
+        assert (writer.error, failures) == ("the disk is full", [True])
+        store.full = False
+        writer.flush()
+        assert writer.error == ""
+        assert [node.uid for node in store.load()] == [UID]
+        assert [one.after for one in store.history(UID, 10)] == [State.ONLINE]
