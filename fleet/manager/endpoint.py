@@ -108,6 +108,8 @@ class Endpoint:
                     await send({"type": "websocket.send", "bytes": to_frame(reply)})
             except TimeoutError:
                 return 1006, f"it has not taken an answer for {_SEND_SECONDS:g} s"
+            except OSError:
+                continue  # it is gone; what it said before, perhaps a goodbye, is still to be received
 
     def _reply(self, event: Event, peer: Peer) -> ServerToAgent:
         data = event.get("bytes")

@@ -42,6 +42,7 @@ def test_the_wheel_has_the_product_and_nothing_else(wheel: Path) -> None:
         "broker",
         "compose_agent",
         "exporter",
+        "fleet",
         "log_forwarder",
         "remediation",
     }

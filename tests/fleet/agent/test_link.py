@@ -12,16 +12,20 @@ import bcrypt
 import pytest
 import trustme
 
+from bench.gate import Gate
 from compose_agent.commands.roles import SCHEMA
 from compose_agent.config import resolve
 from compose_agent.dockerd.fake import FakeEngine
 from compose_agent.role import ConfigState
 from fleet.agent.link import Link, Parts
 from fleet.agent.role import LINK, AgentRole
-from fleet.agent.transport import Target
+from fleet.agent.transport import CONNECT_SECONDS, Target
 from fleet.agent.watchdog import Watchdog
 from fleet.agent.websocket import WebSocketTransport
 from tests.fleet.manager.serving import Manager, layer_of, serving, until
+
+# From the moment at which the path is whole again.
+BACK_SECONDS = 10.0
 
 
 @pytest.fixture
@@ -213,3 +217,31 @@ def _parts(websocket: Callable[[], WebSocketTransport]) -> Parts:
         interval=lambda: 1.0,
         set_interval=lambda _seconds: None,
     )
+
+
+def test_a_link_comes_back_within_seconds_of_its_path(tmp_path: Path, engine: FakeEngine) -> None:
+    with ExitStack() as stack:
+        manager = stack.enter_context(serving(tmp_path, heartbeat_interval="2s"))
+        gate = stack.enter_context(Gate(int(manager.url.rpartition(":")[2])))
+        url = f"ws://127.0.0.1:{gate.port}/agent"
+        role = stack.enter_context(agent(tmp_path, engine, url, node_id="web-1"))
+        for _ in range(3):
+            until(lambda: manager.state("web-1") == "online")
+            gate.shut()
+            until(lambda: not link_of(role)["connected"])
+            until(lambda: manager.state("web-1") in {"late", "offline"})
+            gate.open()
+            assert until(lambda: link_of(role)["connected"]) < BACK_SECONDS
+
+
+def test_a_path_that_swallows_every_answer_is_noticed(tmp_path: Path, engine: FakeEngine) -> None:
+    with ExitStack() as stack:
+        manager = stack.enter_context(serving(tmp_path, heartbeat_interval="2s"))
+        gate = stack.enter_context(Gate(int(manager.url.rpartition(":")[2])))
+        url = f"ws://127.0.0.1:{gate.port}/agent"
+        role = stack.enter_context(agent(tmp_path, engine, url, node_id="web-1"))
+        until(lambda: link_of(role)["connected"])
+        gate.muted = True
+        until(lambda: not link_of(role)["connected"], 60.0)
+        gate.muted = False
+        assert until(lambda: link_of(role)["connected"]) < BACK_SECONDS + CONNECT_SECONDS

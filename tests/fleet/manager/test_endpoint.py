@@ -12,7 +12,7 @@ import urllib3
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from fleet.opamp.frames import CONTENT_TYPE, MAX_MESSAGE_BYTES, from_body, from_frame
+from fleet.opamp.frames import CONTENT_TYPE, MAX_MESSAGE_BYTES, from_body, from_frame, to_frame
 from fleet.opamp.opamp_pb2 import (
     AgentToServer,
     ServerErrorResponseType_BadRequest,
@@ -56,6 +56,19 @@ def test_a_clean_close_is_offline_within_a_second(manager: Manager) -> None:
     agent.say(described=True)
     agent.connection.close()
     assert until(lambda: manager.state("one") == "offline") < 1.0
+
+
+def test_a_goodbye_behind_other_messages_counts_although_nobody_takes_their_answers(manager: Manager) -> None:
+    agent = HandAgent(manager, "one", interval=60)
+    agent.say(described=True)
+    last = agent.message()
+    last.agent_disconnect.SetInParent()
+    frames = [to_frame(agent.message()) for _ in range(20)]
+    for frame in [*frames, to_frame(last)]:
+        agent.connection.send(frame)
+    agent.connection.close()
+    until(lambda: manager.state("one") == "offline", 5.0)
+    assert manager.nodes()["one"]["reason"] == "the agent said goodbye"
 
 
 def test_a_connection_that_breaks_is_late_and_then_offline(manager: Manager) -> None:

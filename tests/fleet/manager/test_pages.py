@@ -14,6 +14,7 @@ import urllib3
 from compose_agent.role import ConfigState
 from compose_agent.selfmetrics import rows
 from fleet.manager.metrics import ManagerMetrics
+from fleet.opamp.attributes import to_attributes
 from tests.fleet.manager.serving import HandAgent, Manager, serving, until
 
 HOSTILE = '"><script>alert(1)</script>\u202e'
@@ -94,9 +95,13 @@ def test_a_list_can_be_narrowed(query: str, shown: set[str], manager: Manager) -
 
 
 def test_targets_for_prometheus(manager: Manager) -> None:
-    listener = {"compose_agent_listener_exporter": "http://0.0.0.0:9417"}
-    HandAgent(manager, "web-1", **listener).say(described=True)
+    agent = HandAgent(manager, "web-1")
+    message = agent.message(described=True)
+    listener = {"compose_agent.listener.exporter": "http://0.0.0.0:9417"}
+    message.agent_description.non_identifying_attributes.extend(to_attributes(listener))
+    agent.say(message)
     answer = manager.get("/api/v1/http_sd")
+    assert [group["targets"] for group in answer.json()] == [["127.0.0.1:9417"]]
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.headers["X-Prometheus-Refresh-Interval-Seconds"] == "60"
 
