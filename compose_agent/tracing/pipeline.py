@@ -43,8 +43,8 @@ class Pipeline:
         self._exporter = exporter
 
     def append(self, spans: Sequence[Span], marks: Mapping[str, int] | None = None) -> bool:
-        """Take spans that were made of what is known, with marks, as one; False when they were dropped."""
-        return self._spool.append(spans, marks=marks)
+        """Take spans that were made of what is on disk, with marks, as one; False: come again with them."""
+        return self._spool.append(spans, marks=marks, again=True)
 
     def mark(self, name: str) -> int | None:
         """Return the mark of this name that was appended last, through restarts, None if there is none."""

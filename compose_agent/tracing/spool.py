@@ -102,14 +102,27 @@ class Spool:
             self._usable()
 
     def append(
-        self, spans: Sequence[Span], begun: Sequence[Span] = (), marks: Mapping[str, int] | None = None
+        self,
+        spans: Sequence[Span],
+        begun: Sequence[Span] = (),
+        marks: Mapping[str, int] | None = None,
+        *,
+        again: bool = False,
     ) -> bool:
-        """Have spans in the spool when this returns; False if they had to be dropped, which is counted."""
+        """Have spans in the spool when this returns; False if they cannot be written.
+
+        They are dropped then, and counted, unless the caller will come ``again`` with them. What has no
+        form in which it could ever be written is dropped in any case, and only its marks are kept.
+        """
         with self._lock:
             reason = self._appended(Group(list(begun), list(spans), dict(marks or {})))
+            if reason == UNWRITABLE:
+                self._unwritten[reason] += 0 if again else len(spans)
+                return False
             if reason:
                 self._unwritten[reason] += len(spans)
-            return not reason
+                self._appended(Group(marks=dict(marks or {})))
+            return True
 
     def lose(self, number: int) -> None:
         """Count spans that had no form to be written in."""
