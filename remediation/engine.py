@@ -22,7 +22,7 @@ from remediation.model import Intent, Signal, State
 from remediation.ours import Ours
 from remediation.outcomes import Outcomes
 from remediation.planner import Held, Planner, plan_all
-from remediation.traces.probes import Probes
+from remediation.traces.seen import Seen
 from remediation.verify import Missed, NotYet, Verified, verify
 from remediation.workers import Means, Workers, join_all
 from remediation.world import World
@@ -62,7 +62,7 @@ class Engine:
         ours: Ours,
         workers: int,
         courses: Mapping[str, Callable[[Intent], Course]] | None = None,
-        probes: Probes | None = None,
+        seen: Seen | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._journal = journal
@@ -76,14 +76,14 @@ class Engine:
         self._now = now
         self.beat_at = now()
         self._held = Held()
-        self._probes = probes or Probes()
+        self._seen = seen or Seen()
         self._tidied = time.monotonic()
         self.error = ""
         self._news = threading.Event()
         self._anew = threading.Event()
         self._stop = threading.Event()
-        self._means = Means(actor, world, ours, courses or {})
-        self.workers = Workers(journal, self._outcomes, self._means, workers, self.wake)
+        means = Means(actor, world, ours, courses or {})
+        self.workers = Workers(journal, self._outcomes, means, workers, self.wake)
         self._thread = threading.Thread(target=self._run, name="decide", daemon=True)
 
     def claim(self) -> None:
@@ -191,7 +191,7 @@ class Engine:
         works = self._journal.write(lambda tx: self._decider.decide(tx, due, world, free))
         failpoint("engine.after-decide")
         for work in works:
-            self._means.attempts.committed(work.intent)
+            self._seen.committed(work.intent.id, self._now())
             self.workers.take(work)
 
     def _verify(self) -> None:
@@ -227,5 +227,5 @@ class Engine:
             case Missed(detail):
                 self._missed(intent, detail)
             case NotYet(detail):
-                self._probes.note(intent.id, self._now(), detail)
+                self._seen.probe(intent.id, self._now(), detail)
         failpoint("engine.after-verified")

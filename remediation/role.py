@@ -55,7 +55,7 @@ from remediation.receiver.routes import Receiver, trigger_routes, webhook_routes
 from remediation.receiver.signatures import Replays
 from remediation.settings import RemediationSettings
 from remediation.traces.follower import Follower
-from remediation.traces.probes import Probes
+from remediation.traces.seen import Seen
 from remediation.traces.subjects import Subjects
 from remediation.triggers.host import Triggers, Wishes
 from remediation.triggers.memory import FolderMemory
@@ -99,8 +99,8 @@ class RemediationRole:
         self._announcer = Announcer(self._journal, self._clients, self._settings)
         sight = Sight(self._world, self._ill, self._client.inspect)
         self._failover = Keeper(self._journal, sight, self._receive, memory)
-        probes = Probes()
-        self._traces = Follower(self._journal, Subjects(self._inventory.containers).of, probes)
+        seen_by_us = Seen()
+        self._traces = Follower(self._journal, Subjects(self._inventory.containers).of, seen_by_us)
         self._engine = Engine(
             self._journal,
             actor=self._hands.actor,
@@ -111,7 +111,7 @@ class RemediationRole:
             ours=ours,
             workers=self._settings.workers,
             courses={FAILOVER: self._failover.course},
-            probes=probes,
+            seen=seen_by_us,
         )
         self._web = WebConfigFile(self._settings.web_config_file) if self._settings.web_config_file else None
         self._replays = Replays()

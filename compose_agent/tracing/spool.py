@@ -210,7 +210,11 @@ class Spool:
     def abandon(self) -> None:
         """Leave the folder to the process that this one was forked from."""
         self._lock = threading.Lock()
-        self._closed, self._held = True, None
+        held, self._held, self._closed = self._held, None, True
+        if held:  # or the lock would outlive that process with this one
+            held.chain.close()
+            held.ledger.close()
+            os.close(held.guard)
 
     def _appended(self, group: Group) -> str:
         """Append a group and return why it could not be, empty if it was."""

@@ -1,8 +1,7 @@
-"""Spans of carrying out: one for the commit of an intent, one for each attempt at each of its requests."""
+"""Spans of carrying out, one for each attempt at each request."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,8 +12,6 @@ from compose_agent.dockerd.verbs.model import Outcome, Result, VerbRequest
 from compose_agent.errors import ComposeAgentError
 from compose_agent.tracing import attributes as names
 from compose_agent.tracing import context, tracer
-from compose_agent.tracing.records import NS_PER_SECOND
-from remediation.model import Intent
 from remediation.traces.ids import intent_of, root_of
 
 _tracer = tracer("remediation")
@@ -26,15 +23,6 @@ class Attempts:
 
     def __init__(self) -> None:
         self._before: dict[str, tuple[int, SpanContext]] = {}
-
-    def committed(self, intent: Intent) -> None:
-        """Note that an intent is on disk and may begin."""
-        _tracer.start_span(
-            "commit",
-            context.always(context.below(root_of(intent.id))),
-            attributes={names.ACTION: intent.action, names.TARGET: str(intent.target)},
-            start_time=int(intent.started_at * NS_PER_SECOND),
-        ).end(max(time.time_ns(), int(intent.started_at * NS_PER_SECOND)))
 
     @contextmanager
     def execute(self, request: VerbRequest) -> Iterator[list[Outcome]]:

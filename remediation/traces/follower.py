@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from compose_agent.errors import ComposeAgentError
+from compose_agent.tracing import attributes as names
 from compose_agent.tracing.records import Span
 from remediation.journal import Entry, Journal, View
 from remediation.model import Intent
-from remediation.traces.probes import Probes
+from remediation.traces.seen import Seen
 from remediation.traces.story import Story, spans
 
 logger = logging.getLogger(__name__)
@@ -44,12 +45,10 @@ class Taker(Protocol):
 class Follower:
     """A thread; ``about`` gives the attributes of an intent's target."""
 
-    def __init__(
-        self, journal: Journal, about: Callable[[Intent], Mapping[str, Any]], probes: Probes
-    ) -> None:
+    def __init__(self, journal: Journal, about: Callable[[Intent], Mapping[str, Any]], seen: Seen) -> None:
         self._journal = journal
         self._about = about
-        self._probes = probes
+        self._seen = seen
         self._stop = threading.Event()
         self._taker: Taker | None = None
         self._thread = threading.Thread(target=self._run, name="audit to traces", daemon=True)
@@ -91,9 +90,9 @@ class Follower:
         entries, found = self._journal.read(lambda view: self._found(view, read))
         if not entries or not taker.append(found, {MARK: entries[-1].seq}):
             return False
-        for each in entries:
-            if each.kind == "verified":
-                self._probes.forget(each.subjects.get("intent", ""))
+        for each in found:
+            if not each.parent:
+                self._seen.forget(str(each.attributes[names.INTENT]))
         return len(entries) == _MOST_ENTRIES
 
     def _found(self, view: View, read: int) -> tuple[Sequence[Entry], list[Span]]:
@@ -118,7 +117,8 @@ class Follower:
             entries=view.entries_about({intent.id}, _MOST_OF_INTENT),
             earlier=before or self._of_episode_before(view, intent),
             following=after.id if after and after.rung == intent.rung + 1 else "",
-            probes=self._probes.of(intent.id),
+            committed_at=self._seen.committed_at(intent.id),
+            probes=self._seen.probes(intent.id),
             about=self._about(intent),
         )
 

@@ -1,7 +1,8 @@
 """From an entry of the audit to the spans that end with it: pure, so that they are the same at any time.
 
 ==========================  ===========================================================================
-``decided``: acts           ``decide``, from the plan until it may go; an event for each wait
+``decided``: acts           ``decide``, from the plan until it may go, with an event for each wait;
+                            ``commit``, until that is on disk
 ``decided``: never          ``decide``, unless it was acted on already, and the root
 ``verified``                ``verify``, with an event for each look; ``escalate`` if there is a next step;
                             and the root
@@ -23,7 +24,7 @@ from remediation.model import Episode, Intent, State
 from remediation.traces.ids import ROOT, span_id, trace_id
 
 SCOPE = "remediation"
-DECIDE, VERIFY, ESCALATE = "decide", "verify", "escalate"
+DECIDE, COMMIT, VERIFY, ESCALATE = "decide", "commit", "verify", "escalate"
 # Decisions after which something is still to come.
 _NOT_THE_END = ("planned", "waits")
 _GOES = "acts"
@@ -37,8 +38,8 @@ _WEBHOOK, _EARLIER, _NEXT = "webhook", "earlier action", "next action"
 class Story:
     """What is known of an intent: its episode, what the audit has of it, and the ones before and after.
 
-    ``probes`` are what verification has seen, as Unix seconds and words. ``about`` are attributes of the
-    target.
+    ``committed_at`` is when the decision was on disk, 0 if nobody knows; ``probes`` are what verification has
+    seen, in Unix seconds and words. ``about`` are attributes of the target.
     """
 
     intent: Intent
@@ -46,6 +47,7 @@ class Story:
     entries: Sequence[Entry] = ()
     earlier: str = ""
     following: str = ""
+    committed_at: float = 0.0
     probes: Sequence[tuple[float, str]] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
 
@@ -57,8 +59,14 @@ def spans(entry: Entry, story: Story) -> list[Span]:
         return [*_verified(entry, story), _root(entry, story)]
     if entry.kind != "decided" or decision in _NOT_THE_END:
         return []
+    if decision == _GOES:
+        return [_decide(entry, story), _commit(entry, story)]
     decided = [] if _began_before(entry, story) else [_decide(entry, story)]
-    return decided if decision == _GOES else [*decided, _root(entry, story)]
+    return [*decided, _root(entry, story)]
+
+
+def _commit(entry: Entry, story: Story) -> Span:
+    return _child(story, COMMIT, entry.at, max(entry.at, story.committed_at), {})
 
 
 def _began_before(entry: Entry, story: Story) -> bool:
