@@ -1,9 +1,9 @@
 """Traces of remediations while everybody is killed and the collector goes away again and again.
 
 Remediation and its broker die by SIGKILL at their fail points, as in ``bench.remediation_faults``, and export
-to a collector that refuses connections, answers 503, 429 with Retry-After, late, or takes spans and hangs up before
-it says so. When all is over and the collector has been well for long enough, the trace of every action must
-be there as a whole tree, and for each process ``created = exported + spooled + dropped``.
+to a collector that refuses connections, answers 503, 429 with Retry-After, late, or takes spans and hangs up
+before it says so. When all is over and the collector has been well for long enough, the trace of every action
+must be there as a whole tree, and for each process ``created = exported + spooled + dropped``.
 
     python -m bench.tracing_loss --runs 5 --seed 1 --patients 12 --illnesses 18
 """

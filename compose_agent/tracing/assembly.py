@@ -34,7 +34,7 @@ def assembled(
     provided = switch(environ)
     provided.on(processor, sampler(settings, environ))
     context.on_leave(processor.keep)
-    return Pipeline(spool, processor, exporter, provided.off)
+    return Pipeline(spool, processor, exporter, provided.off, settings.backend_url)
 
 
 # Protobuf is there when the first batch is sent, and not before.

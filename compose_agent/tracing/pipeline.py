@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from compose_agent.tracing import context
 from compose_agent.tracing.ledger import Account
 from compose_agent.tracing.records import Span
-from compose_agent.tracing.settings import TracingSettings, collector, wanted
+from compose_agent.tracing.settings import TRACE_ID, TracingSettings, collector, wanted
 
 if TYPE_CHECKING:
     from compose_agent.tracing.exporter import Exporter
@@ -32,11 +32,20 @@ FOLDER = "traces"
 
 
 class Pipeline:
-    """What takes the spans of a process. Thread-safe. ``off`` ends the recording of new ones."""
+    """What takes the spans of a process. Thread-safe. ``off`` ends the recording of new ones.
+
+    ``backend`` is the setting of that name.
+    """
 
     def __init__(
-        self, spool: Spool, processor: SpoolProcessor, exporter: Exporter, off: Callable[[], None]
+        self,
+        spool: Spool,
+        processor: SpoolProcessor,
+        exporter: Exporter,
+        off: Callable[[], None],
+        backend: str | None = None,
     ) -> None:
+        self._backend = backend
         self._off = off
         self._spool = spool
         self._processor = processor
@@ -49,6 +58,10 @@ class Pipeline:
     def mark(self, name: str) -> int | None:
         """Return the mark of this name that was appended last, through restarts, None if there is none."""
         return self._spool.mark(name)
+
+    def link(self, trace_id: str) -> str:
+        """Return where people see a trace, empty if nobody has said."""
+        return self._backend.replace(TRACE_ID, trace_id) if self._backend else ""
 
     def account(self) -> Account:
         """Return what became of all spans."""

@@ -110,6 +110,7 @@ class TracingSettings:
         None,
         "Where people see a trace, with {trace_id} in its place, such as "
         "http://127.0.0.1:16686/trace/{trace_id} of Jaeger.",
+        restart=True,
     )
 
     def limits(self) -> Limits:

@@ -19,7 +19,7 @@ from compose_agent.dockerd.verbs.model import Result
 from compose_agent.tracing import attributes as names
 from compose_agent.tracing import context
 from compose_agent.tracing.records import ERROR, NS_PER_SECOND, OK, Event, Link, Span
-from remediation.journal import Entry
+from remediation.journal.records import Entry
 from remediation.model import Episode, Intent, State
 from remediation.traces.ids import ROOT, span_id, trace_id
 
