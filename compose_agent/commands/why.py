@@ -11,6 +11,7 @@ import msgspec
 
 from compose_agent.commands.remediation_options import config_of, general_flags
 from compose_agent.commands.remediation_source import RemediationSource
+from compose_agent.commands.roles import TRACING
 from compose_agent.commands.why_traces import Told, paragraph, with_traces
 from compose_agent.config.general import GeneralSettings
 from compose_agent.dockerd.overview.words import date, printable
@@ -55,6 +56,6 @@ command = click.Command(
     params=[
         click.Argument(["word"]),
         click.Option(["--json"], is_flag=True, help="Print JSON."),
-        *general_flags(),
+        *general_flags(TRACING),
     ],
 )
