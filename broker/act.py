@@ -117,8 +117,8 @@ class ActApp:
                 raise
             span.set_attribute(names.RESULT, str(outcome.result))
             answered(span, 200)
-        self._metrics.performed(request.verb, outcome.result)
-        logger.info("ended", extra={**about, "result": outcome.result, "why": outcome.reason})
+            self._metrics.performed(request.verb, outcome.result)
+            logger.info("ended", extra={**about, "result": outcome.result, "why": outcome.reason})
         return Response(200, msgspec.json.encode(outcome), "application/json")
 
     @contextmanager

@@ -109,7 +109,7 @@ class Exporter:
             return False
         if not batch.spans:
             self._spool.settle(batch)
-            return True
+            return batch.lost > 0  # or it would turn for ever
         timeout = min(self._collector.timeout, max(0.1, self._deadline - time.monotonic()))
         match self._sender.post(self._encode(batch.resource, batch.spans), timeout):
             case Taken(body):

@@ -142,7 +142,9 @@ class Spool:
                 return None
             place = held.next
             segment = held.chain.segment(place.number)
-            if segment is None or place.before >= segment.end:
+            while (
+                segment is None or place.before >= segment.end
+            ):  # a process may leave one with nothing in it
                 segment = held.chain.following(place.number)
                 if segment is None:
                     return None

@@ -115,6 +115,19 @@ def test_a_span_that_a_kill_cuts_off_is_ended_by_the_next_start(tmp_path: Path) 
     assert spool.account() == Account(created=3, exported=3)
 
 
+def test_processes_that_had_nothing_to_say_are_no_obstacle(tmp_path: Path) -> None:
+    for number in range(3):
+        spool = opened(tmp_path / "s")
+        spool.append([span(number)])
+        killed(spool)
+        for _ in range(3):
+            killed(opened(tmp_path / "s"))
+    spool = opened(tmp_path / "s")
+    spool.append([], marks={"audit": 1})
+    assert list(drained(spool)) == ["n0", "n1", "n2"]
+    assert spool.batch(10) is None
+
+
 def test_what_is_open_and_marks_outlive_the_segments_they_stood_in(tmp_path: Path) -> None:
     spool = opened(tmp_path / "s", limits=Limits(size=40_000, keep=0))
     spool.append([], begun=[span(9999, end=0)], marks={"audit": 7})
