@@ -22,7 +22,7 @@ ONLY_IN = {
     "fluent": ("compose_agent/log_fluentd.py",),
     "opentelemetry.sdk": ("compose_agent/tracing",),
     "opentelemetry.proto": ("compose_agent/tracing",),
-    "opentelemetry.exporter": ("compose_agent/tracing",),
+    "opentelemetry.exporter": (),
 }
 NEVER_SHIPPED = ("lab", "tests", "bench", "scripts")
 

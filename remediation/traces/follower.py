@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from compose_agent.errors import ComposeAgentError
@@ -18,7 +19,7 @@ from compose_agent.tracing.records import Span
 from remediation.journal import Entry, Journal, View
 from remediation.model import Intent
 from remediation.traces.seen import Seen
-from remediation.traces.story import Story, spans
+from remediation.traces.story import Story, begins, ends_something, spans
 
 logger = logging.getLogger(__name__)
 
@@ -99,36 +100,34 @@ class Follower:
         entries = view.entries(read, _MOST_ENTRIES)
         found: list[Span] = []
         for each in entries:
-            if each.kind in ("decided", "verified") and (
-                intent := view.intent(each.subjects.get("intent", ""))
-            ):
-                found += spans(each, self._story(view, intent))
+            if ends_something(each) and (intent := view.intent(each.subjects.get("intent", ""))):
+                found += spans(each, self._story(view, each, intent))
         return entries, found
 
-    def _story(self, view: View, intent: Intent) -> Story:
-        episode = view.episode(intent.episode)
-        own = view.intents_of(intent.episode)  # newest first
-        place = next((number for number, each in enumerate(own) if each.id == intent.id), 0)
-        before = own[place + 1].id if place + 1 < len(own) else ""
-        after = own[place - 1] if place else None
-        return Story(
+    def _story(self, view: View, entry: Entry, intent: Intent) -> Story:
+        """Return what is needed for an entry, and nothing else: each part is a question to the journal."""
+        decided = entry.kind == "decided"
+        story = Story(
             intent=intent,
-            episode=episode,
-            entries=view.entries_about({intent.id}, _MOST_OF_INTENT),
-            earlier=before or self._of_episode_before(view, intent),
-            following=after.id if after and after.rung == intent.rung + 1 else "",
+            entries=view.entries_about({intent.id}, _MOST_OF_INTENT) if decided else (),
             committed_at=self._seen.committed_at(intent.id),
             probes=self._seen.probes(intent.id),
             about=self._about(intent),
         )
+        return story if begins(entry) else replace(story, **_around(view, intent))
 
-    def _of_episode_before(self, view: View, intent: Intent) -> str:
-        """Return the last action of the episode before this one about the same alert, empty if none."""
-        episode = view.episode(intent.episode)
-        if episode is None:
-            return ""
-        latest = view.episodes_about({episode.fingerprint}, 5)
-        older = [
-            each for each in latest if each.opened_at < episode.opened_at and each.policy == episode.policy
-        ]
-        return next((each.id for one in older[:1] for each in view.intents_of(one.id)), "")
+
+def _around(view: View, intent: Intent) -> dict[str, Any]:
+    """Return an intent's episode, and the actions before and after it."""
+    episode = view.episode(intent.episode)
+    own = view.intents_of(intent.episode)  # newest first
+    place = next((number for number, each in enumerate(own) if each.id == intent.id), 0)
+    after = own[place - 1] if place else None
+    earlier = own[place + 1 : place + 2]
+    if not earlier and episode and (before := view.episode_before(episode)):
+        earlier = view.intents_of(before.id)[:1]
+    return {
+        "episode": episode,
+        "earlier": earlier[0].id if earlier else "",
+        "following": after.id if after and after.rung == intent.rung + 1 else "",
+    }

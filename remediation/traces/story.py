@@ -52,14 +52,19 @@ class Story:
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
+def ends_something(entry: Entry) -> bool:
+    """Tell whether any span ends with an entry of the audit."""
+    decision = str(entry.fields.get("decision", ""))
+    return entry.kind == "verified" or (entry.kind == "decided" and decision not in _NOT_THE_END)
+
+
 def spans(entry: Entry, story: Story) -> list[Span]:
     """Return the spans that end with an entry about the story's intent."""
-    decision = str(entry.fields.get("decision", ""))
+    if not ends_something(entry):
+        return []
     if entry.kind == "verified":
         return [*_verified(entry, story), _root(entry, story)]
-    if entry.kind != "decided" or decision in _NOT_THE_END:
-        return []
-    if decision == _GOES:
+    if begins(entry):
         return [_decide(entry, story), _commit(entry, story)]
     decided = [] if _began_before(entry, story) else [_decide(entry, story)]
     return [*decided, _root(entry, story)]
@@ -69,8 +74,13 @@ def _commit(entry: Entry, story: Story) -> Span:
     return _child(story, COMMIT, entry.at, max(entry.at, story.committed_at), {})
 
 
+def begins(entry: Entry) -> bool:
+    """Tell whether an action begins with an entry."""
+    return entry.kind == "decided" and entry.fields.get("decision") == _GOES
+
+
 def _began_before(entry: Entry, story: Story) -> bool:
-    return any(each.fields.get("decision") == _GOES and each.seq < entry.seq for each in story.entries)
+    return any(begins(each) and each.seq < entry.seq for each in story.entries)
 
 
 def _decide(entry: Entry, story: Story) -> Span:
