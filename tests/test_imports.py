@@ -21,7 +21,7 @@ ONLY_IN = {
     "jinja2": ("compose_agent/web/page",),
     "fluent": ("compose_agent/log_fluentd.py",),
     "opentelemetry.sdk": ("compose_agent/tracing",),
-    "opentelemetry.proto": ("compose_agent/tracing",),
+    "opentelemetry.proto": ("compose_agent/tracing/fake",),
     "opentelemetry.exporter": (),
 }
 NEVER_SHIPPED = ("lab", "tests", "bench", "scripts")

@@ -37,7 +37,7 @@ def assembled(
     return Pipeline(spool, processor, exporter, provided.off, settings.backend_url)
 
 
-# Protobuf is there when the first batch is sent, and not before.
+# What exporting needs is there when the first batch is sent, and not before.
 
 
 def _sender(collector: Collector) -> Sender:

@@ -1,112 +1,132 @@
-"""OTLP in OpenTelemetry's own protobufs: spans of the spool to a request, and what an answer says.
+"""OTLP: spans of the spool to a request, and what an answer says.
 
-The messages are made of the spool's values at once. The encoder of OpenTelemetry's exporters wants spans of
-the SDK, which would have to be made anew for it; a test compares the two.
+Names and numbers are those of opentelemetry/proto/trace/v1/trace.proto and its neighbours. The bytes are made
+here, because protobuf's library would be three MiB more in every role that exports; a test compares them, once
+decoded, with what OpenTelemetry's own exporter makes of the same spans.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, InstrumentationScope, KeyValue
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.proto.trace.v1 import trace_pb2
-
 from compose_agent import __version__
+from compose_agent.tracing import wire
 from compose_agent.tracing.records import Event, Link, Span
 
+# ExportTraceServiceRequest, ResourceSpans, ScopeSpans
+_RESOURCE_SPANS = 1
+_RESOURCE, _SCOPE_SPANS = 1, 2
+_SCOPE, _SPANS = 1, 2
+# Resource, InstrumentationScope, KeyValue
+_RESOURCE_ATTRIBUTES = 1
+_NAME, _VERSION = 1, 2
+_KEY, _VALUE = 1, 2
+# AnyValue, ArrayValue
+_STRING, _BOOL, _INT, _DOUBLE, _ARRAY, _BYTES = 1, 2, 3, 4, 5, 7
+_VALUES = 1
 # Bits of Span.flags and Link.flags: whether it is known where the parent is, and that it is elsewhere.
 _HAS_REMOTE, _IS_REMOTE = 0x100, 0x200
-# In this order: a bool is an int as well.
-_FIELDS = (
-    (str, "string_value"),
-    (bool, "bool_value"),
-    (int, "int_value"),
-    (float, "double_value"),
-    (bytes, "bytes_value"),
-)
+# ExportTraceServiceResponse, ExportTracePartialSuccess
+_PARTIAL_SUCCESS = 1
+_REJECTED, _MESSAGE = 1, 2
+_MOST_WORDS = 300
 
 
 def request(resource: Mapping[str, Any], spans: Sequence[Span]) -> bytes:
     """Return an ``ExportTraceServiceRequest``."""
-    scopes: dict[str, list[trace_pb2.Span]] = {}
+    scopes: dict[str, list[bytes]] = {}
     for each in spans:
-        scopes.setdefault(each.scope, []).append(_span(each))
-    found = trace_pb2.ResourceSpans(
-        resource=Resource(attributes=_attributes(resource)),
-        scope_spans=[
-            trace_pb2.ScopeSpans(scope=InstrumentationScope(name=name, version=__version__), spans=those)
-            for name, those in scopes.items()
-        ],
-    )
-    encoded: bytes = ExportTraceServiceRequest(resource_spans=[found]).SerializeToString()
-    return encoded
+        scopes.setdefault(each.scope, []).append(wire.data(_SPANS, _span(each)))
+    whose = wire.data(_RESOURCE, _attributes(_RESOURCE_ATTRIBUTES, resource))
+    said = [
+        wire.data(_SCOPE_SPANS, wire.data(_SCOPE, _scope(name)) + b"".join(those))
+        for name, those in scopes.items()
+    ]
+    return wire.data(_RESOURCE_SPANS, whose + b"".join(said))
 
 
 def partial_success(body: bytes) -> tuple[int, str]:
     """Return how many spans a collector did not take, and why; 0 when it took all or cannot be read."""
     try:
-        answer = ExportTraceServiceResponse.FromString(body).partial_success
-    except DecodeError:
+        partial = wire.members(body).get(_PARTIAL_SUCCESS)
+        found = wire.members(partial) if isinstance(partial, bytes) else {}
+    except ValueError:
         return 0, ""
-    return max(0, answer.rejected_spans), answer.error_message
+    rejected, words = found.get(_REJECTED, 0), found.get(_MESSAGE, b"")
+    said = words[:_MOST_WORDS].decode("utf-8", "replace") if isinstance(words, bytes) else ""
+    return (rejected if isinstance(rejected, int) and rejected < 1 << 63 else 0), said
 
 
-def _span(span: Span) -> trace_pb2.Span:
+def _scope(name: str) -> bytes:
+    return wire.text(_NAME, name) + wire.text(_VERSION, __version__)
+
+
+def _span(span: Span) -> bytes:
     attributes, events, links = span.left_out
-    return trace_pb2.Span(
-        trace_id=span.trace,
-        span_id=span.span,
-        trace_state=span.state,
-        parent_span_id=span.parent,
-        flags=_flags(remote=span.remote),
-        name=span.name,
-        kind=span.kind,  # type: ignore[arg-type]  # protobuf takes numbers
-        start_time_unix_nano=span.start,
-        end_time_unix_nano=span.end,
-        attributes=_attributes(span.attributes),
-        dropped_attributes_count=attributes,
-        events=[_event(each) for each in span.events],
-        dropped_events_count=events,
-        links=[_link(each) for each in span.links],
-        dropped_links_count=links,
-        status=trace_pb2.Status(code=span.status, message=span.message),  # type: ignore[arg-type]
+    return b"".join(
+        (
+            wire.data(1, span.trace),
+            wire.data(2, span.span),
+            wire.text(3, span.state),
+            wire.data(4, span.parent) if span.parent else b"",
+            wire.text(5, span.name),
+            wire.number(6, span.kind),
+            wire.fixed64(7, span.start),
+            wire.fixed64(8, span.end),
+            _attributes(9, span.attributes),
+            wire.number(10, attributes),
+            *(wire.data(11, _event(each)) for each in span.events),
+            wire.number(12, events),
+            *(wire.data(13, _link(each)) for each in span.links),
+            wire.number(14, links),
+            wire.data(15, wire.text(2, span.message) + wire.number(3, span.status)),
+            wire.fixed32(16, _flags(remote=span.remote)),
+        )
     )
 
 
-def _event(event: Event) -> trace_pb2.Span.Event:
-    return trace_pb2.Span.Event(
-        time_unix_nano=event.at, name=event.name, attributes=_attributes(event.attributes)
-    )
+def _event(event: Event) -> bytes:
+    return wire.fixed64(1, event.at) + wire.text(2, event.name) + _attributes(3, event.attributes)
 
 
-def _link(link: Link) -> trace_pb2.Span.Link:
-    return trace_pb2.Span.Link(
-        trace_id=link.trace,
-        span_id=link.span,
-        attributes=_attributes(link.attributes),
-        flags=_flags(remote=link.remote),
-    )
+def _link(link: Link) -> bytes:
+    whose = wire.data(1, link.trace) + wire.data(2, link.span)
+    return whose + _attributes(4, link.attributes) + wire.fixed32(6, _flags(remote=link.remote))
 
 
 def _flags(*, remote: bool) -> int:
     return _HAS_REMOTE | _IS_REMOTE if remote else _HAS_REMOTE
 
 
-def _attributes(attributes: Mapping[str, Any]) -> list[KeyValue]:
-    return [KeyValue(key=key, value=_value(value)) for key, value in attributes.items()]
+def _attributes(field: int, attributes: Mapping[str, Any]) -> bytes:
+    return b"".join(
+        wire.data(field, _key(key) + wire.data(_VALUE, _value(value))) for key, value in attributes.items()
+    )
 
 
-def _value(value: object) -> AnyValue:
-    for kind, field in _FIELDS:
-        if isinstance(value, kind):
-            return AnyValue(**{field: value})
+@lru_cache(maxsize=256)
+def _key(key: str) -> bytes:
+    return wire.data(_KEY, key.encode())
+
+
+def _value(value: object) -> bytes:
+    if isinstance(value, str):
+        return wire.data(_STRING, value.encode())
+    if isinstance(value, bool):  # before int, which it is as well
+        return wire.tag(_BOOL, 0) + wire.varint(value)
+    if isinstance(value, int):
+        return wire.tag(_INT, 0) + wire.varint(value & (1 << 64) - 1)
+    if isinstance(value, float):
+        return wire.tag(_DOUBLE, 1) + struct.pack("<d", value)
+    return _rarer_value(value)
+
+
+def _rarer_value(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return wire.data(_BYTES, value)
     if isinstance(value, Iterable):
-        return AnyValue(array_value=ArrayValue(values=[_value(each) for each in value]))
-    return AnyValue(string_value=str(value))
+        return wire.data(_ARRAY, b"".join(wire.data(_VALUES, _value(each)) for each in value))
+    return wire.data(_STRING, str(value).encode())
