@@ -112,12 +112,16 @@ class Outages:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a run; ``exact`` says whether both accounts add up."""
+    """What came of a run.
+
+    ``exact`` says whether both accounts add up, and as many different spans have ``arrived`` as were exported.
+    """
 
     seed: int
     good: bool
     trees: Trees
     accounts: Sequence[Account]
+    arrived: int
     exact: bool
     kills: int
     outages: int
@@ -140,12 +144,16 @@ def perform(seed: int, patients: int, illnesses: int) -> Outcome:
         with look(run.agents.state_dir) as view:
             intents = [intent for _, intent in view.latest_intents(_MOST_INTENTS)]
         trees, accounts = judge(intents, outages.collector.spans), run.accounts()
-        exact = all(_adds_up(each) for each in accounts) and _arrived(accounts, outages.collector)
+        arrived = len(outages.collector.spans) - outages.collector.repeated()
+        exact = all(_adds_up(each) for each in accounts) and arrived == sum(
+            each.exported for each in accounts
+        )
         return Outcome(
             seed=seed,
             good=trees.share >= 0.999 and exact and not run.faults,
             trees=trees,
             accounts=accounts,
+            arrived=arrived,
             exact=exact,
             kills=run.agents.kills,
             outages=outages.count,
@@ -177,12 +185,6 @@ def _plan(seed: int, patients: int, illnesses: int) -> Plan:
 
 def _adds_up(account: Account) -> bool:
     return account.created == account.exported + account.spooled + sum(account.dropped.values())
-
-
-def _arrived(accounts: Sequence[Account], collector: FakeCollector) -> bool:
-    """Tell whether the collector has exactly as many different spans as were exported."""
-    different = len(collector.spans) - collector.repeated()
-    return different == sum(each.exported for each in accounts)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Every attribute of our spans, and every span.
+"""Every attribute of our spans; what they mean stands in :mod:`.registry`.
 
 Semantic conventions (1.44) first: https://opentelemetry.io/docs/specs/semconv/. What they do not have
 begins with ``compose_agent.``; ``alerting.`` is how Alertmanager names the same in its own spans.
@@ -17,14 +17,12 @@ ERROR_TYPE: Final = "error.type"
 HTTP_METHOD: Final = "http.request.method"
 HTTP_ROUTE: Final = "http.route"
 HTTP_STATUS: Final = "http.response.status_code"
-HTTP_BODY_SIZE: Final = "http.request.body.size"
 URL_PATH: Final = "url.path"
 SERVER_ADDRESS: Final = "server.address"
 NETWORK_TRANSPORT: Final = "network.transport"
 
 ALERT_NAME: Final = "alerting.alert.name"
 ALERT_FINGERPRINT: Final = "alerting.alert.fingerprint"
-GROUP_KEY: Final = "alerting.aggregation_group.key"
 
 ACTION: Final = "compose_agent.action"
 APPROVED_BY: Final = "compose_agent.approved_by"
@@ -45,7 +43,6 @@ REQUEST: Final = "compose_agent.request.id"
 RESULT: Final = "compose_agent.result"
 RUNG: Final = "compose_agent.rung"
 SIGNALS: Final = "compose_agent.signals"
-SINK: Final = "compose_agent.sink"
 STATE: Final = "compose_agent.state"
 TARGET: Final = "compose_agent.target"
 VERB: Final = "compose_agent.verb"

@@ -1,8 +1,8 @@
 """OTLP: spans of the spool to a request, and what an answer says.
 
 Names and numbers are those of opentelemetry/proto/trace/v1/trace.proto and its neighbours. The bytes are made
-here, because protobuf's library would be three MiB more in every role that exports; a test compares them, once
-decoded, with what OpenTelemetry's own exporter makes of the same spans.
+here, because protobuf's library would be three MiB more in every role that exports; a test compares them,
+once decoded, with what OpenTelemetry's own exporter makes of the same spans.
 """
 
 from __future__ import annotations

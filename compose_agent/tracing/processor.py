@@ -48,13 +48,13 @@ class SpoolProcessor(SpanProcessor):
         self._untold = {}
 
     def _append(self, over: list[ReadableSpan]) -> None:
+        # Held to the end: who is told here to be under way must not be over in the spool before that.
         with self._lock:
             for each in over:
                 self._untold.pop(each.context.span_id, None)
             begun, self._untold = list(self._untold.values()), {}
-        try:
-            spans = [span_of(each) for each in over]
-            self._spool.append(spans, [span_of(each) for each in begun])
-        except Exception:  # whoever does something is not to fail because it cannot be traced
-            logger.exception("fault in keeping spans")
-            self._spool.lose(len(over))
+            try:
+                self._spool.append([span_of(each) for each in over], [span_of(each) for each in begun])
+            except Exception:  # whoever does something is not to fail because it cannot be traced
+                logger.exception("fault in keeping spans")
+                self._spool.lose(len(over))
