@@ -114,7 +114,7 @@ class Outages:
 class Outcome:
     """What came of a run.
 
-    ``exact`` says whether both accounts add up, and as many different spans have ``arrived`` as were exported.
+    ``exact``: both accounts add up, and as many different spans have ``arrived`` as were exported.
     """
 
     seed: int

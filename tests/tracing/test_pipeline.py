@@ -290,20 +290,3 @@ def test_headers_come_from_a_file_and_are_no_words_of_a_log(
     until(lambda: collector.requests >= 1)
     assert collector.headers[0]["authorization"] == "Bearer s3cret"
     assert "s3cret" not in caplog.text
-
-
-def test_nobody_is_under_way_for_ever_who_was_told_while_it_ended(start: Start, tmp_path: Path) -> None:
-    made = start()
-
-    def leave() -> None:
-        for _ in range(300):
-            with TRACER.start_as_current_span("leaving"):
-                outgoing_headers()
-
-    threads = [threading.Thread(target=leave) for _ in range(4)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    made.stop(1.0)
-    assert start().account() == Account(created=1200, spooled=1200)
