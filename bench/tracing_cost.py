@@ -147,7 +147,7 @@ def summary(turns: Sequence[Turn]) -> Mapping[str, object]:
 
 def _act(role: Remediation, names: Sequence[str]) -> None:
     for name in names:
-        _post(role.webhook, name)
+        post(role.webhook, name)
     wait_until(lambda: _ended(role) >= len(names) and _is_idle(role), "not all was done", _PATIENCE_SECONDS)
 
 
@@ -164,7 +164,8 @@ def _intents(role: Remediation) -> Sequence[Intent]:
         return [intent for _, intent in view.latest_intents(10_000)]
 
 
-def _post(webhook: str, name: str) -> None:
+def post(webhook: str, name: str) -> None:
+    """Send an alert about a container, as Alertmanager does."""
     labels = {"alertname": ALERT, "job": JOB, "name": name}
     alert = {"status": "firing", "labels": labels, "startsAt": "2026-01-01T00:00:00Z"}
     alert |= {"endsAt": "0001-01-01T00:00:00Z", "annotations": {}, "fingerprint": ""}
