@@ -19,7 +19,7 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from bench.chain import ALERT, JOB, UNLIMITED, Remediation, policies
@@ -77,7 +77,7 @@ def turn(mode: str, options: Sequence[str], ward: Ward, names: Sequence[str]) ->
 def span_microseconds(endpoint: str) -> float:
     """Return the CPU time of one span with four attributes, in the thread that makes it."""
     schema = Schema([Section("tracing", TracingSettings, "Tracing")])
-    settings = resolve(schema, [{}]).of(TracingSettings)
+    settings = replace(resolve(schema, [{}]).of(TracingSettings), sample_ratio=1.0)
     with tempfile.TemporaryDirectory() as folder:
         running = pipeline.start(
             "remediation", settings, Path(folder), {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}

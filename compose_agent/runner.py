@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from opentelemetry.context import get_current
+
 from compose_agent import __version__, log
 from compose_agent.config import Config, Schema
 from compose_agent.config.general import GeneralSettings
@@ -16,6 +18,7 @@ from compose_agent.errors import ComposeAgentError, ConfigError, Problem
 from compose_agent.memory import share_one_heap
 from compose_agent.role import ConfigState, RoleSpec
 from compose_agent.tracing import attributes, pipeline, tracer
+from compose_agent.tracing.context import always
 from compose_agent.tracing.pipeline import Pipeline
 from compose_agent.tracing.settings import TracingSettings
 from compose_agent.web.health import Readiness
@@ -126,7 +129,7 @@ class Runner:
         self._state.refused()
 
     def _take(self, revision: int, config: Config) -> int:
-        with _tracer.start_as_current_span("config reload") as span:
+        with _tracer.start_as_current_span("config reload", always(get_current())) as span:
             span.set_attribute(attributes.CONFIG_REVISION, revision)
             try:
                 self._role.apply(config)

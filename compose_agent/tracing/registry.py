@@ -56,6 +56,16 @@ SPANS = (
     ),
     SpanKind("`escalate`", "internal", "`remediate`", "That another action follows, to which it is linked."),
     SpanKind("`config reload`", "internal", "the sender's", "A role takes a new configuration."),
+    SpanKind(
+        "`deliver SINK`",
+        "producer",
+        "none",
+        "From reading a batch of log lines to the sink's confirmation, for the share that is sampled; linked "
+        "to the traces of its lines.",
+    ),
+    SpanKind(
+        "`dead letter SINK`", "internal", "none", "A line that the sink never takes; one in ten seconds."
+    ),
 )
 
 _MEANINGS = {
@@ -74,6 +84,7 @@ _MEANINGS = {
     names.ALERT_FINGERPRINT: "The alert's fingerprint, as Alertmanager has it.",
     names.ACTION: "What is done: `restart`, `scale`, …",
     names.APPROVED_BY: "Who approved it.",
+    names.AGAIN: "Whether an earlier attempt may have stored some of the lines.",
     names.ATTEMPT: "Which attempt at the request, from 1, since the role was started.",
     names.CONFIG_REVISION: "The number of the configuration.",
     names.DECISION: "`act` or `suppress`.",
@@ -83,7 +94,8 @@ _MEANINGS = {
     names.EPISODE: "The episode's id.",
     names.HELPED: "Whether the action helped.",
     names.INTENT: "The action's id, as `compose-agent actions` has it.",
-    names.LINK: "What a link leads to: `webhook`, `earlier action`, `next action`, `attempt before`.",
+    names.LINES: "How many lines a batch has.",
+    names.LINK: "What a link leads to: `webhook`, `earlier action`, `next action`, `attempt before`, `line`.",
     names.NEXT_ACTION: "What is done next.",
     names.POLICY: "The policy.",
     names.REASON: "Why it is not done, or not yet; see docs/remediation.md.",
@@ -91,6 +103,7 @@ _MEANINGS = {
     names.RESULT: "What the actor answered: `done`, `failed`, `refused`, `unknown`.",
     names.RUNG: "Which step of the policy's ladder, from 0.",
     names.SIGNALS: "How many signals a request had.",
+    names.SINK: "The sink's name.",
     names.STATE: "How the action ended.",
     names.TARGET: "Kind and name of what it is done to.",
     names.VERB: "What the actor was asked for.",

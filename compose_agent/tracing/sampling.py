@@ -26,6 +26,8 @@ from compose_agent.tracing.settings import TracingSettings
 logger = logging.getLogger(__name__)
 
 _PARENT_BASED = "parentbased_"
+# What is no action is a batch of lines as a rule: a few of each minute say how deliveries go.
+DEFAULT_RATIO = 0.01
 
 
 class ActionsAlways(Sampler):
@@ -66,7 +68,9 @@ def sampler(settings: TracingSettings, environ: Mapping[str, str]) -> Sampler:
 def _rest(settings: TracingSettings, environ: Mapping[str, str]) -> Sampler:
     if settings.sample_ratio is not None:
         return ParentBased(TraceIdRatioBased(settings.sample_ratio))
-    name = environ.get("OTEL_TRACES_SAMPLER", "").strip().lower() or "parentbased_always_on"
+    name = environ.get("OTEL_TRACES_SAMPLER", "").strip().lower()
+    if not name:
+        return ParentBased(TraceIdRatioBased(DEFAULT_RATIO))
     roots = {"always_on": ALWAYS_ON, "always_off": ALWAYS_OFF, "traceidratio": _ratio(environ)}
     root = roots.get(name.removeprefix(_PARENT_BASED))
     if root is None:

@@ -84,7 +84,7 @@ class TracingSettings:
         _ratio,
         None,
         "The share of traces that are kept of what is no action, such as batches of log lines. Actions "
-        "always are. Unset: OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG, then 1.",
+        "always are. Unset: OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG, then 0.01.",
         restart=True,
     )
     spool_size: int = option(

@@ -39,7 +39,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             environ: dict[str, str] | None = None, process: str = "remediation", **options: Any
         ) -> Pipeline:
             given = {"OTEL_BSP_SCHEDULE_DELAY": "20", **(environ or {})}
-            made = pipeline.start(process, settings(**options), tmp_path, given)
+            made = pipeline.start(process, settings(**{"sample_ratio": 1.0, **options}), tmp_path, given)
             assert made is not None
             running.callback(made.stop, 0.5)
             return made

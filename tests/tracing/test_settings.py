@@ -75,7 +75,7 @@ SAMPLED = context.below(parse(f"00-{TRACE}-{SPAN}-01"))
 @pytest.mark.parametrize(
     ("environ", "root", "unsampled", "sampled"),
     [
-        ({}, True, False, True),
+        ({"OTEL_TRACES_SAMPLER": "parentbased_always_on"}, True, False, True),
         ({"OTEL_TRACES_SAMPLER": "always_on"}, True, True, True),
         ({"OTEL_TRACES_SAMPLER": "always_off"}, False, False, False),
         ({"OTEL_TRACES_SAMPLER": "parentbased_always_off"}, False, False, True),
