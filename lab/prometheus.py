@@ -51,11 +51,17 @@ class Sample:
 
 
 class Prometheus:
-    """Prometheus on a free loopback port; ``configuration`` is prometheus.yml as a mapping."""
+    """Prometheus on a free loopback port; ``configuration`` is prometheus.yml as a mapping.
 
-    def __init__(self, configuration: Mapping[str, Any], *, suite: str | None = None) -> None:
+    ``flags`` are given besides.
+    """
+
+    def __init__(
+        self, configuration: Mapping[str, Any], *, suite: str | None = None, flags: Sequence[str] = ()
+    ) -> None:
         self._configuration = configuration
         self._suite = suite
+        self._flags = flags
         self._cleanup = ExitStack()
         self.url = ""
 
@@ -74,6 +80,7 @@ class Prometheus:
                     f"--config.file={file}",
                     f"--storage.tsdb.path={scratch.root}/data",
                     f"--web.listen-address={address}",
+                    *self._flags,
                 ]
                 ready = f"http://{address}/-/ready"
                 return Process(scratch, command, name="prometheus", answers=lambda: answers(ready))

@@ -43,6 +43,7 @@ from log_forwarder.sinks.contract import Sink, SinkContext
 from log_forwarder.sinks.word import SinkWord
 from log_forwarder.spool import Spool
 from log_forwarder.store import Store
+from log_forwarder.traces import Deliveries
 from log_forwarder.transforms import Counters, Pipeline, TransformSettings, make_pipeline
 
 logger = logging.getLogger(__name__)
@@ -223,7 +224,8 @@ class ForwarderRole:
 
     def _make_lane(self, word: SinkWord, sink: Sink) -> tuple[Lane, Latency]:
         latency = Latency()
-        outbox = Outbox(self._settings.queue_size, lossy=not word.required, observe=latency.observe)
+        observe = Deliveries(word.name, latency).observe
+        outbox = Outbox(self._settings.queue_size, lossy=not word.required, observe=observe)
         books = SinkBooks(word.name, self._keeper)
         lane = Lane(word.name, sink, outbox, books=books, pipelines=self._pipeline, letters=self._letters)
         return lane, latency

@@ -21,6 +21,7 @@ from compose_agent.dockerd.usage.cgroup import Mounts
 from compose_agent.dockerd.usage.service import ServiceMeter
 from compose_agent.errors import EngineError, StateError
 from compose_agent.role import ConfigState
+from compose_agent.tracing import pipeline
 from compose_agent.web.health import Readiness, with_health
 from compose_agent.web.listeners import Listeners
 from compose_agent.web.metricsview import metrics_view
@@ -53,6 +54,9 @@ from remediation.receiver.received import Received
 from remediation.receiver.routes import Receiver, trigger_routes, webhook_routes
 from remediation.receiver.signatures import Replays
 from remediation.settings import RemediationSettings
+from remediation.traces.follower import Follower
+from remediation.traces.seen import Seen
+from remediation.traces.subjects import Subjects
 from remediation.triggers.host import Triggers, Wishes
 from remediation.triggers.memory import FolderMemory
 from remediation.watch import Watch
@@ -95,6 +99,8 @@ class RemediationRole:
         self._announcer = Announcer(self._journal, self._clients, self._settings)
         sight = Sight(self._world, self._ill, self._client.inspect)
         self._failover = Keeper(self._journal, sight, self._receive, memory)
+        seen_by_us = Seen()
+        self._traces = Follower(self._journal, Subjects(self._inventory.containers).of, seen_by_us)
         self._engine = Engine(
             self._journal,
             actor=self._hands.actor,
@@ -105,6 +111,7 @@ class RemediationRole:
             ours=ours,
             workers=self._settings.workers,
             courses={FAILOVER: self._failover.course},
+            seen=seen_by_us,
         )
         self._web = WebConfigFile(self._settings.web_config_file) if self._settings.web_config_file else None
         self._replays = Replays()
@@ -133,6 +140,7 @@ class RemediationRole:
         try:
             self._listeners.bind(self._settings.listen_addresses)
             self._announcer.start()
+            self._traces.start(pipeline.current())
             # Events of what an earlier run began are ours, and are told again.
             self._engine.claim()
             self._inventory.start()
@@ -170,6 +178,7 @@ class RemediationRole:
         self._announcer.stop()
         self._hands.let_go()
         self._engine.stop()
+        self._traces.stop()
         self._inventory.stop()
         self._client.close()
         self._hands.close()

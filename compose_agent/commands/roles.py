@@ -16,6 +16,7 @@ from compose_agent.config.general import GeneralSettings
 from compose_agent.config.layers import environment_layer
 from compose_agent.errors import ConfigError, Problem
 from compose_agent.role import ConfigState, Role, RoleSpec
+from compose_agent.tracing.settings import TracingSettings
 from exporter.settings import ExporterSettings
 from log_forwarder.settings import ForwarderSettings
 from log_forwarder.transforms.settings import TransformSettings
@@ -124,11 +125,12 @@ class RunSettings:
 
 
 GENERAL = Section("", GeneralSettings, "General")
+TRACING = Section("tracing", TracingSettings, "Tracing")
 RUN = Section("", RunSettings, "Which roles run")
 # Every process reads the whole file, so that a key of a role it does not run is no mistake.
 TRANSFORMS = Section("", TransformSettings, "Log transforms")
 SCHEMA = Schema(
-    [GENERAL, RUN, *(Section(role.name, role.settings, role.title) for role in ROLES), TRANSFORMS]
+    [GENERAL, TRACING, RUN, *(Section(role.name, role.settings, role.title) for role in ROLES), TRANSFORMS]
 )
 
 
@@ -152,7 +154,7 @@ def role_named(name: str) -> RoleSpec:
 
 def flags_of(role: RoleSpec) -> Iterator[click.Option]:
     """Yield the flags of a command that runs one role: the shared ones, and the role's without prefix."""
-    sections = [GENERAL, Section(role.name, role.settings, role.title)]
+    sections = [GENERAL, TRACING, Section(role.name, role.settings, role.title)]
     if role is FORWARDER:
         sections.append(TRANSFORMS)
     yield from flags(Schema(sections), role.name)
