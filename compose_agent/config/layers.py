@@ -11,6 +11,10 @@ from compose_agent.config.schema import ENVIRONMENT_PREFIX, Schema
 from compose_agent.config.yamlfile import Node, load, plain
 from compose_agent.errors import ConfigError, Problem
 from compose_agent.failpoints import VARIABLE as FAILPOINTS
+from compose_agent.privileges import VARIABLE as CONTAINER_USER
+
+# Read before there is a configuration.
+_NO_OPTIONS = {FAILPOINTS, CONTAINER_USER}
 
 
 def file_layer(schema: Schema, path: Path) -> tuple[Layer, list[Problem]]:
@@ -64,7 +68,7 @@ def environment_layer(schema: Schema, environ: Mapping[str, str]) -> tuple[Layer
     for name, value in environ.items():
         if not name.startswith(ENVIRONMENT_PREFIX) or not value.strip():
             continue
-        if name == FAILPOINTS:  # of tests, and no option
+        if name in _NO_OPTIONS:
             continue
         if key := schema.by_environment.get(name):
             layer[key] = Given(value, f"environment {name}", named=True)
