@@ -19,10 +19,10 @@ CORE = {"broker", "exporter", "logs", "remediation", "prometheus", "alertmanager
 OVERLAYS = ("compose/offline.yml", "compose/engine-20.yml")
 SOCKET = "docker.sock"
 # Of these the reason is told beside the service in the file.
-ROOTS = {"broker", "logs"}
+ROOTS = {"broker", "logs", "logs-to-kafka", "logs-to-fluentd"}
 CAPABLE = {"broker": ["SETGID", "SETUID"]}
-# What Elasticsearch, Logstash and their like write below their own folders does not end at a tmpfs.
-WRITABLE: set[str] = set()
+# Their makers' start scripts write into folders of the image.
+WRITABLE = {"kafka", "logstash", "elasticsearch", "kibana"}
 _PINNED = re.compile(r"[\w./-]+:v?\d+\.\d+[\w.-]*")
 
 
@@ -66,6 +66,11 @@ def test_offline_leaves_out_grafana_and_pulls_nothing(scratch: Path) -> None:
     assert {service.get("pull_policy") for name, service in core.items() if name != "broker"} == {"never"}
 
 
+def test_older_engines_are_asked_for_nothing_that_they_do_not_know(scratch: Path) -> None:
+    older = config(scratch, files=("docker-compose.yml", "compose/engine-20.yml"))["services"]
+    assert [name for name, service in older.items() if "start_interval" in service["healthcheck"]] == []
+
+
 def test_every_service_is_hardened(services: dict[str, Any]) -> None:
     for name, service in services.items():
         assert service["cap_drop"] == ["ALL"], name
@@ -105,10 +110,10 @@ def test_only_the_broker_has_the_socket(services: dict[str, Any]) -> None:
     assert list(services["broker"]["networks"]) == ["broker"]
 
 
-def test_the_broker_is_met_by_prometheus_alone(whole: Any) -> None:
+def test_the_broker_is_met_by_who_takes_its_metrics_and_traces_alone(whole: Any) -> None:
     assert whole["networks"]["broker"]["internal"] is True
     near = {name for name, service in whole["services"].items() if "broker" in service.get("networks", {})}
-    assert near == {"broker", "prometheus"}
+    assert near == {"broker", "prometheus", "otel-collector"}
 
 
 def test_ports_are_for_this_host_alone(services: dict[str, Any]) -> None:

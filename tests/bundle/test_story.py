@@ -18,6 +18,10 @@ pytestmark = pytest.mark.engine
 PATIENCE_SECONDS = 240.0
 POLL_SECONDS = 0.5
 SCRAPE_SECONDS = 15.0
+# A first scrape of what is new, with one that failed before.
+SCRAPED_SECONDS = 60.0
+# A scrape itself, this test's own look, and a busy machine.
+SLACK_SECONDS = 5.0
 
 
 def wait(what: str, done: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> float:
@@ -92,3 +96,37 @@ def actions(bundle: Bundle, target: str) -> list[dict[str, Any]]:
 
 def last_action(bundle: Bundle, target: str) -> dict[str, Any]:
     return next(iter(actions(bundle, target)), {"state": "none"})
+
+
+def test_a_burning_service_gets_a_replica_and_loses_it_again(demo: Bundle) -> None:
+    assert replicas(demo, "demo-worker") == 1
+    began = break_it(demo, "burn")
+    try:
+        up = wait("scaled up", lambda: replicas(demo, "demo-worker") > 1)
+        measured = wait("seen by Prometheus", lambda: seen_replicas(demo) > 1, SCRAPED_SECONDS)
+    finally:
+        calmed = break_it(demo, "calm")
+    down = wait("scaled down", lambda: replicas(demo, "demo-worker") == 1)
+    print(  # noqa: T201 - shown with -rP
+        f"up +{up - began:.0f} s, in Prometheus +{measured - began:.0f} s; calm, down +{down - calmed:.0f} s"
+    )
+    done = [each for each in actions(demo, f"{demo.name}/demo-worker") if each["state"] != "suppressed"]
+    assert {each["action"] for each in done} == {"scale"}
+    assert {each["state"] for each in done} <= {"done", "verifying"}
+
+
+def seen_replicas(bundle: Bundle) -> float:
+    query = 'docker_compose_service_containers{compose_service="demo-worker",state="running"}'
+    return sum(sample.value for sample in bundle.prometheus.query(query))
+
+
+def test_a_stop_by_hand_shows_within_a_scrape_and_is_left_alone(demo: Bundle) -> None:
+    (container,) = demo.containers("demo-job")
+    began = break_it(demo, "stop")
+    state = f'docker_container_state{{name="{container.name}",state="exited"}} == 1'
+    shown = wait("shown", lambda: demo.prometheus.query(state), SCRAPED_SECONDS)
+    print(f"exited in Prometheus +{shown - began:.1f} s")  # noqa: T201 - shown with -rP
+    assert shown - began < SCRAPE_SECONDS + SLACK_SECONDS
+    assert actions(demo, str(container.name)) == []
+    demo.run(ROOT / "scripts" / "demo", "mend")
+    assert health(demo, "demo-job") in ("starting", "healthy")
