@@ -59,16 +59,20 @@ class Engine(Protocol):
     def environment(self) -> dict[str, str]: ...  # noqa: D102
 
 
-def build(engine: Engine, tag: str = TAG) -> str:
+def build(engine: Engine, tag: str = TAG, *, pip: Path | None = None) -> str:
     """Build the checkout's Dockerfile in the Engine, and return the image's tag.
 
-    Raises LabError with the end of the build's output when it fails.
+    ``pip`` is a configuration file of pip for a build that fetches everything anew.  Raises LabError with the
+    end of the build's output when it fails.
     """
     import_base(engine)
     progress("building the image")
     command = [*_builder(), "--network=host", f"--build-arg=BASE={BASE}", f"--tag={tag}"]
     if bundle := _certificates():
         command += ["--secret", f"id=ca,src={bundle}"]
+    if pip:
+        # What a secret says is no part of what the cache goes by.
+        command += ["--secret", f"id=pip,src={pip}", "--no-cache-filter=builder"]
     environment = {**engine.environment, "BUILDKIT_PROGRESS": "plain"}
     _run([*command, str(_CHECKOUT)], _BUILD_TIMEOUT_S, environment)
     return tag

@@ -114,6 +114,14 @@ class RunSettings:
         "Run the remediation role. It acts only on containers whose owners have opted in.",
         restart=True,
     )
+    register: bool = option(
+        "register",
+        kinds.boolean,
+        "false",
+        "Register with the manager at MANAGER_URL. This version has no link to a manager: it says so in its "
+        "log, and does everything else.",
+        restart=True,
+    )
     one_process: bool = option(
         "one-process",
         kinds.boolean,

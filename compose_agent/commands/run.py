@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -19,6 +20,8 @@ from compose_agent.supervisor import NAME, Supervisor
 from compose_agent.units import ProcessUnit, RoleFailed, ThreadUnit, Unit
 from compose_agent.web.health import Readiness
 
+logger = logging.getLogger(__name__)
+
 
 def _callback(**parameters: Any) -> None:
     signals = Signals()
@@ -27,6 +30,8 @@ def _callback(**parameters: Any) -> None:
     config = source.load()
     roles = _roles(config)
     configure_logs(config, NAME)
+    if config.of(RunSettings).register:
+        logger.warning("there is no link to a manager in this version: everything else runs")
     supervisor = Supervisor(_units(roles, config), SCHEMA, config, lambda: load_checked(source, roles))
     signals.on_reload(supervisor.reload)
     watch.start()

@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.bundle.model import OURS, ROOT, compose, config
+from tests.bundle.model import OURS, ROOT, compose, config, docker
 
 pytestmark = pytest.mark.engine
 
 CORE = {"broker", "exporter", "logs", "remediation", "prometheus", "alertmanager", "grafana"}
-OVERLAYS = ("compose/offline.yml", "compose/engine-20.yml")
 SOCKET = "docker.sock"
 # Of these the reason is told beside the service in the file.
 ROOTS = {"broker", "logs", "logs-to-kafka", "logs-to-fluentd"}
@@ -54,9 +53,32 @@ def test_it_needs_neither_env_file_nor_engine_nor_anything_else_of_the_checkout(
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_overlays_fit(scratch: Path, overlay: str) -> None:
-    config(scratch, files=("docker-compose.yml", overlay))
+def test_a_second_host_has_the_roles_alone_and_asks_everybody_for_a_password(scratch: Path) -> None:
+    files = ("docker-compose.yml", "compose/second-host.yml")
+    second = config(scratch, files, {"SECOND_HOST_ADDRESS": "10.0.0.2"})["services"]
+    roles = {name: service for name, service in second.items() if not service.get("profiles")}
+    assert set(roles) == {"broker", "exporter", "logs", "remediation"}
+    published = {name: service for name, service in roles.items() if service.get("ports")}
+    assert {port["host_ip"] for each in published.values() for port in each["ports"]} == {"10.0.0.2"}
+    assert {secret["source"] for each in published.values() for secret in each["secrets"]} == {
+        "remediation-web"
+    }
+    for name, variable in (("exporter", "EXPORTER"), ("logs", "LOGS")):
+        given = roles[name]["environment"][f"COMPOSE_AGENT_{variable}_WEB_CONFIG_FILE"]
+        assert given == "/run/secrets/remediation-web"
+
+
+def test_the_stack_is_one_that_swarm_takes(scratch: Path) -> None:
+    done = docker(scratch, "stack", "config", f"--compose-file={ROOT}/compose/swarm.yml")
+    assert done.returncode == 0, done.stderr
+    stack = yaml.safe_load(done.stdout)["services"]
+    assert {name for name, service in stack.items() if service["deploy"].get("mode") == "global"} == {
+        "broker",
+        "exporter",
+        "logs",
+    }
+    having = {name for name, service in stack.items() if SOCKET in str(service.get("volumes"))}
+    assert having == {"broker"}
 
 
 def test_offline_leaves_out_grafana_and_pulls_nothing(scratch: Path) -> None:

@@ -1,0 +1,116 @@
+"""The files that the bundle mounts are taken by the programs they are for, and say what they should."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.alertmanager import amtool
+from lab.prometheus import promtool
+from tests.bundle.model import ROOT
+
+ALERTMANAGER = ROOT / "compose/alertmanager/alertmanager.yml"
+PROMETHEUS = ROOT / "compose/prometheus/prometheus.yml"
+GRAFANA = ROOT / "compose/grafana/provisioning"
+AGENT = ROOT / "compose/agent/compose-agent.yml"
+_SECONDS = 60
+
+
+def loaded(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.engine
+def test_prometheus_takes_its_configuration() -> None:
+    checked = promtool("check", "config", "--syntax-only", str(PROMETHEUS), suite="forky")
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.engine
+def test_alertmanager_takes_its_configuration() -> None:
+    checked = amtool("check-config", str(ALERTMANAGER))
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("labels", "receivers"),
+    [
+        ("alertname=ContainerUnhealthy severity=warning name=shop-web-1", "remediation,people"),
+        ("alertname=AnythingElse severity=critical", "remediation,people"),
+        ("alertname=Watchdog severity=none", "nobody"),
+    ],
+)
+def test_alerts_go_to_the_role_and_to_people(labels: str, receivers: str) -> None:
+    routed = amtool("config", "routes", "test", f"--config.file={ALERTMANAGER}", *labels.split())
+    assert routed.stdout.strip() == receivers
+
+
+def test_the_role_is_told_of_each_alert_by_itself_and_of_its_end_and_asks_who_tells() -> None:
+    whole = loaded(ALERTMANAGER)
+    (route,) = [each for each in whole["route"]["routes"] if each["receiver"] == "remediation"]
+    assert (route["group_by"], route["group_wait"], route["continue"]) == (["..."], "0s", True)
+    (receiver,) = [each for each in whole["receivers"] if each["name"] == "remediation"]
+    (webhook,) = receiver["webhook_configs"]
+    assert webhook["url"] == "http://remediation:9419/webhook"
+    assert webhook["send_resolved"] is True
+    assert webhook["http_config"]["basic_auth"]["password_file"] == "/run/secrets/alertmanager-password"
+
+
+def test_who_is_inhibited_is_named_by_what_both_have_in_common() -> None:
+    rules = loaded(ALERTMANAGER)["inhibit_rules"]
+    assert rules
+    assert all("instance" in rule["equal"] for rule in rules)
+
+
+def test_every_role_of_the_compose_file_is_scraped() -> None:
+    jobs = {
+        job["job_name"]: job["static_configs"][0]["targets"] for job in loaded(PROMETHEUS)["scrape_configs"]
+    }
+    services = loaded(ROOT / "docker-compose.yml")["services"]
+    core = {name for name, service in services.items() if "profiles" not in service and name[:5] != "demo-"}
+    assert set(jobs) == core - {"grafana"}
+    hosts = {name: targets[0].partition(":")[0] for name, targets in jobs.items()}
+    assert {host for name, host in hosts.items() if name != "prometheus"} <= core
+
+
+def test_what_grafana_is_given_has_names_that_links_can_use() -> None:
+    sources = loaded(GRAFANA / "datasources/datasources.yml")["datasources"]
+    uids = {source["uid"] for source in sources}
+    assert {source["uid"] for source in sources if source.get("isDefault")} == {"prometheus"}
+    named = {
+        link["datasourceUid"]
+        for source in sources
+        for links in ("exemplarTraceIdDestinations", "dataLinks")
+        for link in source.get("jsonData", {}).get(links, [])
+    }
+    assert named <= uids
+    assert not any(source["editable"] for source in sources)
+    (provider,) = loaded(GRAFANA / "dashboards/dashboards.yml")["providers"]
+    assert provider["allowUiUpdates"] is False
+
+
+def test_compose_agent_check_takes_the_roles_configuration(tmp_path: Path) -> None:
+    """Only what lies at paths of the containers is missing here, and nothing else is wrong."""
+    text = AGENT.read_text(encoding="utf-8")
+    for path in ("/run/secrets/remediation-web", "/etc/remediation/policies.yml"):
+        text = text.replace(path, str(tmp_path / Path(path).name))
+    subprocess.run([ROOT / "scripts/setup-secrets", tmp_path], check=True, timeout=_SECONDS)
+    (tmp_path / "remediation-web.yml").rename(tmp_path / "remediation-web")
+    (tmp_path / "policies.yml").write_bytes((ROOT / "alerts/remediation.yml").read_bytes())
+    (tmp_path / "compose-agent.yml").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "compose_agent", "check", f"--config.file={tmp_path}/compose-agent.yml"],
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+        env={"PATH": os.defpath, "PYTHONPATH": str(ROOT)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
