@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from compose_agent import cli
-from compose_agent.commands import roles
+from compose_agent.commands import general
 from compose_agent.commands.roles import SCHEMA
 from compose_agent.config import ConfigSource
 
@@ -18,7 +18,7 @@ from compose_agent.config import ConfigSource
 def only_what_the_test_gives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.startswith("COMPOSE_AGENT_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr(roles, "DEFAULT_FILE", tmp_path / "default.yml")
+    monkeypatch.setattr(general, "DEFAULT_FILE", tmp_path / "default.yml")
 
 
 def check(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
