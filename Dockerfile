@@ -51,11 +51,13 @@ LABEL org.opencontainers.image.title="Compose Agent" \
 COPY --from=builder /opt/compose-agent /opt/compose-agent
 # A named volume takes over the owner of the folder that it is mounted on.
 RUN install -d -m 0700 -o 65532 -g 65532 /var/lib/compose-agent
+# Dozens of threads that mostly wait would each keep memory of their own in as many arenas.
 # There is no USER: root joins the group of the Engine's socket and becomes this user before anything else is done.
 ENV COMPOSE_AGENT_CONTAINER_USER=65532:65532 \
     HOME=/ \
     PATH=/opt/compose-agent/bin:${PATH} \
     PYTHONUNBUFFERED=1 \
+    MALLOC_ARENA_MAX=2 \
     COMPOSE_AGENT_STATE_DIR=/var/lib/compose-agent \
     COMPOSE_AGENT_EXPORTER_WEB_LISTEN_ADDRESS=:9417 \
     COMPOSE_AGENT_LOGS_WEB_LISTEN_ADDRESS=:9418

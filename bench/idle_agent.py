@@ -3,7 +3,8 @@
 Runs our image as one container on a private Engine with 100 others, ``compose-agent run`` with every role,
 scraped as often as the bundle's Prometheus does; then with ``--one-process`` and without logs.  Memory is the
 sum of the processes' PSS, so that what they share with one another counts once; nothing outside the container
-shares the image's files.  CPU is that of the processes, and that of the container's cgroup, which includes the image's health checks.
+shares the image's files.  CPU is that of the processes, and that of the container's cgroup, which includes
+the image's health checks.
 
     python -m bench.idle_agent --containers 100 --seconds 120
 """
@@ -92,7 +93,7 @@ def measure(engine: PrivateEngine, name: str, options: Sequence[str], seconds: f
 
 @contextmanager
 def running(engine: PrivateEngine, options: Sequence[str]) -> Iterator[tuple[Container, str]]:
-    """Run the agent in a container, as root without capabilities; yield it and its metrics' URL once ready."""
+    """Run the agent in a container, as root without capabilities; yield it and its metrics' URL."""
     with closing(docker.DockerClient(base_url=engine.host, timeout=_CALL_TIMEOUT_S)) as client:
         container = client.containers.run(
             image.TAG,

@@ -18,9 +18,10 @@ GENERAL = Section("", GeneralSettings, "General")
 def config_source(schema: Schema, given: Layer) -> ConfigSource:
     """Return where this process takes its configuration from; ``given`` is the command line's layer."""
     named = _named_file(schema, given)
+    compose = _compose_files(schema, given)
     if named is None:
-        return ConfigSource(schema, os.environ, given, DEFAULT_FILE, optional=True)
-    return ConfigSource(schema, os.environ, given, _file_of(named))
+        return ConfigSource(schema, os.environ, given, DEFAULT_FILE, optional=True, compose_files=compose)
+    return ConfigSource(schema, os.environ, given, _file_of(named), compose_files=compose)
 
 
 def general_settings(given: Layer) -> GeneralSettings:
@@ -40,6 +41,13 @@ def general_settings(given: Layer) -> GeneralSettings:
 def _named_file(schema: Schema, given: Layer) -> Given | None:
     environment, _ = environment_layer(schema, os.environ)
     return given.get("config.file") or environment.get("config.file")
+
+
+def _compose_files(schema: Schema, given: Layer) -> tuple[Path, ...]:
+    environment, _ = environment_layer(schema, os.environ)
+    alone = Schema([GENERAL])
+    named = {key: value for key, value in {**environment, **given}.items() if key == "compose-file"}
+    return resolve(alone, [named]).of(GeneralSettings).compose_files
 
 
 def _file_of(named: Given) -> Path:

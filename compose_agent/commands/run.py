@@ -12,7 +12,7 @@ from compose_agent.commands.roles import SCHEMA, RunSettings, config_source, ena
 from compose_agent.commands.signals import Signals
 from compose_agent.config import Config
 from compose_agent.config.flags import flag_layer, flags
-from compose_agent.config.watch import FileWatch
+from compose_agent.config.watch import FileWatches
 from compose_agent.errors import ConfigError, Problem
 from compose_agent.role import RoleSpec
 from compose_agent.runner import configure_logs
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 def _callback(**parameters: Any) -> None:
     signals = Signals()
     source = config_source(flag_layer(SCHEMA, parameters))
-    watch = FileWatch(source.file, signals.reload.set)  # before loading, so that no change is missed
+    watch = FileWatches(source.files, signals.reload.set)  # before loading, so that no change is missed
     config = source.load()
     roles = _roles(config)
     configure_logs(config, NAME)

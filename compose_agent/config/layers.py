@@ -22,7 +22,11 @@ def file_layer(schema: Schema, path: Path) -> tuple[Layer, list[Problem]]:
 
     Raises ConfigError when the file as a whole cannot be taken.
     """
-    root = load(path)
+    return node_layer(schema, load(path), path)
+
+
+def node_layer(schema: Schema, root: Node, path: Path) -> tuple[Layer, list[Problem]]:
+    """Return what a mapping of options in the file ``path`` gives, and what is wrong with its keys."""
     if not isinstance(root.value, dict):
         raise ConfigError(Problem(f"{path}:{root.line}", "expected a mapping of options"))
     problems: list[Problem] = []
