@@ -18,7 +18,7 @@ from tests.bundle.model import ROOT
 ALERTMANAGER = ROOT / "compose/alertmanager/alertmanager.yml"
 PROMETHEUS = ROOT / "compose/prometheus/prometheus.yml"
 GRAFANA = ROOT / "compose/grafana/provisioning"
-AGENT = ROOT / "compose/agent/compose-agent.yml"
+AGENT = ROOT / "docker-compose.yml"
 _SECONDS = 60
 
 
@@ -96,7 +96,7 @@ def test_what_grafana_is_given_has_names_that_links_can_use() -> None:
     assert provider["allowUiUpdates"] is False
 
 
-def test_compose_agent_check_takes_the_roles_configuration(tmp_path: Path) -> None:
+def test_compose_agent_check_takes_the_fields_of_the_compose_file(tmp_path: Path) -> None:
     """Only what lies at paths of the containers is missing here, and nothing else is wrong."""
     text = AGENT.read_text(encoding="utf-8")
     for path in ("/run/secrets/remediation-web", "/etc/remediation/policies.yml"):
@@ -104,9 +104,10 @@ def test_compose_agent_check_takes_the_roles_configuration(tmp_path: Path) -> No
     subprocess.run([ROOT / "scripts/setup-secrets", tmp_path], check=True, timeout=_SECONDS)
     (tmp_path / "remediation-web.yml").rename(tmp_path / "remediation-web")
     (tmp_path / "policies.yml").write_bytes((ROOT / "alerts/remediation.yml").read_bytes())
-    (tmp_path / "compose-agent.yml").write_text(text)
+    (tmp_path / "docker-compose.yml").write_text(text)
+    file = f"--compose-file={tmp_path}/docker-compose.yml"
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "compose_agent", "check", f"--config.file={tmp_path}/compose-agent.yml"],
+        [sys.executable, "-P", "-m", "compose_agent", "check", file],
         capture_output=True,
         text=True,
         timeout=_SECONDS,
