@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
-from lab.bundle import Bundle
+from lab.bundle import IMAGE, Bundle
+from lab.engine import PrivateEngine
 from tests.integration.metrics import eventually
 
 pytestmark = pytest.mark.engine
@@ -14,6 +17,7 @@ pytestmark = pytest.mark.engine
 HEALTHY_SECONDS = 60
 # Prometheus scrapes for the first time within the first of its intervals.
 SCRAPED_SECONDS = 60
+_NAMELESS = re.compile(r"[0-9a-f]{64}")
 CORE = {"broker", "exporter", "logs", "remediation", "alertmanager", "prometheus"}
 
 
@@ -73,3 +77,17 @@ def test_lines_carry_the_hosts_name(bundle: Bundle) -> None:
     lines = bundle.run(*command, "tail", "-n", "3", "/var/lib/log-forwarder/containers.ndjson").splitlines()
     with open("/proc/sys/kernel/hostname", encoding="ascii") as name:  # noqa: PTH123 - one word
         assert {json.loads(line)["host"] for line in lines} == {name.read().strip()}
+
+
+def test_it_leaves_nothing_behind(builder: PrivateEngine, bundle: Bundle, tmp_path: Path) -> None:
+    assert bundle.client.images.get(IMAGE)
+    with Bundle(builder, tmp_path, name="gone") as gone:
+        gone.up("broker", "exporter", "logs", "remediation")
+        label = {"label": f"com.docker.compose.project={gone.name}"}
+        client = bundle.client
+        assert all([client.containers.list(filters=label), client.volumes.list(filters=label)])
+        gone.down()
+        left = client.containers.list(all=True, filters=label), client.networks.list(filters=label)
+        assert (*left, client.volumes.list(filters=label)) == ([], [], [])
+        nameless = [each.name for each in client.volumes.list() if _NAMELESS.fullmatch(each.name or "")]
+        assert nameless == [], "volumes of images, which nobody gave a name and nobody would remove"
