@@ -28,6 +28,7 @@ import docker
 from docker.models.containers import Container
 
 from lab import LabError, image, standins
+from lab.compose import environment
 from lab.engine import PrivateEngine
 from lab.loopback import DIRECT, free_port
 from lab.prometheus import Api
@@ -70,7 +71,7 @@ class Bundle:
         self._profiles = profiles
         self._ports = {name: free_port() for name in _PORTS}
         self.environment = {
-            **engine.environment,
+            **environment(engine, folder / "docker"),
             "COMPOSE_PROJECT_NAME": name,
             "COMPOSE_FILE": ":".join(str(ROOT / file) for file in files),
             "COMPOSE_PROFILES": ",".join(profiles),
