@@ -52,12 +52,10 @@ COPY --from=builder /opt/compose-agent /opt/compose-agent
 # A named volume takes over the owner of the folder that it is mounted on.
 RUN install -d -m 0700 -o 65532 -g 65532 /var/lib/compose-agent
 # There is no USER: root joins the group of the Engine's socket and becomes this user before anything else is done.
-# Dozens of threads that mostly wait would keep memory in as many arenas of malloc: two are enough for them.
 ENV COMPOSE_AGENT_CONTAINER_USER=65532:65532 \
     HOME=/ \
     PATH=/opt/compose-agent/bin:${PATH} \
     PYTHONUNBUFFERED=1 \
-    MALLOC_ARENA_MAX=2 \
     COMPOSE_AGENT_STATE_DIR=/var/lib/compose-agent \
     COMPOSE_AGENT_EXPORTER_WEB_LISTEN_ADDRESS=:9417 \
     COMPOSE_AGENT_LOGS_WEB_LISTEN_ADDRESS=:9418
