@@ -19,7 +19,8 @@ CORE = ("broker", "exporter", "logs", "remediation", "alertmanager", "prometheus
 
 
 def test_everything_becomes_healthy_and_is_scraped(tmp_path: Path) -> None:
-    files = (*OFFLINE, "compose/engine-20.yml")
+    # What an overlay takes away, a later one must not name again.
+    files = (OFFLINE[0], "compose/engine-20.yml", *OFFLINE[1:])
     with (
         PrivateEngine("20.10", share_network=True) as engine,
         Bundle(engine, tmp_path, files=files) as bundle,
