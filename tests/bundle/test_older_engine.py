@@ -12,8 +12,8 @@ from tests.integration.metrics import eventually
 
 pytestmark = pytest.mark.engine
 
-# Health is first known after an interval of ten seconds, and four services wait for one another.
-HEALTHY_SECONDS = 180
+# Health is first known after an interval of half a minute, and four services wait for one another.
+HEALTHY_SECONDS = 240
 SCRAPED_SECONDS = 60
 CORE = ("broker", "exporter", "logs", "remediation", "alertmanager", "prometheus")
 
