@@ -40,21 +40,31 @@ SMALL_HOST = ("--one-process", "--no-enable-logs")
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """What one way to run costs: MiB of PSS, and shares of one core."""
+class Part:
+    """One process: MiB of PSS, and its share of one core in percent."""
 
     name: str
-    processes: int
     pss_mib: float
-    agent_percent: float
+    percent: float
+
+    def __str__(self) -> str:
+        return f"  {self.name:<12} PSS {self.pss_mib:6.1f} MiB, CPU {self.percent:.2f} % of a core"
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one way to run costs."""
+
+    name: str
+    parts: Sequence[Part]
     with_health_checks_percent: float
 
     def __str__(self) -> str:
-        return (
-            f"{self.name}: {self.processes} processes, PSS {self.pss_mib:.1f} MiB, "
-            f"CPU {self.agent_percent:.2f} % of a core, "
-            f"{self.with_health_checks_percent:.2f} % with health checks"
+        whole = Part(
+            "all", sum(each.pss_mib for each in self.parts), sum(each.percent for each in self.parts)
         )
+        checks = f"  with its health checks {self.with_health_checks_percent:.2f} % of a core"
+        return "\n".join([f"{self.name}:", *map(str, (*self.parts, whole)), checks])
 
 
 def main() -> None:
@@ -79,16 +89,14 @@ def measure(engine: PrivateEngine, name: str, options: Sequence[str], seconds: f
     with running(engine, options) as (container, url):
         scrape_for(url, WARM_UP_SECONDS)
         pids = processes(container)
-        began, agent, whole = time.monotonic(), cpu_of(pids), cpu_of_cgroup(container)
+        began, before, whole = time.monotonic(), list(map(cpu_of, pids)), cpu_of_cgroup(container)
         scrape_for(url, seconds)
         took = time.monotonic() - began
-        return Cost(
-            name,
-            len(pids),
-            sum(map(pss_kib, pids)) / _MIB_KIB,
-            (cpu_of(pids) - agent) / took * 100,
-            (cpu_of_cgroup(container) - whole) / took * 100,
-        )
+        parts = [
+            Part(role_of(pid), pss_kib(pid) / _MIB_KIB, (cpu_of(pid) - used) / took * 100)
+            for pid, used in zip(pids, before, strict=True)
+        ]
+        return Cost(name, parts, (cpu_of_cgroup(container) - whole) / took * 100)
 
 
 @contextmanager
@@ -152,13 +160,16 @@ def pss_kib(pid: int) -> int:
     raise LabError(f"the kernel tells no PSS of process {pid}")
 
 
-def cpu_of(pids: Sequence[int]) -> float:
-    """Return the seconds of CPU that these processes have used, as the scheduler counts them."""
-    return sum(
-        int(task.read_text(encoding="ascii").split()[0]) / 1e9
-        for pid in pids
-        for task in Path(f"/proc/{pid}/task").glob("*/schedstat")
-    )
+def role_of(pid: int) -> str:
+    """Return which role a process runs, as its command line says it."""
+    words = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")
+    return words[words.index("role") + 1] if "role" in words else "run"
+
+
+def cpu_of(pid: int) -> float:
+    """Return the seconds of CPU that a process has used, as the scheduler counts them."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text(encoding="ascii").split()[0]) / 1e9 for task in tasks)
 
 
 def cpu_of_cgroup(container: Container) -> float:
