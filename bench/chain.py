@@ -29,7 +29,8 @@ from lab.prometheus import Prometheus
 from remediation.journal import look
 from remediation.model import Episode, Intent, State
 
-RULES = Path(__file__).resolve().parent.parent / "alerts" / "rules" / "containers.yml"
+_ALERTS = Path(__file__).resolve().parent.parent / "alerts"
+RULES = (_ALERTS / "rules" / "containers.yml").read_text(encoding="utf-8")
 ALERT = "ContainerUnhealthy"
 JOB = "exporter"
 
@@ -117,11 +118,23 @@ class Remediation(Agent):
 
 
 class Chain:
-    """All parts on the Engine at ``host``, from the rules on; a context manager."""
+    """All parts on the Engine at ``host``, from the ``rules`` (YAML) to the ``wanted`` policies.
 
-    def __init__(self, host: str, *, line: str = NEWEST) -> None:
+    A context manager.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        line: str = NEWEST,
+        rules: str = RULES,
+        wanted: Mapping[str, Any] | None = None,
+    ) -> None:
         self._host = host
         self._line = line
+        self._rules = rules
+        self._policies = wanted or policies()
         self._cleanup = ExitStack()
         self.remediation: Remediation
         self.alertmanager: Alertmanager
@@ -129,15 +142,17 @@ class Chain:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self.remediation = stack.enter_context(Remediation(self._host, policies(), UNLIMITED))
+            self.remediation = stack.enter_context(Remediation(self._host, self._policies, UNLIMITED))
             exporter = stack.enter_context(Agent(self._host))
             exporter.wait_ready()
             self.remediation.wait_ready()
             configuration = to_webhook(self.remediation.webhook)
             self.alertmanager = stack.enter_context(Alertmanager(configuration, line=self._line))
-            self.prometheus = stack.enter_context(
-                Prometheus(prometheus_configuration(exporter.url, self.alertmanager.url))
-            )
+            rules = stack.enter_context(tempfile.NamedTemporaryFile("w", suffix=".yml"))
+            rules.write(self._rules)
+            rules.flush()
+            asked = prometheus_configuration(Path(rules.name), exporter.url, self.alertmanager.url)
+            self.prometheus = stack.enter_context(Prometheus(asked))
             self.prometheus.wait_for(f'up{{job="{JOB}"}} == 1')
             self._cleanup = stack.pop_all()
         return self
@@ -182,15 +197,43 @@ class Chain:
             raise LabError(str(error), remedy=self.remediation.log.read_text(encoding="utf-8")) from error
 
 
-def policies(condition: str = "unhealthy") -> Mapping[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """How soon a container was restarted, in seconds since the Engine's event that it is unhealthy.
+
+    ``begun`` is the decision, ``dies`` and ``starts`` are the Engine's events.
+    """
+
+    begun: float
+    dies: float
+    starts: float
+
+
+def prompt(remediation: Remediation, ward: Ward, name: str) -> Prompt:
+    """Let a container become unhealthy and wait until the role itself has mended it; LabError if never."""
+    began = time.time()
+    ward.fall_ill(name, How.UNHEALTHY)
+
+    def is_mended() -> bool:
+        latest = next(iter(remediation.intents(name)), None)
+        return latest is not None and latest.created_at > began and latest.state is State.DONE
+
+    wait_until(is_mended, f"{name} was not mended", _PATIENCE_SECONDS)
+    said = {each.action: each.at for each in ward.events() if each.container == name and each.at > began}
+    unhealthy = said["health_status: unhealthy"]
+    started_at = remediation.intents(name)[0].started_at
+    return Prompt(started_at - unhealthy, said["die"] - unhealthy, said["start"] - unhealthy)
+
+
+def policies(condition: str = "unhealthy", job: str = JOB) -> Mapping[str, Any]:
     """Return the policy for unhealthy containers that Prometheus tells of.
 
     The role's own trigger, which sees the Engine's event at once, tells of them under the same name and
-    without a job: here it is the chain that is to be seen.
+    without a ``job``.
     """
     return {
         "chain": {
-            "match": f'alertname="{ALERT}", job="{JOB}"',
+            "match": f'alertname="{ALERT}", job="{job}"',
             "target": "container",
             "condition": condition,
             "action": "restart",
@@ -200,8 +243,8 @@ def policies(condition: str = "unhealthy") -> Mapping[str, Any]:
     }
 
 
-def prometheus_configuration(exporter: str, *alertmanagers: str) -> Mapping[str, Any]:
-    """Return the configuration of a Prometheus with our rules."""
+def prometheus_configuration(rules: Path, exporter: str, *alertmanagers: str) -> Mapping[str, Any]:
+    """Return the configuration of a Prometheus with these rules."""
     targets = [url.removeprefix("http://") for url in alertmanagers]
     return {
         "global": {
@@ -209,7 +252,7 @@ def prometheus_configuration(exporter: str, *alertmanagers: str) -> Mapping[str,
             "scrape_timeout": _INTERVAL,
             "evaluation_interval": _INTERVAL,
         },
-        "rule_files": [str(RULES)],
+        "rule_files": [str(rules)],
         "scrape_configs": [
             {"job_name": JOB, "static_configs": [{"targets": [exporter.removeprefix("http://")]}]}
         ],

@@ -6,9 +6,12 @@ import re
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+import docker
 import pytest
 
+from bench import scaling_chain
 from bench.chain import ALERT, JOB, UNLIMITED, Chain, Remediation, policies
 from bench.patients import Ward, real_ward, wait_until
 from bench.remediation_plan import How, Patient
@@ -22,6 +25,8 @@ PATIENCE_SECONDS = 120.0
 # Something that would come twice has come by then: Alertmanager's interval here is a second.
 QUIET_SECONDS = 4.0
 GROUPS = 500
+# By then Alertmanager's pauses between two attempts are as long as they get.
+LONG_SECONDS = 120.0
 
 
 @pytest.fixture
@@ -93,14 +98,35 @@ def test_an_unhealthy_container_is_restarted_and_the_alert_resolves(
     assert re.match(r"\d+ entries hold", audit.stdout)
 
 
-@pytest.mark.parametrize("line", LINES)
-def test_a_pair_and_a_receiver_that_was_down(ward: Ward, remediation: Remediation, line: str) -> None:
+@pytest.mark.usefixtures("busybox")
+def test_a_service_with_too_much_to_do_is_scaled_up_and_down_again(
+    engine: PrivateEngine, docker_client: docker.DockerClient, tmp_path: Path
+) -> None:
+    rules, wanted = scaling_chain.hasty_rules(), scaling_chain.hasty_policies()
+    with scaling_chain.project(engine, tmp_path) as shop:
+        shop.compose("up", "--detach")
+        with Chain(engine.host, rules=rules, wanted=wanted) as chain:
+            climb = scaling_chain.climb(chain, docker_client, tmp_path)
+            audit = chain.remediation.say("audit", "verify")
+        listed = shop.compose("ps", "--all", "--quiet").split()
+    print(climb.sentence())  # noqa: T201 - shown with -rP, and when it fails
+
+    assert climb.two < climb.three
+    assert len(listed) == 1
+    assert audit.returncode == 0, audit.stderr
+
+
+@pytest.mark.parametrize(("line", "seconds"), [(LINES[0], 0.0), (LINES[-1], LONG_SECONDS)])
+def test_a_pair_and_a_receiver_that_was_down(
+    ward: Ward, remediation: Remediation, line: str, seconds: float
+) -> None:
     name = admit(ward, f"pair-{line}-web")
     with pair(to_webhook(remediation.webhook), line=line, peer_timeout="1s") as both:
         case = fall_ill(ward, name)
         remediation.kill()
         tell(both, case)
         wait_until(lambda: all(map(has_failed, both)), "they did not both try", PATIENCE_SECONDS)
+        time.sleep(seconds)
         remediation.start()
         mended_once(ward, remediation, case, both)
 
