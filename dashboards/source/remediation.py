@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dashboards.source.model import Column, Dashboard, Panel, Query, Row, Step, Variable
 from dashboards.source.parts import (
     AMBER,
@@ -45,18 +47,11 @@ def _quantiles(metric: str) -> list[Query]:
     ]
 
 
-def _stat(title: str, description: str, expr: str, **more: object) -> Panel:
-    query = Query(expr, "{{instance}}", instant=True)
+def _stat(title: str, description: str, expr: str, steps: tuple[Step, ...] = (), **more: Any) -> Panel:
+    # A sum over all hosts has no name.
+    query = Query(expr, "" if expr.startswith("sum(") else "{{instance}}", instant=True)
     return Panel(
-        title,
-        description,
-        "stat",
-        [query],
-        "none",
-        width=4,
-        height=4,
-        colored_background=True,
-        **more,  # type: ignore[arg-type]
+        title, description, "stat", [query], "none", 4, 4, steps=steps, colored_background=True, **more
     )
 
 

@@ -130,9 +130,8 @@ def _mark(mark: Mark) -> dict[str, Any]:
         "titleFormat": mark.title,
         "textFormat": mark.text,
         "tagKeys": "name,compose_service",
-        "useValueForTime": "on" if mark.by_value else "off",
         "step": "60s",
-    }
+    } | ({"useValueForTime": "on"} if mark.by_value else {})
 
 
 def _rows(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
