@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from dashboards.source.model import Dashboard, Panel, Row
-from dashboards.source.render import panel_id
+from dashboards.source.panels import panel_id
 
 _ALERTS = Path(__file__).resolve().parents[2] / "alerts"
 _UID = "compose-agent-runbooks"

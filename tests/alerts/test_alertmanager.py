@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.alertmanager import LINES, Alertmanager, alert, amtool
+from lab.alertmanager import LINES, Alertmanager, amtool
 from remediation.policies.load import load_policies
 from tests.alerts.rules import ALERTS, FIRING, NAMES
 
 FILE = ALERTS / "alertmanager.yml"
 WHOLE: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
-# Whom to tell is for the user to fill in; resolve_timeout counts only for alerts that are not from Prometheus.
+# Whom to tell is for the user to fill in; resolve_timeout counts only for alerts not from Prometheus.
 KNOWN_FINDINGS = {"empty-receiver", "global-resolve-timeout-missing"}
 # Alertmanager looks at its inhibitions as soon as it has an alert.
 INHIBITED_WITHIN_SECONDS = 30.0
@@ -38,7 +38,9 @@ def test_the_linter_finds_nothing_but_receivers_that_are_to_be_filled_in() -> No
 
 
 def routed(name: str, severity: str) -> str:
-    done = amtool("config", "routes", "test", f"--config.file={FILE}", f"alertname={name}", f"severity={severity}")
+    done = amtool(
+        "config", "routes", "test", f"--config.file={FILE}", f"alertname={name}", f"severity={severity}"
+    )
     return done.stdout.strip()
 
 
@@ -69,7 +71,7 @@ def test_what_a_policy_is_for_is_held_back_only_by_a_stronger_form_of_itself() -
     assert acted_on
     with Alertmanager(WHOLE) as alertmanager:
         everything = [
-            alert(rule["alert"], severity=rule["labels"]["severity"], **where())
+            raised(rule["alert"], rule["labels"]["severity"])
             for rule in FIRING
             if rule["alert"] != "Watchdog"
         ]
@@ -98,23 +100,23 @@ def test_what_a_policy_is_for_is_held_back_only_by_a_stronger_form_of_itself() -
 def test_nothing_is_held_back_because_of_another_host_container_or_sink() -> None:
     with Alertmanager(WHOLE) as alertmanager:
         sources = ["EngineUnreachable", "LogSinkDown", "ServiceCpuSaturated", "RemediationJournalNotWritable"]
-        posted = [alert(name, severity="critical", **where()) for name in sources]
-        elsewhere = where() | {"instance": "other"}
+        posted = [raised(name, "critical") for name in sources]
         posted += [
-            alert(name, severity="warning", **elsewhere)
+            raised(name, "warning", instance="other")
             for name in ("ServiceDown", "EngineSlow", "RemediationStuck", "ContainerCpuThrottled")
         ]
-        posted.append(alert("LogShippingLate", severity="warning", **where() | {"sink": "another"}))
-        posted.append(alert("ContainerMemoryNearLimit", severity="critical", **where()))
-        posted.append(alert("ContainerMemoryNearLimit", severity="warning", **where() | {"id": "0202"}))
+        posted.append(raised("LogShippingLate", "warning", sink="another"))
+        posted.append(raised("ContainerMemoryNearLimit", "critical"))
+        posted.append(raised("ContainerMemoryNearLimit", "warning", id="0202"))
         alertmanager.post_alerts(posted)
         assert inhibited(alertmanager, len(posted)) == set()
 
 
-def where() -> dict[str, str]:
-    """Return the labels of one container's alert, which has those of a sink as well."""
+def raised(name: str, severity: str, **others: str) -> dict[str, dict[str, str]]:
+    """Return an alert about one container, which has the labels of a sink as well."""
+    where = {"job": "docker", "instance": "h", "id": "0101", "name": "shop-web-1", "sink": "one"}
     service = {"compose_project": "shop", "compose_service": "web"}
-    return {"job": "docker", "instance": "h", "id": "0101", "name": "shop-web-1", "sink": "one", **service}
+    return {"labels": {"alertname": name, "severity": severity, **where, **service, **others}}
 
 
 def inhibited(alertmanager: Alertmanager, posted: int) -> set[tuple[str, str]]:

@@ -76,7 +76,9 @@ def test_a_rule_names_series_and_labels_that_there_are(
     told = set(re.findall(r"\$labels\.(\w+)", str(rule.get("annotations", ""))))
     assert told <= labels
     for use in uses(parse(rule["expr"])):
-        family = known[re.sub(r"_(bucket|sum|count)$", "", use.metric) if use.metric not in known else use.metric]
+        family = known[
+            re.sub(r"_(bucket|sum|count)$", "", use.metric) if use.metric not in known else use.metric
+        ]
         if use.function in RATES:
             assert family.type in {"counter", "histogram"}, use.metric
         elif family.type in {"counter", "histogram"}:
@@ -125,7 +127,9 @@ def test_rules_of_one_name_differ_in_severity() -> None:
 
 def test_the_pages_list_every_alert() -> None:
     page = (ALERTS.parent / "docs" / "alerts.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^\| \[(\w+)\]\(\.\./alerts/runbooks/(\w+)\.md\) \| (\w+) \| (\S+) \|", page, re.MULTILINE)
+    listed = re.findall(
+        r"^\| \[(\w+)\]\(\.\./alerts/runbooks/(\w+)\.md\) \| (\w+) \| (\S+) \|", page, re.MULTILINE
+    )
     assert {(name, severity, wait) for name, _, severity, wait in listed} == {
         (rule["alert"], rule["labels"]["severity"], rule.get("for", "-")) for rule in FIRING
     }

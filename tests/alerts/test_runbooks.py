@@ -52,5 +52,7 @@ def test_options_and_alerts_that_it_names_are_there(name: str) -> None:
     text = runbook(name)
     keys = re.findall(r"`((?:exporter|logs|remediation|broker)\.[\w.-]+)(?:: \w+)?`", text)
     assert {key for key in keys if "collector.NAME" not in key} <= set(SCHEMA.options)
-    named = set(re.findall(r"\b((?:Container|Service|Host|Docker|Engine|Log|Remediation|Exporter)[A-Z]\w+)\b", text))
+    named = set(
+        re.findall(r"\b((?:Container|Service|Host|Docker|Engine|Log|Remediation|Exporter)[A-Z]\w+)\b", text)
+    )
     assert named - {"ContainerNAME"} <= {*NAMES}

@@ -38,7 +38,9 @@ def test_every_query_names_series_and_labels_that_there_are(
 ) -> None:
     labels_of(parse(expr), labels_by_name(known))
     for use in uses(parse(expr)):
-        family = known[re.sub(r"_(bucket|sum|count)$", "", use.metric) if use.metric not in known else use.metric]
+        family = known[
+            re.sub(r"_(bucket|sum|count)$", "", use.metric) if use.metric not in known else use.metric
+        ]
         counts = family.type in {"counter", "histogram"}
         if use.function in RATES:
             assert counts, f"{title}: {use.metric} is no counter"

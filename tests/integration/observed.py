@@ -1,7 +1,7 @@
 """All roles on an Engine, each the real program, with a real Prometheus and Alertmanager over them.
 
-Everything is as users have it, rules and Alertmanager's configuration too, but for the interval of a second. With
-``hasten`` all times of the rules are that much shorter.
+Everything is as users have it, rules and Alertmanager's configuration too, but for the interval of a second.
+With ``hasten`` all times of the rules are that much shorter.
 """
 
 from __future__ import annotations

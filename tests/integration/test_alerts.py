@@ -1,9 +1,10 @@
-"""Each kind of ill container raises the right alert and no other, with real parts and times that are shorter."""
+"""Each kind of ill container raises the right alert and no other; real parts, shorter times."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import docker
 import pytest
@@ -21,8 +22,8 @@ QUIET_SECONDS = 20.0
 SLEEPER = "while :; do sleep 0.2; done"
 # The first run takes more than it may, in its main process; the next one is well.
 HUNGRY_ONCE = "[ -e /fed ] || { touch /fed; exec tail /dev/zero; }\nwhile :; do sleep 0.2; done"
-MEMORY = {"mem_limit": "24m", "memswap_limit": "24m"}
-ALWAYS = {"restart_policy": {"Name": "unless-stopped"}}
+MEMORY: dict[str, Any] = {"mem_limit": "24m", "memswap_limit": "24m"}
+ALWAYS: dict[str, Any] = {"restart_policy": {"Name": "unless-stopped"}}
 
 EXPECTED = {
     "ward-pair-1": set[str](),

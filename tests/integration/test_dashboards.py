@@ -52,7 +52,10 @@ EMPTY_HERE = {
 
 @pytest.fixture(scope="module")
 def observed(
-    engine: PrivateEngine, project: docker.DockerClient, busybox: str, tmp_path_factory: pytest.TempPathFactory
+    engine: PrivateEngine,
+    project: docker.DockerClient,
+    busybox: str,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Observed]:
     with Observed(engine, tmp_path_factory.mktemp("observed"), sinks=[AWAY]) as started:
         patient(
@@ -150,5 +153,3 @@ def test_the_types_are_those_that_prometheus_was_told(observed: Observed) -> Non
             for each in told.get(family, []):
                 assert each["type"] in {known[name].type, "info", "unknown"}, name
     assert {name for name in FOREIGN if not name.startswith(("up", "scrape_"))} <= told.keys()
-
-
