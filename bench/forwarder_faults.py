@@ -215,12 +215,10 @@ def act(moments: Sequence[Moment], abort: threading.Event) -> None:
 
 
 def perform(setup: Setup, *, keep: bool = False) -> Outcome:
-    """Do one run in a folder of its own, which is left behind if ``keep`` is set."""
+    """Do one run in a folder of its own, which is left behind if ``keep`` is set or something is wrong."""
     home = Path(tempfile.mkdtemp(prefix="forwarder-faults-"))
     started = time.monotonic()
     with ExitStack() as cleanup:
-        if not keep:
-            cleanup.callback(shutil.rmtree, home, ignore_errors=True)
         run = Run(setup, home, cleanup)
         written = run.torment()
         verdict = run.wait_and_verify({str(each["id"])[:12]: int(each["lines"]) for each in written})
@@ -237,8 +235,10 @@ def perform(setup: Setup, *, keep: bool = False) -> Outcome:
             load_average=round(os.getloadavg()[0], 2),
             remark=run.store.remark(),
         )
-    if keep:
+    if keep or not outcome.good:
         print(f"kept: {home}", file=sys.stderr)
+    else:
+        shutil.rmtree(home, ignore_errors=True)
     return outcome
 
 

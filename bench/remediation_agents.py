@@ -112,9 +112,10 @@ class Agents:
         )
 
     def _environ(self, command: str, life: int) -> Mapping[str, str]:
-        if self._calm or life >= self._plan.lives:
+        if self._calm or life >= len(self._plan.dooms):
             return {VARIABLE: ""}
-        return {VARIABLE: f"random:{self._plan.seed}.{command}.{life}:{self._plan.kill_share}"}
+        doom = self._plan.dooms[life]
+        return {VARIABLE: f"random:{self._plan.seed}.{command}.{life}:{doom.share}:{doom.prefix}"}
 
 
 def policies_of(plan: Plan) -> Mapping[str, object]:

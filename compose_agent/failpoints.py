@@ -7,6 +7,7 @@ is set. It holds entries with commas between them:
 ``actor.before-call``                    SIGKILL when that point is passed for the first time
 ``actor.before-call:3``                  … for the third time
 ``random:SEED:PROBABILITY``              … at any pass of any point, with this probability
+``random:SEED:PROBABILITY:actor.``       … of any point whose name begins like this
 =======================================  ===============================================================
 
 What ``random`` decides follows from the seed, the point, and how often it was passed, and from nothing else.
@@ -39,12 +40,14 @@ class Plan:
     at: dict[str, int]
     seed: str = ""
     probability: float = 0.0
+    prefix: str = ""
 
     def wants(self, name: str, passes: int) -> bool:
         """Tell whether this pass of a point, counted from 1, is the end."""
         if self.at.get(name) == passes:
             return True
-        return self.probability > 0 and _share(f"{self.seed} {name} {passes}") < self.probability
+        drawn = self.probability > 0 and name.startswith(self.prefix)
+        return drawn and _share(f"{self.seed} {name} {passes}") < self.probability
 
 
 class Failpoints:
@@ -68,19 +71,19 @@ class Failpoints:
 def parse(text: str) -> Plan | None:
     """Return the plan in the variable's text, None when it is empty; raises ConfigError."""
     at: dict[str, int] = {}
-    seed, probability = "", 0.0
+    seed, probability, prefix = "", 0.0, ""
     for entry in filter(None, (each.strip() for each in text.split(","))):
         name, _, rest = entry.partition(":")
         try:
             if name == _RANDOM:
-                seed, _, share = rest.partition(":")
-                probability = float(share)
+                seed, share, *prefixes = rest.split(":", 2)
+                probability, prefix = float(share), "".join(prefixes)
             else:
                 at[name] = int(rest or 1)
         except ValueError as error:
-            words = f"'{entry}' is neither POINT, POINT:PASS nor random:SEED:PROBABILITY"
+            words = f"'{entry}' is neither POINT, POINT:PASS nor random:SEED:PROBABILITY[:PREFIX]"
             raise ConfigError(Problem(VARIABLE, words)) from error
-    return Plan(at, seed, probability) if at or probability else None
+    return Plan(at, seed, probability, prefix) if at or probability else None
 
 
 def kill_this_process(name: str) -> None:

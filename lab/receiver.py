@@ -121,7 +121,12 @@ class ScriptedReceiver:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Take a request (WSGI)."""
         answer = self._answer
-        self._note(_post(environ, answer.status))
+        data = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        if len(data) < int(environ.get("CONTENT_LENGTH") or 0):
+            # The sender has died while it sent.
+            start_response("400 Bad Request", [("Content-Length", "0")])
+            return []
+        self._note(_post(environ, data, answer.status))
         self._closing.wait(answer.after)
         location = [("Location", answer.location)] if answer.location else []
         phrase = HTTPStatus(answer.status).phrase
@@ -137,8 +142,7 @@ class ScriptedReceiver:
         return WebServer(Address("127.0.0.1", port), self, limits=Limits(threads=_THREADS))
 
 
-def _post(environ: WSGIEnvironment, status: int) -> Post:
-    data = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+def _post(environ: WSGIEnvironment, data: bytes, status: int) -> Post:
     return Post(
         at=time.monotonic(),
         method=environ["REQUEST_METHOD"],

@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 # A container is silent that has said nothing for so long.
 _SILENT_SECONDS = 30.0
+# A sink that is well confirms lines within a fraction of this.
+HELD_UP_SECONDS = 1.0
 
 FORMATS: dict[str, Format] = {"json-file": JsonFile(), "local": Local()}
 # What Docker writes when nobody has chosen a driver, and where the driver is not known.
@@ -110,6 +112,11 @@ class FollowedLog:
         names = [each.name for each in self.chain.generations]
         return min(marks, key=lambda mark: (_index(names, mark.generation), mark.offset))
 
+    def is_held_up(self, now: float) -> bool:
+        """Tell whether a sink has had lines of it for longer than one that is well takes (monotonic)."""
+        followers = [lane.follower(self.container.id) for lane in self.lanes]
+        return any(each is not None and each.oldest_age(now) > HELD_UP_SECONDS for each in followers)
+
     def release(self, spool: Spool, keeper: Keeper) -> None:
         """Close the files before the oldest one that a lane needs, and remove their copies; StateError."""
         if len(self.chain.generations) < 2 or not (mark := self.needs()) or not mark.generation:
@@ -121,7 +128,7 @@ class FollowedLog:
         keeper.flush()
         self.chain.release(needed)
         left = [each.name for each in self.chain.generations]
-        self.names.keep_only(left)
+        self.names.forget_before(needed.name)
         for name in spool.of(self.container.id):
             if name not in left:
                 spool.remove(self.container.id, name)

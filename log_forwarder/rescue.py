@@ -26,7 +26,8 @@ ROUND_SECONDS = 0.4
 _CALM_SECONDS = 2.0
 # A removed container's last lines are usually confirmed within a second; only later are they copied.
 GRACE_SECONDS = 1.0
-# A healthy reader has a rotated file confirmed within a second or two.
+# A healthy reader has a rotated file confirmed within a second or two. Where a sink is held up, that is not
+# waited for: each file that lies there uncopied is lost if this process is killed, and late to come back.
 PATIENCE_SECONDS = 3.0
 # What removed files may hold of the disk when they cannot be copied, until the oldest is given up.
 HELD_BYTES = 64 * 1024 * 1024
@@ -41,6 +42,9 @@ class Followed(Protocol):
 
     def needs(self) -> Mark | None:
         """Return from where on some sink needs the log; no generation means all, None that none does."""
+
+    def is_held_up(self, now: float) -> bool:
+        """Tell whether some sink does not take its lines (monotonic)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +65,13 @@ def max_files(container: Container) -> int:
         return default
 
 
-def dangers(chain: Chain, files: int, needed: Mark, now: float) -> Iterator[Danger]:
+def dangers(
+    chain: Chain, files: int, needed: Mark, now: float, patience: float = PATIENCE_SECONDS
+) -> Iterator[Danger]:
     """Yield the files that are needed and removed, or about to be, oldest first.
 
-    About to be: the next rotation removes it, or a reader is behind, so that a kill now and some rotations
-    before the next start would.
+    About to be: the next rotation removes it, or a reader has been behind for longer than ``patience``
+    seconds, so that a kill now and some rotations before the next start would.
     """
     generations = chain.generations
     names = [each.name for each in generations]
@@ -76,7 +82,7 @@ def dangers(chain: Chain, files: int, needed: Mark, now: float) -> Iterator[Dang
         if each.copied or each.lost or not each.is_open:
             continue
         removed = each.links() == 0
-        behind = each.final and now - each.final_at > PATIENCE_SECONDS
+        behind = each.final and now - each.final_at > patience
         endangered = (removed or (last_of_docker and each.final) or behind) and (
             each.compressed or start < each.end()
         )
@@ -142,8 +148,9 @@ class Rescuer:
 
     def _save(self, log: Followed, needed: Mark, held: int) -> int:
         """Copy what is in danger; return the bytes of removed files that only a descriptor holds."""
-        holding = 0
-        for each in dangers(log.chain, max_files(log.container), needed, time.monotonic()):
+        holding, now = 0, time.monotonic()
+        patience = 0.0 if log.is_held_up(now) else PATIENCE_SECONDS
+        for each in dangers(log.chain, max_files(log.container), needed, now, patience):
             if self._spool.rescue(log.container, log.chain, each.generation, each.start):
                 continue
             if each.removed and held + holding + each.generation.end() - each.start > HELD_BYTES:

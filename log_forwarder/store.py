@@ -265,12 +265,19 @@ class GenerationNames:
         places = {row[0]: at for at, row in enumerate(self._rows)}
         return sorted(names, key=lambda name: places.get(name, -1))
 
-    def keep_only(self, names: Iterable[str]) -> None:
-        """Forget the generations that are not among ``names``."""
-        kept = set(names)
-        if gone := [row[0] for row in self._rows if row[0] not in kept]:
+    def last(self) -> str:
+        """Return the name that was given last, empty if none was."""
+        return self._rows[-1][0] if self._rows else ""
+
+    def forget_before(self, name: str) -> None:
+        """Forget the generations before this one.
+
+        Not those after it that are gone: that they were there is what shows that lines are lost.
+        """
+        names = [row[0] for row in self._rows]
+        if gone := names[: names.index(name)] if name in names else []:
             self._store.forget(self._container, gone)
-            self._rows = [row for row in self._rows if row[0] in kept]
+            self._rows = self._rows[len(gone) :]
 
     def _add(self, fingerprint: bytes, inode: int) -> str:
         # From nothing but the container and the file, so that even without this state ids stay the same.

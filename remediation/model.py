@@ -135,7 +135,8 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True):
     """A policy and a target from the first signal until it resolved, was mended, or is too old.
 
     It has at most one live intent. ``signals`` counts how often it was told of. ``resolved_at`` is when the
-    signal resolved while an action was under way, with which the episode then ends.
+    signal resolved while an action was under way, with which the episode then ends. ``recurrence`` is a
+    signal that began after what is now verified: it is planned when that has ended.
     """
 
     id: str
@@ -150,6 +151,7 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True):
     resolved_at: float = 0.0
     closed_at: float = 0.0
     close_reason: str = ""
+    recurrence: Signal | None = None
     signals: int = 1
     labels: dict[str, str] = {}
     traceparent: str = ""

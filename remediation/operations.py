@@ -52,6 +52,7 @@ class Operations:
             tx.set_flag(FREEZE_FLAG, None)
             # A person has looked; what was spent before must not freeze it again at the next action.
             tx.forget_bucket(FREEZE_BUCKET)
+            tx.ask_again(self._now())
             tx.audit("thawed", {}, {"by": by, "why": why})
 
         self._journal.write(work)

@@ -64,10 +64,14 @@ class Outcomes:
         if opt_in_word(intent.action):  # that somebody was told mends nothing
             tx.put_breaker(breaker_key(intent), CLOSED)
         _audit(tx, "verified", intent, {"helped": True, "detail": detail})
-        self._close_if_resolved(tx, intent)
+        self._after_end(tx, intent)
 
     def missed(self, tx: Tx, intent: Intent, detail: str) -> None:
-        """End an intent that did not help: go on to the next rung of the ladder, or give up."""
+        """End an intent that did not help: go on to the next rung of the ladder, or give up.
+
+        That its alert resolved meanwhile changes nothing: one about a container that runs also ends when the
+        action leaves the container stopped.
+        """
         now = self._now()
         if opt_in_word(intent.action):
             tx.put_breaker(breaker_key(intent), self._breaker(tx, intent).failed(now))
@@ -79,14 +83,14 @@ class Outcomes:
         else:
             logger.error("an action did not help", extra={"target": str(intent.target), "why": detail})
             self._end(tx, intent, State.FAILED, detail, "")
-            self._close_if_resolved(tx, intent)
+            self._after_end(tx, intent)
 
     def _refused(self, tx: Tx, intent: Intent, detail: str) -> None:
         """End an intent of which the actor has done nothing; if it was a trial, there may be another one."""
         if (breaker := self._breaker(tx, intent)).trial:
             tx.put_breaker(breaker_key(intent), breaker.untried())
         suppress(tx, intent, Reason.REFUSED, detail, self._now())
-        self._close_if_resolved(tx, intent)
+        self._after_end(tx, intent)
 
     def _breaker(self, tx: Tx, intent: Intent) -> Breaker:
         return tx.breaker(breaker_key(intent)) or CLOSED
@@ -96,10 +100,16 @@ class Outcomes:
         tx.put_intent(msgspec.structs.replace(intent, state=state, detail=detail, ended_at=self._now()))
         _audit(tx, "verified", intent, {"helped": False, "detail": detail, "next": next_action})
 
-    def _close_if_resolved(self, tx: Tx, intent: Intent) -> None:
-        if (episode := tx.episode(intent.episode)) and episode.resolved_at:
+    def _after_end(self, tx: Tx, intent: Intent) -> None:
+        """Close an episode that has resolved meanwhile; have what has begun meanwhile planned."""
+        if not (episode := tx.episode(intent.episode)):
+            return
+        if episode.resolved_at:
             closed = msgspec.structs.replace(episode, closed_at=self._now(), close_reason="resolved")
             tx.put_episode(closed)
+        elif episode.recurrence:
+            tx.put_back(episode.recurrence)
+            tx.put_episode(msgspec.structs.replace(episode, recurrence=None))
 
 
 def _took_effect(outcome: Outcome, intent: Intent, now: float) -> float:

@@ -5,7 +5,8 @@ What an episode does with a signal that fires:
 ======================================  ==================================================================
 no episode is open                      open one, and plan the first step
 the signal began after the last action  that did not last: close the episode, open a new one
-an intent is live                       a duplicate: it only counts
+an intent is live                       a duplicate: it only counts; one that began after the action that
+                                        is verified now is kept, and planned when that has ended
 the last intent was suppressed          plan again: what held it up may be over
 otherwise                               a duplicate: what could be done was done, and the alert still fires
 ======================================  ==================================================================
@@ -15,7 +16,8 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -77,6 +79,13 @@ class Planner:
             return False
         return any(each.target.selector for each in self._policies().matching(_labels(signal)))
 
+    def unreadable(self, tx: Tx, number: int) -> None:
+        """Write down that a signal in the inbox cannot be read; the audit has what it was about."""
+        words = f"the signal {number} of the inbox cannot be read"
+        logger.error("a signal is left out", extra={"why": words})
+        tx.count(Reason.FAULT, "")
+        tx.audit("decided", {}, {"decision": Reason.FAULT, "detail": words})
+
     def failed(self, tx: Tx, signal: Signal, fault: Fault) -> None:
         """Write down that one signal could not be planned; whoever sent it tells of it again."""
         logger.error("fault in planning", extra={"alert": signal.name}, exc_info=fault)
@@ -118,8 +127,13 @@ class Planner:
             episode = self._open(tx, signal, policy, target)
             self._plan_step(tx, episode, policy, signal)
             return
+        began_after = last is not None and last.state in LIVE and _recurs(signal, episode, last)
         episode = msgspec.structs.replace(
-            episode, last_signal_at=self._now(), signals=episode.signals + 1, resolved_at=0.0
+            episode,
+            last_signal_at=self._now(),
+            signals=episode.signals + 1,
+            resolved_at=0.0,
+            recurrence=signal if began_after else episode.recurrence,
         )
         tx.put_episode(episode)
         if last is None or _is_to_be_planned_again(last, signal) or _was_of_another(last, world):
@@ -131,7 +145,7 @@ class Planner:
         """Return why a signal belongs to a new episode, empty if it belongs to the open one."""
         if last is None or last.state in LIVE:
             return ""
-        if last.acted_at and signal.starts_at > last.acted_at and signal.starts_at > episode.starts_at:
+        if _recurs(signal, episode, last):
             return "recurred"
         if self._now() - episode.last_signal_at > policy.episode_ttl:
             return "expired"
@@ -186,7 +200,8 @@ class Planner:
                     )
                 self._close(tx, episode, "resolved")
             else:
-                tx.put_episode(msgspec.structs.replace(episode, resolved_at=self._now()))
+                ended = msgspec.structs.replace(episode, resolved_at=self._now(), recurrence=None)
+                tx.put_episode(ended)
 
     def _close(self, tx: Tx, episode: Episode, reason: str) -> None:
         tx.put_episode(msgspec.structs.replace(episode, closed_at=self._now(), close_reason=reason))
@@ -202,6 +217,11 @@ class Planner:
 
 def _labels(signal: Signal) -> dict[str, str]:
     return {"alertname": signal.name, **signal.labels}
+
+
+def _recurs(signal: Signal, episode: Episode, last: Intent) -> bool:
+    """Tell whether a signal is of something that began after the last action."""
+    return bool(last.acted_at) and signal.starts_at > max(last.acted_at, episode.starts_at)
 
 
 def _is_to_be_planned_again(last: Intent, signal: Signal) -> bool:
@@ -250,22 +270,39 @@ def suppress(tx: Tx, intent: Intent, reason: str, detail: str, now: float) -> No
     )
 
 
-def plan_all(planner: Planner, tx: Tx, rows: Iterable[tuple[int, Signal]], world: World) -> int:
-    """Plan what lies in the inbox, and take it out; return how many that were.
+@dataclass(slots=True)
+class Held:
+    """What of the inbox waits for the Engine: rows up to ``last`` were looked at, 0 when nothing waits."""
+
+    last: int = 0
+    fingerprints: set[str] = field(default_factory=set)
+
+
+def plan_all(
+    planner: Planner, tx: Tx, rows: Sequence[tuple[int, Signal | None]], world: World, held: Held
+) -> None:
+    """Plan rows of the inbox in their order, and take them out.
 
     What has to wait for the Engine stays in, and so does what comes after it about the same.
     """
     handled = []
-    held: set[str] = set()
     for row, signal in rows:
-        try:
-            with tx.part():
-                if signal.fingerprint in held or planner.must_wait(signal, world):
-                    held.add(signal.fingerprint)
-                    continue
-                planner.plan(tx, signal, world)
-        except Fault as fault:
-            planner.failed(tx, signal, fault)
+        if signal is None:
+            planner.unreadable(tx, row)
+        elif signal.fingerprint in held.fingerprints or planner.must_wait(signal, world):
+            held.fingerprints.add(signal.fingerprint)
+            continue
+        else:
+            _plan_one(planner, tx, signal, world)
         handled.append(row)
+    if held.fingerprints:
+        held.last = rows[-1][0]
     tx.handled(handled)
-    return len(handled)
+
+
+def _plan_one(planner: Planner, tx: Tx, signal: Signal, world: World) -> None:
+    try:
+        with tx.part():
+            planner.plan(tx, signal, world)
+    except Fault as fault:
+        planner.failed(tx, signal, fault)

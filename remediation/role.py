@@ -185,7 +185,7 @@ class RemediationRole:
         found = [
             self._journal.error,
             self._engine.error,
-            self._engine.actor_error,
+            self._engine.workers.error,
             self._engine_error(),
             f"nothing was decided for {silent:.0f} s" if silent > _HEARTBEAT_SECONDS else "",
         ]

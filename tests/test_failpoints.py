@@ -36,6 +36,7 @@ def killed_at(plan: Plan, names: list[str]) -> list[int]:
         ("a.b:3, c", Plan({"a.b": 3, "c": 1})),
         ("random:7:0.25", Plan({}, "7", 0.25)),
         ("a:2,random:x:1", Plan({"a": 2}, "x", 1.0)),
+        ("random:7:0.25:actor.", Plan({}, "7", 0.25, "actor.")),
     ],
 )
 def test_the_variable_is_read(text: str, plan: Plan | None) -> None:
@@ -58,6 +59,10 @@ def test_random_follows_from_seed_point_and_pass() -> None:
     assert first == killed_at(Plan({}, "1", 0.1), names)
     assert first != killed_at(Plan({}, "2", 0.1), names)
     assert PASSES * 0.05 < len(first) < PASSES * 0.15
+
+
+def test_random_may_be_aimed() -> None:
+    assert killed_at(Plan({}, "1", 1.0, "actor."), ["actor.a", "journal.b", "x.actor.", "actor.c"]) == [1, 4]
 
 
 @pytest.mark.parametrize(

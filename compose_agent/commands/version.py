@@ -5,7 +5,7 @@ import platform
 import click
 
 from compose_agent import __version__
-from compose_agent.dockerd.client import MAX_API_VERSION, MIN_API_VERSION
+from compose_agent.dockerd.connection import MAX_API_VERSION, MIN_API_VERSION
 
 
 @click.command("version")

@@ -46,6 +46,9 @@ class Names(Protocol):
     def between(self, before: str, after: str) -> Sequence[str]:
         """Return the names that were given between two others."""
 
+    def last(self) -> str:
+        """Return the name that was given last, empty if none was."""
+
 
 class Chain:
     """The log files of one container, oldest first, with open descriptors.
@@ -127,7 +130,7 @@ class Chain:
             if not any(each is old for each in self.generations):
                 new.close()
                 return False
-            new.key = old.key
+            new.key, new.fingerprint, new.detached = old.key, old.fingerprint, old.detached
             old.finish()
             self.generations = tuple(new if each is old else each for each in self.generations)
             self.version += 1
@@ -260,6 +263,7 @@ class Chain:
             # Nothing that is known is there any more: what was between was written and removed unseen.
             self.missed += max(0, self._created - len(fresh))
         self._created = 0
+        earlier = "" if self.generations else self._names.last()
         for each in fresh:
             each.inherited = each.compressed or not self.generations
         for each in (*self.generations, *fresh[:-1]):
@@ -269,6 +273,9 @@ class Chain:
         self.version += 1
         for each in self.generations:  # in their order, which is that of their names
             self._note(each)
+        if earlier and earlier not in (each.name for each in self.generations):
+            # What an earlier life saw last is gone, and so may be what followed it.
+            self.generations[0].detached = True
         return bool(fresh)
 
     def _note_sizes(self) -> None:

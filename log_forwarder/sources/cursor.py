@@ -105,7 +105,8 @@ class Cursor:
             self.enter(self.chain.renew(generation))
         else:
             self.enter(generation)
-            self.offset = mark.offset
+            # A copy begins where every sink had it; what is on disk of that may be a moment older.
+            self.offset = max(mark.offset, generation.start)
         return True
 
     def leave(self) -> None:
@@ -136,8 +137,9 @@ class Cursor:
         if at + 1 == len(generations):
             return False
         following = generations[at + 1]
-        if missing := self.chain.missing(generation.name, self.chain.identify(following)):
-            self.note_gaps(missing)
+        missing = self.chain.missing(generation.name, self.chain.identify(following))
+        if missing or following.detached:
+            self.note_gaps(max(1, missing))
         return self.enter(following)
 
     def note_gaps(self, count: int) -> None:

@@ -37,7 +37,8 @@ class Generation:
     ``final`` says that nothing more is written to it, and ``final_at`` since when (monotonic), ``lost`` that
     what is unread cannot be read any more; ``size`` is what was seen last (of a compressed file: packed);
     ``start`` is the offset of the descriptor's first byte (a copy may have the end of a file only). ``name``
-    is empty until its first record is whole.
+    is empty until its first record is whole. ``detached`` says that files before it may have come and gone
+    while nobody watched.
     """
 
     __slots__ = (
@@ -45,6 +46,7 @@ class Generation:
         "_guard",
         "compressed",
         "copied",
+        "detached",
         "final",
         "final_at",
         "fingerprint",
@@ -70,6 +72,7 @@ class Generation:
         self.start = start
         self.name = copy_of
         self.copied = bool(copy_of)
+        self.detached = False
         self.fingerprint = b""
         self.final = False
         self.final_at = 0.0

@@ -14,6 +14,9 @@ from remediation.model import Reason
 from remediation.rates import rate_text
 from remediation.world import is_well, service_of
 
+# Who ends such a wait has it asked about at once; in between it is looked whether help is still needed.
+_TOLD_SECONDS = 15.0
+
 
 def dry_run(case: Case) -> Verdict | None:
     """End what is only to be written down."""
@@ -25,13 +28,14 @@ def dry_run(case: Case) -> Verdict | None:
 
 def frozen(case: Case) -> Verdict | None:
     """Wait until it is thawed."""
-    return case.wait(Reason.FROZEN, case.frozen) if case.frozen else None
+    return case.wait(Reason.FROZEN, case.frozen, case.now + _TOLD_SECONDS) if case.frozen else None
 
 
 def not_approved(case: Case) -> Verdict | None:
     """Wait for a person, where the policy wants one."""
     if case.policy.approval and not case.intent.approved_by:
-        return case.wait(Reason.APPROVAL, f"compose-agent approve {case.intent.id}")
+        words = f"compose-agent approve {case.intent.id}"
+        return case.wait(Reason.APPROVAL, words, case.now + _TOLD_SECONDS)
     return None
 
 
@@ -47,7 +51,7 @@ def in_window(case: Case) -> Verdict | None:
 
 def silenced(case: Case) -> Verdict | None:
     """Wait while Alertmanager silences the alert."""
-    return case.wait(Reason.SILENCED, case.silenced) if case.silenced else None
+    return case.wait(Reason.SILENCED, case.silenced, case.now + _TOLD_SECONDS) if case.silenced else None
 
 
 def being_deployed(case: Case) -> Verdict | None:

@@ -66,8 +66,12 @@ class Tx(View):
     def receive(self, signals: Iterable[Signal]) -> None:
         """Put signals into the inbox, and into the audit."""
         for signal in signals:
-            self._run("INSERT INTO inbox (signal) VALUES (?)", _text(signal))
+            self.put_back(signal)
             self.audit("received", _subjects(signal), _said(signal))
+
+    def put_back(self, signal: Signal) -> None:
+        """Have a signal planned once more, after those that are waiting."""
+        self._run("INSERT INTO inbox (signal) VALUES (?)", _text(signal))
 
     def handled(self, numbers: Iterable[int]) -> None:
         """Take signals out of the inbox."""

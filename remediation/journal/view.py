@@ -34,10 +34,13 @@ class View:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
 
-    def inbox(self, limit: int) -> list[tuple[int, Signal]]:
-        """Return the oldest signals that nobody has handled, with the numbers that ``handled`` takes."""
-        rows = self._rows("SELECT id, signal FROM inbox ORDER BY id LIMIT ?", limit)
-        return [(number, _signal.decode(data)) for number, data in rows]
+    def inbox(self, limit: int, after: int = 0) -> list[tuple[int, Signal | None]]:
+        """Return the oldest signals that nobody has handled, with the numbers that ``handled`` takes.
+
+        None is one that cannot be read: the file was damaged, or written by a later version.
+        """
+        rows = self._rows("SELECT id, signal FROM inbox WHERE id > ? ORDER BY id LIMIT ?", after, limit)
+        return [(number, _readable(data)) for number, data in rows]
 
     def inbox_size(self) -> int:
         """Return how many signals nobody has handled."""
@@ -231,3 +234,10 @@ class View:
 def _list(words: Collection[str]) -> str:
     """Return words as SQLite's ``json_each`` takes them."""
     return msgspec.json.encode(list(words)).decode()
+
+
+def _readable(data: str) -> Signal | None:
+    try:
+        return _signal.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

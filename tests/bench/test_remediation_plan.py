@@ -34,5 +34,6 @@ def test_together_the_plans_have_everything() -> None:
     assert {each.expects for each in illnesses} == set(Expectation)
     assert {plan.mischief.peers for plan in plans} == {1, 2}
     assert {trouble.kind for plan in plans for trouble in plan.troubles} >= {"reset", "slow", "error"}
+    assert {doom.prefix for plan in plans for doom in plan.dooms} == {"", "actor."}
     assert any(patient.deaf for plan in plans for patient in plan.patients)
     assert not any(make_plan(seed, troubles=False).troubles for seed in SEEDS)

@@ -53,7 +53,7 @@ def real(folder: Path) -> Iterator[Taken]:
 
 
 def inbox(journal: Journal) -> list[Signal]:
-    return [signal for _, signal in journal.read(lambda view: view.inbox(1000))]
+    return [signal for _, signal in journal.read(lambda view: view.inbox(1000)) if signal]
 
 
 @pytest.fixture(params=[fake, real], ids=["fake", "real"])

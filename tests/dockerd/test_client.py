@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from compose_agent.dockerd import client as client_module
-from compose_agent.dockerd.client import EngineClient, negotiated_version
+from compose_agent.dockerd import connection as connection_module
+from compose_agent.dockerd.client import EngineClient
+from compose_agent.dockerd.connection import negotiated_version
 from compose_agent.dockerd.endpoint import Endpoint
 from compose_agent.dockerd.failures import outcome_of
 from compose_agent.errors import (
@@ -275,7 +276,7 @@ def test_closing_ends_a_call_that_waits_and_refuses_later_ones(path: Path) -> No
 
 
 def test_a_ping_has_a_deadline_of_its_own(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "PING_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(connection_module, "PING_TIMEOUT_SECONDS", 0.1)
     with talking(path, lambda _: []):
         client = client_of(path, timeout=60)
         started = time.monotonic()

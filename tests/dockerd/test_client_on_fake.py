@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from compose_agent.dockerd.client import PING_TIMEOUT_SECONDS, EngineClient
+from compose_agent.dockerd.client import EngineClient
+from compose_agent.dockerd.connection import PING_TIMEOUT_SECONDS
 from compose_agent.dockerd.endpoint import Endpoint
 from compose_agent.dockerd.fake import FakeEngine, Fault
 from compose_agent.dockerd.fake.faults import Kind

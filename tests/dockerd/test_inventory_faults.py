@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from compose_agent.dockerd.client import EngineClient, Ping
+from compose_agent.dockerd.client import EngineClient
+from compose_agent.dockerd.connection import Ping
 from compose_agent.dockerd.endpoint import Endpoint
 from compose_agent.dockerd.fake import FakeEngine, Fault
 from compose_agent.dockerd.fake.faults import Kind

@@ -71,6 +71,9 @@ class Names:
     def between(self, before: str, after: str) -> list[str]:
         return []
 
+    def last(self) -> str:
+        return f"g{len(self.given)}" if self.given else ""
+
 
 class RequestMemory:
     """A request sink that keeps what it takes; ``plan`` is asked first and may raise or answer."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -474,13 +474,13 @@ def test_a_generation_is_known_until_the_position_behind_it_is_written(
     sink = RequestMemory()
     forwarder = make(es=sink)
     kept: list[Position | None] = []
-    real = GenerationNames.keep_only
+    real = GenerationNames.forget_before
 
-    def keep_only(names: GenerationNames, left: Iterable[str]) -> None:
+    def forget_before(names: GenerationNames, name: str) -> None:
         kept.append(forwarder.store.positions("es").get(ONE))
-        real(names, left)
+        real(names, name)
 
-    monkeypatch.setattr(GenerationNames, "keep_only", keep_only)
+    monkeypatch.setattr(GenerationNames, "forget_before", forget_before)
     monkeypatch.setattr(forwarder.keeper, "keep", _late(forwarder.keeper))
     log = log_of(tmp_path, max_file=2)
     forwarder.appeared(log)

@@ -102,12 +102,16 @@ class Log:
         self.chain = chain
         self.faults: list[Exception] = []
         self.asked = 0
+        self.held_up = False
 
     def needs(self) -> Mark:
         self.asked += 1
         if self.faults:
             raise self.faults.pop()
         return ALL
+
+    def is_held_up(self, now: float) -> bool:
+        return self.held_up
 
 
 @pytest.fixture
@@ -130,6 +134,22 @@ def test_the_rescuer_copies_what_is_in_danger_and_outlives_faults(
     until(lambda: len(spool.of(ID)) == 2)
     rescuer.stop()
     assert log.asked >= 3
+    chain.close()
+
+
+@pytest.mark.parametrize(("held_up", "kept"), [(False, 0), (True, 1)])
+def test_what_a_sink_does_not_take_is_copied_before_it_is_in_danger(
+    tmp_path: Path, store: Store, held_up: bool, kept: int
+) -> None:
+    _, chain = made(tmp_path, files=3, rotations=1)
+    log = Log(chain)
+    log.container = container(log_options={"max-file": "3"})
+    log.held_up = held_up
+    spool = Spool(store, 1_000_000)
+    rescuer = Rescuer(spool, lambda: [log])
+    rescuer.start()
+    rescuer.stop()
+    assert len(spool.of(ID)) == kept
     chain.close()
 
 

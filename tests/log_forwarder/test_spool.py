@@ -20,10 +20,12 @@ LIMIT = 1_000_000
 
 
 class Books:
-    """What is remembered of a container that is new."""
+    """What is remembered of a container, nothing if it is new."""
 
-    position: Position | None = None
     reserved: Mark | None = None
+
+    def __init__(self, position: Position | None = None) -> None:
+        self.position = position
 
     def keep(self, position: Position) -> None:
         self.position = position
@@ -53,8 +55,8 @@ def chain_of(log: DockerLog, store: Store) -> Chain:
     return chain
 
 
-def follow(chain: Chain) -> Follower:
-    return Follower(container(), chain, JsonFile(), Books())
+def follow(chain: Chain, position: Position | None = None) -> Follower:
+    return Follower(container(), chain, JsonFile(), Books(position))
 
 
 def read(follower: Follower) -> list[tuple[str, str]]:
@@ -205,6 +207,53 @@ def test_a_copy_that_begins_too_late_is_replaced(log: DockerLog, store: Store) -
     assert spool.rescue(container(), again, again.generations[0], 0)
     assert len(read(follow(again))) == 12
     assert len(list(spool.folder.iterdir())) == 1
+    again.close()
+
+
+def test_of_a_copy_what_every_sink_had_is_not_asked_for(log: DockerLog, store: Store) -> None:
+    """A kill may leave a position that is older than the copy."""
+    chain = chain_of(log, store)
+    follower = follow(chain)
+    read(follower)
+    log.line("end")
+    rotated(log, chain)
+    name = chain.generations[0].name
+    assert Spool(store, LIMIT).rescue(container(), chain, chain.generations[0], follower.offset)
+    chain.close()
+    again, spool = chain_of(log, store), Spool(store, LIMIT)
+    spool.load()
+    kept = spool.open(ID, name)
+    assert kept
+    again.adopt(kept)
+    assert [text for _, text in read(follow(again, Position(Mark(name, 0))))] == ["end", "new"]
+    again.close()
+
+
+@pytest.mark.parametrize(("rotations", "gaps"), [(0, 0), (1, 0), (2, 1)])
+def test_what_came_and_went_between_two_lives_is_counted(
+    log: DockerLog, store: Store, rotations: int, gaps: int
+) -> None:
+    """Also when all of what is known was kept."""
+    log.max_file = 2
+    chain = chain_of(log, store)
+    chain.identify(chain.generations[0])
+    chain.generations[0].finish()
+    assert Spool(store, LIMIT).rescue(container(), chain, chain.generations[0], 0)
+    name = chain.generations[0].name
+    chain.close()
+    for number in range(rotations):
+        log.rotate()
+        log.line(f"new {number}")
+    again, spool = chain_of(log, store), Spool(store, LIMIT)
+    spool.load()
+    if name not in [each.name for each in again.generations]:
+        kept = spool.open(ID, name)
+        assert kept
+        again.adopt(kept)
+    follower = follow(again, Position(Mark(name, 0)))
+    found = [text for _, text in read(follower)]
+    assert found[10:] == [f"new {number}" for number in range(rotations)]
+    assert follower.losses.gaps == gaps
     again.close()
 
 

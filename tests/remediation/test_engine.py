@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,11 +27,12 @@ from remediation.actor import Hands, calling_hands
 from remediation.engine import Engine
 from remediation.guard.case import Limits
 from remediation.journal import FREEZE_FLAG, Journal
-from remediation.model import Intent, Reason, State
+from remediation.model import Intent, Reason, State, TargetKind
+from remediation.operations import Operations
 from remediation.ours import Ours
 from remediation.planner import Planner
 from remediation.policies.matchers import Matcher
-from remediation.policies.model import Condition, Policy, Rate, Step, Verification
+from remediation.policies.model import Condition, Policy, Rate, Step, TargetRule, Verification
 from remediation.policies.model import Limits as PolicyLimits
 from remediation.world import World
 from tests.remediation.samples import policy, signal
@@ -69,6 +70,24 @@ class Active:
         return next((each for each in self.policies.all if each.name == name), None)
 
 
+class Failing:
+    """An actor that has the ``errors`` in it that it is given, and then none."""
+
+    def __init__(self, real: Actor) -> None:
+        self._real = real
+        self.errors: list[Exception] = []
+
+    def perform(self, request: VerbRequest) -> Outcome:
+        """Raise the next error, or do it when there is none left."""
+        if self.errors:
+            raise self.errors.pop(0)
+        return self._real.perform(request)
+
+    def standing(self, request_id: str) -> Standing:
+        """Return what is known of an id."""
+        return self._real.standing(request_id)
+
+
 class Rig:
     """An engine that can be stopped and started on the same state."""
 
@@ -88,9 +107,10 @@ class Rig:
             self._client, self._verbs, VERBS, OptIn(), Budget(ActorLimits(per_target=100, per_host=1000))
         )
         self._hands = calling_hands(Hands(self._actor, self._actor.close, self._verbs.close), lambda: None)
+        self.actor = Failing(self._hands.actor)
         self.engine = Engine(
             self.journal,
-            actor=self._hands.actor,
+            actor=self.actor,
             world=self._world,
             planner=Planner(lambda: self.active.policies, time.time),
             active=self.active,
@@ -199,12 +219,44 @@ def test_what_does_not_help_leads_up_the_ladder_and_is_given_up(make: Callable[.
 
 def test_frozen_means_that_nothing_begins_until_it_is_thawed(make: Callable[..., Rig]) -> None:
     rig = make()
-    rig.journal.write(lambda tx: tx.set_flag(FREEZE_FLAG, "by ann"))
+    people = Operations(rig.journal, rig.engine.wake)
+    words = people.freeze("ann", "a move")
     rig.engine.receive([signal()])
     (waiting,) = rig.until(lambda intents: intents and intents[0].reason == Reason.FROZEN)
-    assert (waiting.state, waiting.detail) == (State.PLANNED, "by ann")
-    rig.journal.write(lambda tx: tx.set_flag(FREEZE_FLAG, None))
-    rig.until(all_are(State.DONE))
+    assert (waiting.state, waiting.detail) == (State.PLANNED, words)
+    people.thaw("ann", "")
+    thawed = time.time()
+    (acted,) = rig.until(all_are(State.DONE))
+    assert acted.started_at < thawed + 5.0  # and not when it would have been asked about again
+
+
+def test_what_fires_anew_while_it_is_verified_is_acted_on_afterwards(make: Callable[..., Rig]) -> None:
+    rig = make(policy(limits=QUICK, verify=Verification(holds=3600.0, within=3.0)))
+    rig.engine.receive([signal()])
+    (first,) = rig.until(all_are(State.VERIFYING))
+    rig.engine.receive([signal(starts_at=first.acted_at + 0.1)])
+    _, second = rig.until(lambda found: len(found) == 2 and found[0].state is State.FAILED and found)
+    assert second.episode != first.episode
+    rig.until(lambda _: rig.starts("web") == 2)
+
+
+def test_what_needs_no_engine_does_not_wait_behind_what_does(
+    make: Callable[..., Rig], docker: FakeEngine
+) -> None:
+    """However much that is."""
+    docker.stop_engine()
+    chosen = TargetRule(TargetKind.CONTAINER, selector={"tier": "web"})
+    matcher = Matcher("alertname", "=", "Chosen")
+    rig = make(policy("chosen", target=chosen, match=(matcher,)), policy())
+    waiting = [
+        msgspec.structs.replace(signal(f"app{number}"), name="Chosen", fingerprint=f"f{number}")
+        for number in range(450)
+    ]
+    rig.engine.receive([*waiting, signal()])
+    rig.until(lambda found: [each.policy for each in found] == ["restart-unhealthy"])
+    assert rig.journal.read(lambda view: view.inbox_size()) == len(waiting)
+    docker.start_engine()
+    rig.until(lambda _: not rig.journal.read(lambda view: view.inbox_size()))
 
 
 def test_more_than_there_ever_should_be_freezes_by_itself(
@@ -294,27 +346,9 @@ def test_a_call_that_was_cut_off_is_made_again_as_it_was(make: Callable[..., Rig
     assert bodies == [{"who": "web", "what": "ContainerUnhealthy"}] * len(bodies)
 
 
-class Failing:
-    """An actor that has a mistake in it, and then none."""
-
-    def __init__(self, real: Actor, errors: Sequence[Exception]) -> None:
-        self._real = real
-        self._errors = list(errors)
-
-    def perform(self, request: VerbRequest) -> Outcome:
-        """Raise the next error, or do it when there is none left."""
-        if self._errors:
-            raise self._errors.pop(0)
-        return self._real.perform(request)
-
-    def standing(self, request_id: str) -> Standing:
-        """Return what is known of an id."""
-        return self._real.standing(request_id)
-
-
 def test_a_fault_in_acting_leaves_no_intent_lying(make: Callable[..., Rig]) -> None:
     rig = make()
-    rig.engine._actor = Failing(rig.engine._actor, [ValueError("a mistake")])
+    rig.actor.errors = [ValueError("a mistake")]
     rig.engine.receive([signal()])
     rig.until(all_are(State.DONE))
     assert rig.starts("web") == 1
@@ -322,7 +356,7 @@ def test_a_fault_in_acting_leaves_no_intent_lying(make: Callable[..., Rig]) -> N
 
 def test_a_fault_that_stays_ends_the_intent(make: Callable[..., Rig]) -> None:
     rig = make(policy(limits=QUICK, verify=SOON, ladder=(Step("restart"), Step("stop"))))
-    rig.engine._actor = Failing(rig.engine._actor, [ValueError("a mistake")] * 3)
+    rig.actor.errors = [ValueError("a mistake")] * 3
     rig.engine.receive([signal()])
     first, _ = rig.until(lambda found: len(found) == 2 and found[0].state is State.ESCALATED)
     assert "a mistake" in first.detail
@@ -330,11 +364,11 @@ def test_a_fault_that_stays_ends_the_intent(make: Callable[..., Rig]) -> None:
 
 def test_an_actor_that_cannot_be_asked_is_said(make: Callable[..., Rig]) -> None:
     rig = make()
-    rig.engine._actor = Failing(rig.engine._actor, [ActorUnavailable("no broker")])
+    rig.actor.errors = [ActorUnavailable("no broker")]
     rig.engine.receive([signal()])
-    rig.until(lambda _: rig.engine.actor_error == "no broker")
+    rig.until(lambda _: rig.engine.workers.error == "no broker")
     rig.until(all_are(State.DONE))
-    assert not rig.engine.actor_error
+    assert not rig.engine.workers.error
 
 
 class Unlucky(Matcher):

@@ -11,10 +11,10 @@ from remediation.deciding import breaker_key
 from remediation.guard.breaker import Breaker
 from remediation.guard.case import Limits
 from remediation.journal import Journal
-from remediation.model import State
+from remediation.model import Episode, State
 from remediation.outcomes import Outcomes
 from remediation.policies.model import Policy
-from tests.remediation.samples import NOW, intent, policy
+from tests.remediation.samples import NOW, intent, policy, signal
 
 DONE, REFUSED = (Outcome(result=each) for each in (Result.DONE, Result.REFUSED))
 TRIPPED = Breaker(3, NOW - 600, trial=True)
@@ -76,3 +76,31 @@ def test_it_was_acted_when_the_engine_says(tmp_path: Path, details: dict[str, An
     journal.close()
     assert found is not None
     assert (found.state, found.acted_at) == (State.VERIFYING, NOW + seconds)
+
+
+@pytest.mark.parametrize(("resolved_at", "waiting", "closed"), [(0.0, ["fp-web"], ""), (NOW, [], "resolved")])
+def test_what_began_meanwhile_is_planned_when_all_is_over(
+    tmp_path: Path, resolved_at: float, waiting: list[str], closed: str
+) -> None:
+    journal = Journal(tmp_path)
+    verified = intent(state=State.VERIFYING, started_at=NOW, acted_at=NOW)
+    about = Episode(
+        id=verified.episode,
+        policy=verified.policy,
+        target=verified.target,
+        fingerprint="fp-web",
+        alert="ContainerUnhealthy",
+        starts_at=NOW - 60,
+        opened_at=NOW,
+        last_signal_at=NOW,
+        resolved_at=resolved_at,
+        recurrence=None if resolved_at else signal(starts_at=NOW + 1),
+    )
+    journal.write(lambda tx: tx.put_episode(about))
+    journal.write(lambda tx: Outcomes(Active(), lambda: NOW + 2).missed(tx, verified, "it is ill"))
+    found = journal.read(lambda view: view.inbox(9))
+    assert [each.fingerprint for _, each in found if each] == waiting
+    after = journal.read(lambda view: view.episode(about.id))
+    assert after is not None
+    assert (after.recurrence, after.close_reason) == (None, closed)
+    journal.close()

@@ -11,7 +11,7 @@ import pytest
 
 from remediation.journal import Journal, Tx
 from remediation.model import Episode, Intent, Reason, Signal, State, Target, TargetKind
-from remediation.planner import Planner, plan_all
+from remediation.planner import Held, Planner, plan_all
 from remediation.policies.matchers import Matcher
 from remediation.policies.model import Policy, Step, TargetRule
 from remediation.world import World
@@ -50,7 +50,7 @@ class Rig:
         """Receive signals and plan them."""
         self.journal.receive(signals)
         rows = self.journal.read(lambda view: view.inbox(100))
-        self.journal.write(lambda tx: plan_all(self.planner, tx, rows, self.world))
+        self.journal.write(lambda tx: plan_all(self.planner, tx, rows, self.world, Held()))
 
     def intents(self) -> list[Intent]:
         """Return every intent, oldest first."""
@@ -185,6 +185,38 @@ def test_an_alert_that_began_after_the_action_is_another_episode(rig: Rig) -> No
     closed = rig.journal.read(lambda view: view.episode(first.id))
     assert closed is not None
     assert closed.close_reason == "recurred"
+
+
+@pytest.mark.parametrize(
+    ("state", "starts_after", "kept"),
+    [
+        (State.VERIFYING, 1.0, True),
+        (State.VERIFYING, -1.0, False),  # it was there when the action began
+        (State.EXECUTING, 1.0, False),  # what it says is of before the action's end
+    ],
+)
+def test_what_begins_while_an_action_is_verified_is_kept(
+    rig: Rig, state: State, starts_after: float, kept: bool
+) -> None:
+    rig.send(signal())
+    rig.end(state, acted=state is State.VERIFYING)
+    again = signal(starts_at=rig.now + starts_after)
+    rig.now += 60
+    rig.send(again)
+    assert states(rig) == [state]
+    assert rig.episode().recurrence == (again if kept else None)
+    rig.send(msgspec.structs.replace(again, firing=False))
+    assert rig.episode().recurrence is None
+
+
+def test_what_cannot_be_read_is_left_out_and_said(rig: Rig) -> None:
+    held = Held()
+    rig.journal.receive([signal()])
+    ((number, found),) = rig.journal.read(lambda view: view.inbox(9))
+    rig.journal.write(lambda tx: plan_all(rig.planner, tx, [(number, None)], rig.world, held))
+    assert rig.journal.read(lambda view: view.inbox_size()) == 0
+    assert rig.reasons() == {Reason.FAULT: 1}
+    assert found == signal()
 
 
 def test_an_old_episode_without_a_signal_makes_room_for_a_new_one(rig: Rig) -> None:

@@ -88,6 +88,7 @@ class KafkaSink:
         self._packer = Packer(options.topic, host, ecs=options.ecs)
         self._further = further or {}
         self._producer: Any = None
+        self._topics: set[str] = set()  # of which this producer knows the partitions
         self._open: dict[str, int] = {}  # by parcel, the messages of this producer that are not done
         self._confirmed: list[Confirmation] = []
         self._failure: SinkUnavailable | None = None
@@ -131,6 +132,8 @@ class KafkaSink:
         self._producer.poll(0)
         if self._failure:  # what failed must go before this parcel, by the next producer
             raise self._failure
+        for topic in {message.topic for message in parcel.messages} - self._topics:
+            self._find(topic)
         self._open[parcel.id] = parcel.done.count(0)
         for place in range(len(parcel.messages)):
             if not parcel.done[place]:
@@ -155,6 +158,7 @@ class KafkaSink:
             producer.purge()
             producer.flush(_FLUSH_SECONDS)
             producer.close()
+        self._topics.clear()
         self._open.clear()
         self._confirmed.clear()
         self._failure = None
@@ -187,6 +191,26 @@ class KafkaSink:
         except self._library.KafkaException:
             producer.poll(0)
             return False
+
+    def _find(self, topic: str) -> None:
+        """Wait until a topic is there, which brokers may make when they are asked for it.
+
+        Messages to one that is not known yet would fail one by one, and later ones arrive before them.
+        """
+        deadline = time.monotonic() + CONNECT_SECONDS
+        said = "no answer"
+        while time.monotonic() < deadline:
+            try:
+                found = self._producer.list_topics(topic, timeout=CONNECT_SECONDS).topics[topic]
+            except self._library.KafkaException as error:
+                said = error.args[0].str()
+            else:
+                if found.error is None and found.partitions:
+                    self._topics.add(topic)
+                    return
+                said = found.error.str() if found.error else "it has no partitions"
+            self._producer.poll(_LOOK_SECONDS)
+        raise _failing(topic, said)
 
     def _complained(self, error: Any) -> None:
         """Keep what librdkafka says; while it is connected it mends most of it by itself."""
@@ -257,11 +281,7 @@ class KafkaSink:
             return False
         if code == self._codes.too_large:
             return self._is_too_large(message)
-        self._failure = SinkUnavailable(
-            f"messages to the topic {message.topic} fail ({error.str()})",
-            remedy="create the topic or allow it to be created, and let the user write to it",
-            unseen=True,
-        )
+        self._failure = _failing(message.topic, error.str())
         return False
 
     def _is_too_large(self, message: Message) -> bool:
@@ -272,6 +292,14 @@ class KafkaSink:
         self._batch_bytes = max(self._batch_bytes // _SMALLER, size)
         self._failure = SinkUnavailable("brokers take smaller batches only")
         return False
+
+
+def _failing(topic: str, why: str) -> SinkUnavailable:
+    return SinkUnavailable(
+        f"messages to the topic {topic} fail ({why})",
+        remedy="create the topic or allow it to be created, and let the user write to it",
+        unseen=True,
+    )
 
 
 def _silent() -> logging.Logger:

@@ -224,7 +224,10 @@ def test_a_producer_whose_brokers_are_gone_is_given_up_quickly() -> None:
     with cluster() as brokers:
         made = sink(f"kafka://{brokers}/gone")
         made.connect()
-    for parcel in made.encode([numbered(0, 100)]):
+        for parcel in made.encode([numbered(0, 1)]):
+            made.send(parcel)
+        until(lambda: made.confirmed(0.2))
+    for parcel in made.encode([numbered(1, 100)]):
         made.send(parcel)
     assert made.confirmed(0.2) == []
     begin = time.monotonic()
