@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dashboards.source.model import Column, Dashboard, Panel, Query, Row, Step, Variable
-from dashboards.source.parts import GREEN, HOST, RED, YES_IS_GOOD
+from dashboards.source.parts import GREEN, RED, YES_IS_GOOD
 
 _RATE = "[$__rate_interval]"
 _BUILD = "docker_exporter_build_info|log_forwarder_build_info|remediation_build_info|broker_build_info"
-_SERVER = 'job=~"$job"'
+# Not called job: what is chosen here would follow to dashboards of other jobs.
+_TARGET = 'job=~"$part", instance=~"$instance"'
+_SERVER = 'job=~"$part"'
 # Compose's project name of the bundle, as in its file.
 _BUNDLE = 'compose_project=~"$bundle", compose_service!=""'
 _NO_BUNDLE = "the bundle does not run as a Compose project of this name on these hosts"
@@ -22,11 +24,11 @@ def _lines(
 
 
 def _process(metric: str) -> str:
-    return f"{metric}{{{HOST}}}"
+    return f"{metric}{{{_TARGET}}}"
 
 
 _CONFIGURATIONS = "\n  or ".join(
-    f"{prefix}_config_last_reload_successful{{{HOST}}}"
+    f"{prefix}_config_last_reload_successful{{{_TARGET}}}"
     for prefix in ("docker_exporter", "log_forwarder", "remediation", "broker")
 )
 _TARGETS = Panel(
@@ -34,10 +36,10 @@ _TARGETS = Panel(
     "What Prometheus scrapes: whether it answers, how long it takes, and how many samples it gives.",
     "table",
     [
-        Query(f"up{{{HOST}}}"),
-        Query(f"scrape_duration_seconds{{{HOST}}}"),
-        Query(f"scrape_samples_scraped{{{HOST}}}"),
-        Query(f"sum by (job, instance) (scrape_series_added{{{HOST}}})"),
+        Query(f"up{{{_TARGET}}}"),
+        Query(f"scrape_duration_seconds{{{_TARGET}}}"),
+        Query(f"scrape_samples_scraped{{{_TARGET}}}"),
+        Query(f"sum by (job, instance) (scrape_series_added{{{_TARGET}}})"),
     ],
     width=14,
     height=8,
@@ -54,7 +56,11 @@ _VERSIONS = Panel(
     "Versions",
     "The version of each role, and the Python it runs on.",
     "table",
-    [Query(f'label_replace({{__name__=~"{_BUILD}", {HOST}}}, "role", "$1", "__name__", "(.+)_build_info")')],
+    [
+        Query(
+            f'label_replace({{__name__=~"{_BUILD}", {_TARGET}}}, "role", "$1", "__name__", "(.+)_build_info")'
+        )
+    ],
     width=10,
     height=8,
     columns=[
@@ -70,8 +76,8 @@ DASHBOARD = Dashboard(
     title="Agent itself",
     description="What the agent and its Prometheus cost, and whether they are well.",
     variables=[
-        Variable("job", "Job", "label_values(up, job)", every=".+"),
-        Variable("instance", "Host", 'label_values(up{job=~"$job"}, instance)', every=".+"),
+        Variable("part", "Job", "label_values(up, job)", every=".+"),
+        Variable("instance", "Host", 'label_values(up{job=~"$part"}, instance)', every=".+"),
         Variable(
             "bundle",
             "Bundle's project",
@@ -88,7 +94,7 @@ DASHBOARD = Dashboard(
                 _lines(
                     "CPU by role",
                     "Cores used by each process that Prometheus scrapes.",
-                    [Query(f"rate(process_cpu_seconds_total{{{HOST}}}{_RATE})", "{{job}} {{instance}}")],
+                    [Query(f"rate(process_cpu_seconds_total{{{_TARGET}}}{_RATE})", "{{job}} {{instance}}")],
                     "none",
                 ),
                 _lines(
@@ -145,7 +151,7 @@ DASHBOARD = Dashboard(
                 _lines(
                     "Time of a scrape",
                     "Time that the exporter took for its last scrape, up to the last line.",
-                    [Query(f"docker_exporter_scrape_duration_seconds{{{HOST}}}", "{{instance}}")],
+                    [Query(f"docker_exporter_scrape_duration_seconds{{{_TARGET}}}", "{{instance}}")],
                     "s",
                 ),
                 _lines(
@@ -154,7 +160,7 @@ DASHBOARD = Dashboard(
                     "stats API.",
                     [
                         Query(
-                            f"docker_exporter_collector_duration_seconds{{{HOST}}}",
+                            f"docker_exporter_collector_duration_seconds{{{_TARGET}}}",
                             "{{instance}} {{collector}}",
                         )
                     ],
@@ -165,7 +171,8 @@ DASHBOARD = Dashboard(
                     "Share of the collectors that gave everything they should.",
                     [
                         Query(
-                            f"avg by (instance) (docker_exporter_collector_success{{{HOST}}})", "{{instance}}"
+                            f"avg by (instance) (docker_exporter_collector_success{{{_TARGET}}})",
+                            "{{instance}}",
                         )
                     ],
                     "percentunit",
@@ -190,7 +197,7 @@ DASHBOARD = Dashboard(
                     "stat",
                     [
                         Query(
-                            f"docker_exporter_web_config_last_reload_successful{{{HOST}}}",
+                            f"docker_exporter_web_config_last_reload_successful{{{_TARGET}}}",
                             "{{instance}}",
                             instant=True,
                         )

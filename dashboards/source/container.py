@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from urllib.parse import quote
+
 from dashboards.source.containers import NO_BLOCK_IO, NO_NETWORK
 from dashboards.source.model import Dashboard, Panel, Query, Row, Step
 from dashboards.source.parts import (
@@ -22,15 +25,29 @@ from dashboards.source.parts import (
 
 _RATE = "[$__rate_interval]"
 _NO_LIMIT = "the container has no CPU quota, so nothing throttles it"
-_ELSEWHERE = """\
+# The data source is that of the bundle; a query in the URL is JSON, in which Grafana fills in the container.
+_LOGS_QUERY = {
+    "datasource": "elasticsearch",
+    "queries": [
+        {"refId": "A", "query": "container.name:$container", "metrics": [{"type": "logs", "id": "1"}]},
+    ],
+    "range": {"from": "now-1h", "to": "now"},
+}
+_EXPLORE = f"/explore?schemaVersion=1&panes={quote(json.dumps({'logs': _LOGS_QUERY}), safe='$')}"
+_KIBANA = (
+    "http://127.0.0.1:5601/app/discover#/?_a=(query:(language:kuery,query:'container.name:%22$container%22'))"
+)
+_ELSEWHERE = f"""\
 **Its log** is shipped by the log forwarder to where `logs.sink` says, and stays in Docker:
 
 - on its host: `docker logs --tail 100 $container`
-- with the profile `elk`: [Kibana](http://127.0.0.1:5601/app/discover#/?_a=(query:(language:kuery,query:'container.name:%22$container%22')))
+- with the profile `elk`: [here, in Explore]({_EXPLORE}), or in [Kibana](<{_KIBANA}>)
 
-**What the agent did about it**: `compose-agent why $container`, or [the page of the remediation role](http://127.0.0.1:9419/)
+**What the agent did about it**: `compose-agent why $container`, or
+[the page of the remediation role](http://127.0.0.1:9419/)
 
-**Traces of what the agent did**, with the profile `tracing`: [Jaeger](http://127.0.0.1:16686/search?service=compose-agent)
+**Traces of what the agent did**, with the profile `tracing`:
+[Jaeger](http://127.0.0.1:16686/search?service=compose-agent)
 """
 
 

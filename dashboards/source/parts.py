@@ -85,7 +85,8 @@ CONTAINER_VARIABLE = Variable(
 EXPORTER_VARIABLES = host_variables("docker_up")
 CONTAINER_VARIABLES = [*EXPORTER_VARIABLES, PROJECT_VARIABLE, SERVICE_VARIABLE, CONTAINER_VARIABLE]
 
-_KEPT = "${datasource:queryparam}&${job:queryparam}&${instance:queryparam}&${__url_time_range}"
+# Not the job: every role of a host has its own.
+_KEPT = "${datasource:queryparam}&${instance:queryparam}&${__url_time_range}"
 
 
 def to(uid: str, more: str = "") -> str:
@@ -122,7 +123,7 @@ def container_marks(selector: str) -> list[Mark]:
         Mark(
             "Killed for memory",
             "dark-red",
-            f"increase(docker_container_oom_kills_total{{{selector}}}[1m]) > 0",
+            f"increase(docker_container_oom_kills_total{{{selector}}}[1m]) > bool 0 == 1",
             "{{name}}: killed for lack of memory",
             "of {{compose_project}}/{{compose_service}}",
         ),

@@ -168,7 +168,7 @@ def check_address(url: str) -> None:
         elif name == "viewPanel":
             assert int(part.partition("=")[2]) in {each["id"] for each in panels(target)}
         else:
-            assert re.fullmatch(r"\$\{(datasource|job|instance):queryparam\}|\$\{__url_time_range\}", part)
+            assert re.fullmatch(r"\$\{(datasource|instance):queryparam\}|\$\{__url_time_range\}", part)
 
 
 @pytest.mark.engine

@@ -55,7 +55,7 @@ def test_every_query_keeps_to_the_chosen_hosts(title: str, expr: str) -> None:
         return
     chosen = {**found[0].matched}
     assert "$instance" in chosen.get("instance", "")
-    assert chosen.get("job", "") in {"$job", "$broker_job", ""}
+    assert chosen.get("job", "") in {"$job", "$part", "$broker_job", ""}
 
 
 @pytest.mark.parametrize(("title", "expr"), [*asked()])
