@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import re
 import socket
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import docker
 import pytest
 
 from lab.engine import PrivateEngine
+from tests.dashboards.asking import asked, empty_after, filled_in, reasons
 from tests.dashboards.catalogue import FOREIGN, everything
-from tests.dashboards.files import DASHBOARDS, MAY_BE_EMPTY, panels, variables
+from tests.dashboards.files import DASHBOARDS, variables
 from tests.dashboards.promql import parse, uses
 from tests.integration.observed import Observed, discharge, patient
 
@@ -22,7 +21,6 @@ pytestmark = pytest.mark.engine
 
 # From a fresh start until the last panel has something: restarts take their pauses, rates some scrapes.
 PATIENCE_SECONDS = 180.0
-_PAUSE_SECONDS = 3.0
 # Becomes unhealthy, and is well after a restart: so there is something to be done.
 MENDABLE = """[ -e /seen ] && touch /well; touch /seen
 while :; do echo working for anna@example.org; echo GET /healthz; sleep 1; done"""
@@ -80,46 +78,14 @@ def ask_for_what_is_not_on_the_list(observed: Observed) -> None:
         assert b" 403 " in connection.recv(64)
 
 
-def filled_in(expr: str, dashboard: dict[str, Any]) -> str:
-    """Put in what Grafana would for the choice of all."""
-    expr = expr.replace("$__rate_interval", "10s").replace("$__interval", "5s")
-    for name, variable in variables(dashboard).items():
-        expr = re.sub(rf"\$\{{?{name}\b\}}?", str(variable.get("allValue") or ""), expr)
-    return expr
-
-
-def has_data(observed: Observed, exprs: list[str]) -> bool:
-    """Tell whether any query of a panel gives a number."""
-    return any(not math.isnan(sample.value) for expr in exprs for sample in observed.prometheus.query(expr))
-
-
-def asked() -> dict[str, list[str]]:
-    """Return the queries of every panel, filled in."""
-    return {
-        f"{path}: {panel['title']}": [filled_in(each["expr"], dashboard) for each in panel["targets"]]
-        for path, dashboard in DASHBOARDS.items()
-        for panel in panels(dashboard)
-        if panel["type"] != "text"
-    }
-
-
 def test_every_panel_has_data_or_a_reason_for_having_none(observed: Observed) -> None:
-    waiting = asked()
-    reasons = {
-        f"{path}: {panel['title']}": panel["description"].partition(MAY_BE_EMPTY)[2]
-        for path, dashboard in DASHBOARDS.items()
-        for panel in panels(dashboard)
-    }
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while set(waiting) - EMPTY_HERE.keys() and time.monotonic() < deadline:
-        waiting = {name: exprs for name, exprs in waiting.items() if not has_data(observed, exprs)}
-        time.sleep(_PAUSE_SECONDS)
-    for name in sorted(waiting):
-        print(f"empty: {name}: {reasons[name]}")  # noqa: T201 - shown with -rP, and when it fails
+    empty = empty_after(observed.prometheus, PATIENCE_SECONDS, EMPTY_HERE)
+    for name in sorted(empty):
+        print(f"empty: {name}: {reasons()[name]}")  # noqa: T201 - shown with -rP, and when it fails
+    print(f"{len(asked()) - len(empty)} of {len(asked())} panels have data")  # noqa: T201
 
-    assert set(waiting) <= EMPTY_HERE.keys()
-    assert all(reasons[name] for name in waiting), "the panel itself says why"
-    print(f"{len(asked()) - len(waiting)} of {len(asked())} panels have data")  # noqa: T201
+    assert empty <= EMPTY_HERE.keys()
+    assert all(reasons()[name] for name in empty), "the panel itself says why"
 
 
 @pytest.mark.parametrize("path", DASHBOARDS)
