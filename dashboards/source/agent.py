@@ -105,8 +105,8 @@ DASHBOARD = Dashboard(
                 ),
                 _lines(
                     "Open files, of those allowed",
-                    "Share of the file descriptors that a process may have. The exporter keeps ten for "
-                    "each running container.",
+                    "Share of the file descriptors that a process may have. The exporter keeps ten for each "
+                    "running container.",
                     [
                         Query(
                             f"{_process('process_open_fds')}\n  / ({_process('process_max_fds')} > 0)",
@@ -192,8 +192,8 @@ DASHBOARD = Dashboard(
                 ),
                 Panel(
                     "Web configuration in force",
-                    "Whether the web configuration file, with its users and certificates, is in force as "
-                    "it is now.",
+                    "Whether the web configuration file, with its users and certificates, is in force as it "
+                    "is now.",
                     "stat",
                     [
                         Query(

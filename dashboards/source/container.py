@@ -176,8 +176,8 @@ DASHBOARD = Dashboard(
                 ),
                 _lines(
                     "Throttled",
-                    "Share of the quota's periods in which it had to wait. Above a quarter it feels slow; "
-                    "a higher quota or another replica helps.",
+                    "Share of the quota's periods in which it had to wait. Above a quarter it feels slow; a "
+                    "higher quota or another replica helps.",
                     [
                         Query(
                             f"{_rate('docker_container_cpu_throttled_periods_total')}\n  / "
@@ -191,8 +191,7 @@ DASHBOARD = Dashboard(
                 _lines(
                     "Memory and its limit",
                     "The working set, against which the limit, dashed, is held; anonymous memory, which "
-                    "cannot be given back, "
-                    "and file cache, which mostly can.",
+                    "cannot be given back, and file cache, which mostly can.",
                     [
                         Query(_of("docker_container_memory_working_set_bytes"), "{{name}}: working set"),
                         Query(_of("docker_container_memory_rss_bytes"), "{{name}}: anonymous"),
@@ -204,8 +203,8 @@ DASHBOARD = Dashboard(
                 ),
                 _lines(
                     "Processes and their limit",
-                    "Processes and threads, and how many there may be, dashed. At the limit nothing new "
-                    "can be started in it.",
+                    "Processes and threads, and how many there may be, dashed. At the limit nothing new can "
+                    "be started in it.",
                     [
                         Query(_of("docker_container_pids"), "{{name}}"),
                         Query(_of("docker_container_pids_limit"), "{{name}}: limit"),

@@ -95,11 +95,9 @@ DASHBOARD = Dashboard(
             [
                 Panel(
                     "Containers",
-                    "One row for each container. Restarts are those by its restart policy since it was "
-                    "last started by hand; "
-                    "exit codes are those of the last run. An empty cell means that there is nothing to "
-                    "know: no limit, "
-                    "no exit code while it runs, no usage while it does not.",
+                    "One row for each container. Restarts are those by its restart policy since it was last "
+                    "started by hand; exit codes are those of the last run. An empty cell means that there "
+                    "is nothing to know: no limit, no exit code while it runs, no usage while it does not.",
                     "table",
                     _TABLE,
                     width=24,

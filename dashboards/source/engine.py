@@ -69,8 +69,7 @@ DASHBOARD = Dashboard(
                 Panel(
                     "Where usage comes from",
                     "Running containers by the source of their usage: cgroup files cost nothing, the stats "
-                    "API makes the Engine "
-                    "work, none means that neither can be read.",
+                    "API makes the Engine work, none means that neither can be read.",
                     queries=[Query(f"docker_exporter_usage_containers{{{HOST}}}", "{{instance}} {{source}}")],
                     unit="none",
                     decimals=0,
@@ -126,8 +125,8 @@ DASHBOARD = Dashboard(
             [
                 Panel(
                     "Event streams opened",
-                    "Times in five minutes that the stream of events was opened. More than one at the "
-                    "start is a connection that broke.",
+                    "Times in five minutes that the stream of events was opened. More than one at the start "
+                    "is a connection that broke.",
                     queries=[
                         Query(
                             f"increase(docker_exporter_engine_connects_total{{{HOST}}}[5m])", "{{instance}}"

@@ -71,8 +71,8 @@ DASHBOARD = Dashboard(
                 ),
                 _share(
                     "Docker's disk used",
-                    "Share of the file system below the Docker root: images, containers, volumes, logs, "
-                    "and whatever else is on it.",
+                    "Share of the file system below the Docker root: images, containers, volumes, logs, and "
+                    "whatever else is on it.",
                     _DISK_USED,
                     (Step(None, GREEN), Step(0.85, AMBER), Step(0.95, RED)),
                     _NO_ROOT,
@@ -89,8 +89,7 @@ DASHBOARD = Dashboard(
                 Panel(
                     "CPU by mode",
                     "Cores, by what they did. iowait is time in which nothing could run because disks were "
-                    "waited for; "
-                    "steal is what the hypervisor gave to others.",
+                    "waited for; steal is what the hypervisor gave to others.",
                     queries=[
                         Query(
                             f"sum by (instance, mode) (rate(docker_host_cpu_seconds_total{{{HOST}, "
@@ -103,8 +102,7 @@ DASHBOARD = Dashboard(
                 Panel(
                     "Containers and the rest",
                     "Cores used by all containers together, and by everything on the host. The gap is the "
-                    "host's own: "
-                    "the Engine, the kernel, programs outside containers.",
+                    "host's own: the Engine, the kernel, programs outside containers.",
                     queries=[
                         Query(
                             _sum(f"rate(docker_container_cpu_usage_seconds_total{{{HOST}}}{_RATE})"),
@@ -152,8 +150,7 @@ DASHBOARD = Dashboard(
                 Panel(
                     "Memory promised and there",
                     "The sum of the memory limits of running containers against the memory of the host. "
-                    "Above it, not all can "
-                    "have at once what they may.",
+                    "Above it, not all can have at once what they may.",
                     queries=[
                         Query(
                             _sum(

@@ -98,9 +98,8 @@ DASHBOARD = Dashboard(
             [
                 _lines(
                     "Lines read and confirmed",
-                    "Lines read in a second for each sink, and lines that it has confirmed. They keep "
-                    "step; a gap that stays is what "
-                    "was left out or given up.",
+                    "Lines read in a second for each sink, and lines that it has confirmed. They keep step; "
+                    "a gap that stays is what was left out or given up.",
                     [
                         Query(_rate("log_forwarder_read_events_total"), "{{sink}}: read"),
                         Query(_rate("log_forwarder_sent_events_total"), "{{sink}}: confirmed"),
@@ -128,9 +127,8 @@ DASHBOARD = Dashboard(
                 ),
                 _lines(
                     "Held",
-                    "Bytes of lines that are read and not yet confirmed, by sink. A sink that is away "
-                    "fills this up to its limit, and "
-                    "reading waits.",
+                    "Bytes of lines that are read and not yet confirmed, by sink. A sink that is away fills "
+                    "this up to its limit, and reading waits.",
                     [Query(f"sum by (instance, sink) (log_forwarder_held_bytes{{{_SINK}}})", "{{sink}}")],
                     "bytes",
                 ),
@@ -214,8 +212,8 @@ DASHBOARD = Dashboard(
                 ),
                 _lines(
                     "Left out as configured",
-                    "Lines in a second that filters, samples and rates leave out, and those without a "
-                    "match for a trigger.",
+                    "Lines in a second that filters, samples and rates leave out, and those without a match "
+                    "for a trigger.",
                     [
                         Query(
                             _rate(
@@ -232,8 +230,7 @@ DASHBOARD = Dashboard(
                 _lines(
                     "Left out against all wishes",
                     "Lines in a second that were dropped because a sink that is not required had no room, "
-                    "or because they could not be "
-                    "made unreadable as configured.",
+                    "or because they could not be made unreadable as configured.",
                     [
                         Query(
                             _rate(

@@ -73,8 +73,7 @@ _NOW = [
     _count(
         "Stopped",
         "Containers that have exited or are dead: jobs that are done, what was stopped by hand, and what "
-        "has failed. "
-        "The table of containers has their exit codes.",
+        "has failed. The table of containers has their exit codes.",
         f'sum(docker_containers{{{HOST}, state=~"exited|dead"}})',
         NONE_IS_CALM,
     ),
@@ -194,8 +193,7 @@ DASHBOARD = Dashboard(
                 Panel(
                     "Age of what is shown",
                     "Seconds since the exporter of each host was last read. It follows the interval of the "
-                    "scrapes; "
-                    "a line that climbs is a host of which nothing is heard.",
+                    "scrapes; a line that climbs is a host of which nothing is heard.",
                     queries=[Query(f"time() - timestamp(docker_up{{{HOST}}})", "{{instance}}")],
                     unit="s",
                 ),

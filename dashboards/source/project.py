@@ -47,8 +47,7 @@ _MEMORY = f"sum by ({SERVICE}) (docker_container_memory_working_set_bytes{{{_OF_
 _SERVICES = Panel(
     "Services",
     "One row for each service, also for a day after its last container is gone. Down means that no replica "
-    "runs; "
-    "jobs that are done are down as well.",
+    "runs; jobs that are done are down as well.",
     "table",
     [
         Query(_in_state("running")),
@@ -111,9 +110,8 @@ DASHBOARD = Dashboard(
                 _lines("Memory by service", "Working set of all replicas together.", _MEMORY, "bytes"),
                 _lines(
                     "CPU of what they may use",
-                    "Cores used as a share of the quotas of all running replicas, one core each where "
-                    "there is no quota: "
-                    "what scaling goes by. Above 80 % a service is saturated.",
+                    "Cores used as a share of the quotas of all running replicas, one core each where there "
+                    "is no quota: what scaling goes by. Above 80 % a service is saturated.",
                     "compose_service:cpu_usage_cores:rate2m{"
                     + PROJECT
                     + "}\n  / (compose_service:replicas:running "

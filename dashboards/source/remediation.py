@@ -95,8 +95,8 @@ DASHBOARD = Dashboard(
                 ),
                 _stat(
                     "Journal can be written",
-                    "Whether the last transaction went to disk. no: alerts are answered 503, and nothing "
-                    "is done.",
+                    "Whether the last transaction went to disk. no: alerts are answered 503, and nothing is "
+                    "done.",
                     f"remediation_journal_writable{{{HOST}}}",
                     words=YES_IS_GOOD,
                 ),
@@ -163,8 +163,7 @@ DASHBOARD = Dashboard(
                 _lines(
                     "From alert to action",
                     "From the start of an alert, as Prometheus says, to its first action: half, 95 and 99 "
-                    "of 100 within the last hour. "
-                    "Prometheus' intervals and Alertmanager's waits are in it.",
+                    "of 100 within the last hour. Prometheus' intervals and Alertmanager's waits are in it.",
                     _quantiles("remediation_alert_to_action_seconds"),
                     "s",
                     empty=_FRESH,
