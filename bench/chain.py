@@ -29,7 +29,8 @@ from lab.prometheus import Prometheus
 from remediation.journal import look
 from remediation.model import Episode, Intent, State
 
-RULES = Path(__file__).resolve().parent.parent / "alerts" / "rules" / "containers.yml"
+_ALERTS = Path(__file__).resolve().parent.parent / "alerts"
+RULES = (_ALERTS / "rules" / "containers.yml").read_text(encoding="utf-8")
 ALERT = "ContainerUnhealthy"
 JOB = "exporter"
 
@@ -117,11 +118,23 @@ class Remediation(Agent):
 
 
 class Chain:
-    """All parts on the Engine at ``host``, from the rules on; a context manager."""
+    """All parts on the Engine at ``host``, from the ``rules`` (YAML) to the ``wanted`` policies.
 
-    def __init__(self, host: str, *, line: str = NEWEST) -> None:
+    A context manager.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        line: str = NEWEST,
+        rules: str = RULES,
+        wanted: Mapping[str, Any] | None = None,
+    ) -> None:
         self._host = host
         self._line = line
+        self._rules = rules
+        self._policies = wanted or policies()
         self._cleanup = ExitStack()
         self.remediation: Remediation
         self.alertmanager: Alertmanager
@@ -129,15 +142,17 @@ class Chain:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self.remediation = stack.enter_context(Remediation(self._host, policies(), UNLIMITED))
+            self.remediation = stack.enter_context(Remediation(self._host, self._policies, UNLIMITED))
             exporter = stack.enter_context(Agent(self._host))
             exporter.wait_ready()
             self.remediation.wait_ready()
             configuration = to_webhook(self.remediation.webhook)
             self.alertmanager = stack.enter_context(Alertmanager(configuration, line=self._line))
-            self.prometheus = stack.enter_context(
-                Prometheus(prometheus_configuration(exporter.url, self.alertmanager.url))
-            )
+            rules = stack.enter_context(tempfile.NamedTemporaryFile("w", suffix=".yml"))
+            rules.write(self._rules)
+            rules.flush()
+            asked = prometheus_configuration(Path(rules.name), exporter.url, self.alertmanager.url)
+            self.prometheus = stack.enter_context(Prometheus(asked))
             self.prometheus.wait_for(f'up{{job="{JOB}"}} == 1')
             self._cleanup = stack.pop_all()
         return self
@@ -200,8 +215,8 @@ def policies(condition: str = "unhealthy") -> Mapping[str, Any]:
     }
 
 
-def prometheus_configuration(exporter: str, *alertmanagers: str) -> Mapping[str, Any]:
-    """Return the configuration of a Prometheus with our rules."""
+def prometheus_configuration(rules: Path, exporter: str, *alertmanagers: str) -> Mapping[str, Any]:
+    """Return the configuration of a Prometheus with these rules."""
     targets = [url.removeprefix("http://") for url in alertmanagers]
     return {
         "global": {
@@ -209,7 +224,7 @@ def prometheus_configuration(exporter: str, *alertmanagers: str) -> Mapping[str,
             "scrape_timeout": _INTERVAL,
             "evaluation_interval": _INTERVAL,
         },
-        "rule_files": [str(RULES)],
+        "rule_files": [str(rules)],
         "scrape_configs": [
             {"job_name": JOB, "static_configs": [{"targets": [exporter.removeprefix("http://")]}]}
         ],

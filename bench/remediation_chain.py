@@ -1,9 +1,11 @@
 """How long the real chain takes, from a container that becomes unhealthy to the end of its alert.
 
 Real parts on a private Engine, with intervals of half a second; printed are the seconds since the container
-became unhealthy, run by run as JSON, and then the medians and the slowest.
+became unhealthy, run by run as JSON, and then the medians and the slowest. Of ``--story scale``, in which a
+service has too much to do until it has three replicas, and then nothing, one run is printed.
 
     python -m bench.remediation_chain --runs 10
+    python -m bench.remediation_chain --story scale
 """
 
 from __future__ import annotations
@@ -13,14 +15,21 @@ import json
 import os
 import statistics
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
+from pathlib import Path
 
+import docker
+
+from bench import scaling_chain
 from bench.chain import Chain, Course
 from bench.patients import real_ward
 from bench.remediation_plan import Patient
 from lab.alertmanager import LINES as ALERTMANAGERS
 from lab.alertmanager import NEWEST
+from lab.busybox import ensure_image
 from lab.engine import PrivateEngine
 from lab.lines import LINES as ENGINES
 
@@ -30,6 +39,29 @@ _NAME = "chain-web"
 def main(argv: Sequence[str] | None = None) -> int:
     """Perform the runs one after the other and print what they took; 1 if the audit does not verify."""
     asked = _arguments(argv)
+    return _scale(asked) if asked.story == "scale" else _restart(asked)
+
+
+def _scale(asked: argparse.Namespace) -> int:
+    with (
+        PrivateEngine(asked.engine_line, share_network=True) as engine,
+        tempfile.TemporaryDirectory() as folder,
+        closing(docker.DockerClient(base_url=engine.host)) as client,
+        scaling_chain.project(engine, Path(folder)) as shop,
+    ):
+        ensure_image(client)
+        shop.compose("up", "--detach")
+        rules, policies = scaling_chain.hasty_rules(), scaling_chain.hasty_policies()
+        with Chain(engine.host, line=asked.alertmanager, rules=rules, wanted=policies) as chain:
+            climb = scaling_chain.climb(chain, client, Path(folder))
+            print(chain.remediation.say("why", f"{scaling_chain.PROJECT}/{scaling_chain.SERVICE}").stdout)
+            audit = chain.remediation.say("audit", "verify")
+    print(audit.stdout or audit.stderr)
+    print(json.dumps({**_rounded(asdict(climb)), "load_average": round(os.getloadavg()[0], 2)}))
+    return audit.returncode
+
+
+def _restart(asked: argparse.Namespace) -> int:
     courses: list[Course] = []
     with (
         PrivateEngine(asked.engine_line) as engine,
@@ -67,6 +99,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--story", choices=("restart", "scale"), default="restart")
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--engine-line", choices=ENGINES, default=ENGINES[-1])
     parser.add_argument("--alertmanager", choices=ALERTMANAGERS, default=NEWEST)

@@ -12,6 +12,7 @@ from compose_agent.config.general import GeneralSettings
 from compose_agent.config.restart import keep_until_restart
 from compose_agent.config.wire import decode_revision
 from compose_agent.errors import ComposeAgentError, ConfigError, Problem
+from compose_agent.memory import share_one_heap
 from compose_agent.role import ConfigState, RoleSpec
 from compose_agent.tracing import attributes, tracer
 from compose_agent.web.health import Readiness
@@ -38,6 +39,7 @@ class Runner:
         *,
         owns_process: bool = True,
     ) -> None:
+        share_one_heap()
         self._owns_process = owns_process
         self._spec = spec
         self._schema = schema

@@ -29,6 +29,8 @@ from compose_agent.errors import InstanceRunning, StateError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Of pages in memory for each connection; what is asked for is small, and the kernel has the file as well.
+_CACHE_KIB = 256
 # Another process (a command line that looks on, or a worker) holds the database for milliseconds.
 _BUSY_SECONDS = 5.0
 _LOCK_PAUSE_SECONDS = 0.1
@@ -137,6 +139,7 @@ class StateFile:
             self.path.chmod(0o600)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
+        database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         version = self._version(database)
         for number, step in enumerate(self.steps[version:], version + 1):
             # A kill in between leaves the version before: all of a step is one transaction.

@@ -130,8 +130,8 @@ class RemediationRole:
 
     def start(self) -> None:
         """Listen, go on with what an earlier run began, and take alerts."""
-        self._listeners.bind(self._settings.listen_addresses)
         try:
+            self._listeners.bind(self._settings.listen_addresses)
             self._announcer.start()
             # Events of what an earlier run began are ours, and are told again.
             self._engine.claim()
@@ -140,11 +140,11 @@ class RemediationRole:
             meter = ServiceMeter(UsageReader(_MOUNTS, self._client.stats))
             self._triggers.start(self._inventory, self._client.inspect, meter, self._wishes())
             self._failover.start()
+            self._outside.start()
+            self._listeners.start()
         except BaseException:
-            self._listeners.stop()
+            self.stop()
             raise
-        self._outside.start()
-        self._listeners.start()
 
     def apply(self, config: Config) -> None:
         """Take new settings whole, or raise ConfigError and change nothing."""

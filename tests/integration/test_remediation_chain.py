@@ -6,9 +6,12 @@ import re
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+import docker
 import pytest
 
+from bench import scaling_chain
 from bench.chain import ALERT, JOB, UNLIMITED, Chain, Remediation, policies
 from bench.patients import Ward, real_ward, wait_until
 from bench.remediation_plan import How, Patient
@@ -91,6 +94,24 @@ def test_an_unhealthy_container_is_restarted_and_the_alert_resolves(
     assert name in story.stdout
     assert "restart" in story.stdout
     assert re.match(r"\d+ entries hold", audit.stdout)
+
+
+@pytest.mark.usefixtures("busybox")
+def test_a_service_with_too_much_to_do_is_scaled_up_and_down_again(
+    engine: PrivateEngine, docker_client: docker.DockerClient, tmp_path: Path
+) -> None:
+    rules, wanted = scaling_chain.hasty_rules(), scaling_chain.hasty_policies()
+    with scaling_chain.project(engine, tmp_path) as shop:
+        shop.compose("up", "--detach")
+        with Chain(engine.host, rules=rules, wanted=wanted) as chain:
+            climb = scaling_chain.climb(chain, docker_client, tmp_path)
+            audit = chain.remediation.say("audit", "verify")
+        listed = shop.compose("ps", "--all", "--quiet").split()
+    print(climb.sentence())  # noqa: T201 - shown with -rP, and when it fails
+
+    assert climb.two < climb.three
+    assert len(listed) == 1
+    assert audit.returncode == 0, audit.stderr
 
 
 @pytest.mark.parametrize("line", LINES)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +17,7 @@ from compose_agent.commands.roles import SCHEMA
 from compose_agent.config import Config
 from compose_agent.config.resolve import Given, resolve
 from compose_agent.dockerd.fake import FakeEngine
+from compose_agent.errors import ListenError
 from compose_agent.role import ConfigState
 from remediation.role import RemediationRole
 from tests.remediation.page.browsing import Person
@@ -96,3 +99,20 @@ def test_a_new_configuration_changes_what_strangers_may(start: Start, config: Ca
     role.apply(config(insecure="true"))
     assert role.listeners() == (url,)
     assert "thaw" in person.look().actions
+
+
+def test_a_start_that_fails_leaves_nothing_behind(config: Callable[..., Config]) -> None:
+    before = [each.name for each in threading.enumerate()]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        role = RemediationRole(config(**{"web_listen-address": [f"127.0.0.1:{port}"]}), ConfigState())
+        with pytest.raises(ListenError):
+            role.start()
+    again = RemediationRole(config(), ConfigState())  # nobody holds the state any more
+    again.start()
+    again.stop()
+    # The fake Engine has a thread for each connection.
+    left = [each.name for each in threading.enumerate() if "_serve" not in each.name]
+    assert left == before
