@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import yaml
 from prometheus_client import CollectorRegistry
@@ -21,10 +20,8 @@ from exporter.selfmetrics import SelfMetrics
 from log_forwarder.document import _Nothing
 from log_forwarder.joined import LABEL as WORKER
 from log_forwarder.metrics import ForwarderMetrics
-from remediation.journal import Journal
-from remediation.metrics import RemediationMetrics
+from remediation.metricspage import Row, metric_rows
 from tests.dashboards.promql import TARGET, Expr, labels_of, parse
-from tests.remediation.test_metrics import Watched
 
 ROOT = Path(__file__).resolve().parents[2]
 # These name what the exporter writes as labels of an info metric.
@@ -65,17 +62,15 @@ ALERTS = "ALERTS"
 def own() -> dict[str, Family]:
     """Return the metrics of all roles, by name as it stands in the text format."""
     found = dict(_exporter())
-    with TemporaryDirectory() as folder:
-        journal = Journal(Path(folder))
-        roles: Sequence[tuple[CollectorRegistry, Sequence[str]]] = (
-            (_exporter_itself(), ()),
-            (ForwarderMetrics(ConfigState(), _Nothing()).registry, (WORKER,)),
-            (RemediationMetrics(ConfigState(), Watched(journal)).registry, ()),
-            (_broker(), ()),
-        )
-        for registry, more in roles:
-            found |= _registered(registry, more)
-        journal.close()
+    roles: Sequence[tuple[Iterable[Row], Sequence[str]]] = (
+        (rows(_exporter_itself()), ()),
+        (rows(ForwarderMetrics(ConfigState(), _Nothing()).registry), (WORKER,)),
+        (metric_rows(), ()),
+        (rows(_broker()), ()),
+    )
+    for families, more in roles:
+        for name, kind, labels, _ in families:
+            found[name.strip("`")] = Family(kind, frozenset((*filter(None, labels.split(", ")), *more)))
     return found
 
 
@@ -133,8 +128,3 @@ def _broker() -> CollectorRegistry:
     metrics.refused("read", "path")
     metrics.performed("restart", "done")
     return metrics.registry
-
-
-def _registered(registry: CollectorRegistry, more: Sequence[str]) -> Iterator[tuple[str, Family]]:
-    for name, kind, labels, _ in rows(registry):
-        yield name.strip("`"), Family(kind, frozenset((*filter(None, labels.split(", ")), *more)))
