@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import click
 
+from compose_agent.commands.general import GENERAL
 from compose_agent.commands.nodes import PATH, manager_client
-from compose_agent.commands.roles import GENERAL
 from compose_agent.config.flags import flags
 from compose_agent.config.schema import Schema
 from compose_agent.dockerd.overview import words

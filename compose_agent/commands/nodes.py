@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from compose_agent.commands.roles import GENERAL, SCHEMA, config_source
+from compose_agent.commands.general import GENERAL
+from compose_agent.commands.roles import SCHEMA, config_source
 from compose_agent.config.flags import flag_layer, flags
 from compose_agent.config.general import GeneralSettings
 from compose_agent.config.schema import Schema
