@@ -33,6 +33,13 @@ def judge(node: Node, now: float, rival: Node | None = None) -> Verdict:
     return _absent(node, now - node.heard_at) or _doubled(node, now, rival) or _online(node)
 
 
+def is_settled(node: Node, now: float) -> bool:
+    """Tell whether time alone changes nothing yet: so it is with nearly all nodes, nearly always."""
+    if node.state is State.ONLINE:
+        return not node.rival and now - node.heard_at <= node.interval * LATE_AFTER_INTERVALS
+    return node.state is State.DISABLED or (node.state is State.OFFLINE and not node.rival)
+
+
 def _absent(node: Node, silent: float) -> Verdict | None:
     if node.left:
         return Verdict(State.OFFLINE, node.gone)

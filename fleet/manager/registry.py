@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from fleet.manager.liveness import CONFLICT_INTERVALS, Verdict, judge
+from fleet.manager.liveness import CONFLICT_INTERVALS, Verdict, is_settled, judge
 from fleet.manager.model import ALIVE, Description, Node, Peer, State, Transition
 from fleet.opamp.uid import parse_uid
 
@@ -175,6 +175,8 @@ class Registry:
                 if node.uid not in self._nodes:
                     continue  # a former self of one before it
                 node.heard_at += missed
+                if is_settled(node, now):
+                    continue
                 self._set(node, judge(node, now, self._rival(node)))
                 if node.rival:
                     self._settle_names(node)

@@ -205,7 +205,7 @@ def test_nothing_said_leaves_the_defaults(text: str | None, tmp_path: Path) -> N
         log_fluentd_tag="compose-agent.{role}",
     )
     assert config.of(RunSettings) == RunSettings(
-        enable_metrics=True, enable_logs=None, enable_remediation=True, register=False, one_process=False
+        enable_metrics=True, enable_logs=None, enable_remediation=True, register=None, one_process=False
     )
 
 
