@@ -105,7 +105,9 @@ def _agent(config: Config, state: ConfigState) -> Role:
 def _check_agent(config: Config) -> None:
     from fleet.agent.check import check  # noqa: PLC0415 - loads the TLS parts
 
-    check(config.of(AgentSettings))
+    settings = config.of(AgentSettings)
+    if settings.manager_url is not None or config.of(RunSettings).register:
+        check(settings)
 
 
 EXPORTER = RoleSpec("exporter", ExporterSettings, "Exporter", _exporter, _check_exporter)

@@ -14,24 +14,30 @@ _WHERE = "manager"
 
 
 def check(settings: ManagerSettings) -> None:
-    """Raise ConfigError for a set-up in which strangers could join, listen or read along."""
+    """Raise ConfigError for what is wrong on any host, also one that runs no manager."""
     if settings.insecure:
         for address in settings.listen_addresses:
             if not is_loopback(address):
                 what = f"manager.insecure on {address}: expected addresses of this machine, such as 127.0.0.1"
                 raise ConfigError(Problem(_WHERE, what))
+    if settings.web_config_file:
+        WebConfigFile(settings.web_config_file)  # opens the certificates too
+    if settings.token_file:
+        TokenFile(settings.token_file)
+
+
+def require_safety(settings: ManagerSettings, web: WebConfigFile | None) -> None:
+    """Raise ConfigError for a manager with which strangers could join, listen or read along."""
+    if settings.insecure:
         return
-    web = WebConfigFile(settings.web_config_file) if settings.web_config_file else None
     if web is None or web.current().context is None:
         what = (
             "expected TLS in manager.web.config.file, or manager.insecure for trying it out on this machine"
         )
         raise ConfigError(Problem(_WHERE, what))
     if settings.token_file is None:
-        raise ConfigError(
-            Problem(_WHERE, "expected manager.token-file: with it agents prove that they may join")
-        )
-    TokenFile(settings.token_file)
+        what = "expected manager.token-file: with it agents prove that they may join"
+        raise ConfigError(Problem(_WHERE, what))
 
 
 def is_loopback(address: Address) -> bool:

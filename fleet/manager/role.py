@@ -20,6 +20,7 @@ from compose_agent.web.webfile import WebConfigFile
 from fleet.manager.admission import Admission, Everybody, TokenFile
 from fleet.manager.api import NodesApi
 from fleet.manager.app import App
+from fleet.manager.check import require_safety
 from fleet.manager.desk import Counts, Desk
 from fleet.manager.endpoint import Endpoint
 from fleet.manager.herd import Herd
@@ -44,13 +45,14 @@ class ManagerRole:
         self._state = state
         self._settings = settings = config.of(ManagerSettings)
         self._stopping = False
+        self._web = WebConfigFile(settings.web_config_file) if settings.web_config_file else None
+        require_safety(settings, self._web)
         self._metrics = ManagerMetrics(state)
         self._store = Store(config.of(GeneralSettings).state_dir())
         self._writer = Writer(self._store, self._metrics.write_failed)
         self._registry = Registry(self._note)
         self._registry.expect(settings.expected)
         self._metrics.watch(self._registry)
-        self._web = WebConfigFile(settings.web_config_file) if settings.web_config_file else None
         self._api = NodesApi(self._registry, self._store.history)
         self._page = NodesPage(self._registry, self._store.history, lambda: "; ".join(self.reasons()))
         self._table = {
