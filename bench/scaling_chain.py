@@ -80,7 +80,7 @@ def project(engine: PrivateEngine, folder: Path) -> Project:
 def hasty_rules() -> str:
     """Return the shipped rules about services, with seconds for minutes."""
     found = [path.read_text(encoding="utf-8") for path in sorted((_ALERTS / "rules").glob("*.yml"))]
-    (text,) = [each for each in found if "ServiceCpuSaturated" in each]
+    (text,) = [each for each in found if "alert: ServiceCpuSaturated" in each]
     return re.sub("|".join(map(re.escape, _HASTE)), lambda match: _HASTE[match[0]], text)
 
 

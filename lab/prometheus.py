@@ -50,7 +50,42 @@ class Sample:
     value: float
 
 
-class Prometheus:
+class Api:
+    """The HTTP API of the Prometheus at ``url``."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def api(self, path: str, **parameters: str) -> Any:
+        """Return the ``data`` of an answer of the HTTP API: ``api("targets", state="active")``."""
+        address = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+        try:
+            with DIRECT.open(address, timeout=_QUERY_TIMEOUT_S) as response:
+                return json.load(response)["data"]
+        except urllib.error.HTTPError as error:
+            with error:
+                raise LabError(f"Prometheus refused {path} {parameters}: {error.read().decode()}") from error
+
+    def query(self, expression: str) -> list[Sample]:
+        """Return the series of an instant query, a scalar as one without labels."""
+        data = self.api("query", query=expression)
+        if data["resultType"] == "scalar":
+            return [Sample({}, _number(data["result"][1]))]
+        return [Sample(series["metric"], _number(series["value"][1])) for series in data["result"]]
+
+    def wait_for(self, expression: str, timeout: float = WAIT_TIMEOUT_S) -> list[Sample]:
+        """Return the series of a query as soon as there are any; LabError after ``timeout`` seconds."""
+        deadline = time.monotonic() + timeout
+        while not (samples := self.query(expression)):
+            if time.monotonic() > deadline:
+                raise LabError(
+                    f"no series within {timeout:g} s for {expression}; targets: {self.api('targets')}"
+                )
+            time.sleep(_POLL_S)
+        return samples
+
+
+class Prometheus(Api):
     """Prometheus on a free loopback port; ``configuration`` is prometheus.yml as a mapping.
 
     ``flags`` are given besides.
@@ -59,11 +94,11 @@ class Prometheus:
     def __init__(
         self, configuration: Mapping[str, Any], *, suite: str | None = None, flags: Sequence[str] = ()
     ) -> None:
+        super().__init__("")
         self._configuration = configuration
-        self._suite = suite
         self._flags = flags
+        self._suite = suite
         self._cleanup = ExitStack()
-        self.url = ""
 
     def __enter__(self) -> Self:
         with ExitStack() as cleanup:
@@ -94,34 +129,6 @@ class Prometheus:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._cleanup.close()
-
-    def api(self, path: str, **parameters: str) -> Any:
-        """Return the ``data`` of an answer of the HTTP API: ``api("targets", state="active")``."""
-        address = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-        try:
-            with DIRECT.open(address, timeout=_QUERY_TIMEOUT_S) as response:
-                return json.load(response)["data"]
-        except urllib.error.HTTPError as error:
-            with error:
-                raise LabError(f"Prometheus refused {path} {parameters}: {error.read().decode()}") from error
-
-    def query(self, expression: str) -> list[Sample]:
-        """Return the series of an instant query, a scalar as one without labels."""
-        data = self.api("query", query=expression)
-        if data["resultType"] == "scalar":
-            return [Sample({}, _number(data["result"][1]))]
-        return [Sample(series["metric"], _number(series["value"][1])) for series in data["result"]]
-
-    def wait_for(self, expression: str, timeout: float = WAIT_TIMEOUT_S) -> list[Sample]:
-        """Return the series of a query as soon as there are any; LabError after ``timeout`` seconds."""
-        deadline = time.monotonic() + timeout
-        while not (samples := self.query(expression)):
-            if time.monotonic() > deadline:
-                raise LabError(
-                    f"no series within {timeout:g} s for {expression}; targets: {self.api('targets')}"
-                )
-            time.sleep(_POLL_S)
-        return samples
 
 
 def promtool(

@@ -13,6 +13,7 @@ from compose_agent import __version__
 from compose_agent.config import Config
 from compose_agent.config.general import GeneralSettings
 from compose_agent.dockerd.client import EngineClient
+from compose_agent.dockerd.declared import declared_by
 from compose_agent.dockerd.endpoint import find_endpoint
 from compose_agent.dockerd.inventory import Inventory
 from compose_agent.dockerd.stream import Event
@@ -86,13 +87,18 @@ class RemediationRole:
         endpoint = find_endpoint(general.docker_host, os.environ)
         self._client = EngineClient(endpoint)
         self._triggers = Triggers(self._receive, memory, local=endpoint.socket_path is not None)
+        self._declared = declared_by(general)
         self._inventory = Inventory(
-            self._client, on_event=self._hear, since=self._triggers.since, on_look=self._looked
+            self._client,
+            on_event=self._hear,
+            since=self._triggers.since,
+            on_look=self._looked,
+            declared=self._declared,
         )
         self._hands = calling_hands(
             broker_hands(self._settings.actor)
             if self._settings.actor
-            else own_hands(self._client, general.state_dir(), self._active),
+            else own_hands(self._client, general.state_dir(), self._active, self._declared),
             lambda: self._clients.alertmanager,
         )
         self._outside = Outside(self._clients, self._receive)
@@ -144,6 +150,7 @@ class RemediationRole:
             # Events of what an earlier run began are ours, and are told again.
             self._engine.claim()
             self._inventory.start()
+            self._declared.watch(self._inventory.refresh)
             self._engine.start()
             meter = ServiceMeter(UsageReader(_MOUNTS, self._client.stats))
             self._triggers.start(self._inventory, self._client.inspect, meter, self._wishes())
@@ -179,6 +186,7 @@ class RemediationRole:
         self._hands.let_go()
         self._engine.stop()
         self._traces.stop()
+        self._declared.stop()
         self._inventory.stop()
         self._client.close()
         self._hands.close()

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from compose_agent.commands.general import GENERAL
 from compose_agent.commands.remediation_source import RemediationSource
-from compose_agent.commands.roles import GENERAL, SCHEMA, config_source
+from compose_agent.commands.roles import SCHEMA, config_source
 from compose_agent.config import Config
 from compose_agent.config.flags import flag_layer, flags
 from compose_agent.config.schema import Schema, Section

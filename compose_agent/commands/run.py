@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -11,7 +12,7 @@ from compose_agent.commands.roles import SCHEMA, RunSettings, config_source, ena
 from compose_agent.commands.signals import Signals
 from compose_agent.config import Config
 from compose_agent.config.flags import flag_layer, flags
-from compose_agent.config.watch import FileWatch
+from compose_agent.config.watch import FileWatches
 from compose_agent.errors import ConfigError, Problem
 from compose_agent.role import RoleSpec
 from compose_agent.runner import configure_logs, start_traces
@@ -23,14 +24,18 @@ from compose_agent.web.health import Readiness
 # What this process is called in traces when the roles are threads of it.
 _ONE_PROCESS = "agent"
 
+logger = logging.getLogger(__name__)
+
 
 def _callback(**parameters: Any) -> None:
     signals = Signals()
     source = config_source(flag_layer(SCHEMA, parameters))
-    watch = FileWatch(source.file, signals.reload.set)  # before loading, so that no change is missed
+    watch = FileWatches(source.files, signals.reload.set)  # before loading, so that no change is missed
     config = source.load()
     roles = _roles(config)
     configure_logs(config, NAME)
+    if config.of(RunSettings).register:
+        logger.warning("there is no link to a manager in this version: everything else runs")
     supervisor = Supervisor(_units(roles, config), SCHEMA, config, lambda: load_checked(source, roles))
     signals.on_reload(supervisor.reload)
     watch.start()
