@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from opentelemetry.trace import SpanContext, TraceFlags
 
-ROOT = "remediate"
+# What the spans of an action are called, each of which it has once.
+ROOT, DECIDE, COMMIT, VERIFY, ESCALATE = "remediate", "decide", "commit", "verify", "escalate"
 _TRACE_BYTES, _SPAN_BYTES = 16, 8
 _DIGITS = re.compile(r"(?!0{32})[0-9a-f]{32}")
 

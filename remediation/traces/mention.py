@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from compose_agent.tracing import context, pipeline
-from remediation.traces.ids import ROOT, span_id, trace_hex
-from remediation.traces.story import DECIDE, VERIFY
+from remediation.traces.ids import DECIDE, ROOT, VERIFY, span_id, trace_hex
 
 # Which span an entry of the audit is about; all others are about the action as a whole.
 _SPANS = {"decided": DECIDE, "verified": VERIFY}
