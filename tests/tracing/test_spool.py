@@ -284,3 +284,11 @@ def test_two_processes_do_not_share_a_spool(tmp_path: Path) -> None:
     assert not second.append([span(1)])
     first.close()
     shutil.rmtree(tmp_path / "s")
+
+
+def test_nobody_else_may_look_into_what_is_made(tmp_path: Path) -> None:
+    spool = opened(tmp_path / "state" / "traces" / "s")
+    spool.append([span(1)])
+    for each in ("state", "state/traces", "state/traces/s"):
+        assert (tmp_path / each).stat().st_mode & 0o777 == 0o700
+    assert all(each.stat().st_mode & 0o777 == 0o600 for each in (tmp_path / "state/traces/s").iterdir())
