@@ -79,8 +79,8 @@ class Holding:
     """
 
     def __init__(self, folder: Path, resource: Mapping[str, Any], limits: Limits, evicted: str) -> None:
-        for each in (folder.parent.parent, folder.parent, folder):  # the mode is that of the last one only
-            each.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for one in (folder.parent.parent, folder.parent, folder):  # the mode is that of the last one only
+            one.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._limits = limits
         self._evicted = evicted
         self._guard = _locked(folder)
