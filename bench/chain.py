@@ -197,15 +197,43 @@ class Chain:
             raise LabError(str(error), remedy=self.remediation.log.read_text(encoding="utf-8")) from error
 
 
-def policies(condition: str = "unhealthy") -> Mapping[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """How soon a container was restarted, in seconds since the Engine's event that it is unhealthy.
+
+    ``begun`` is the decision, ``dies`` and ``starts`` are the Engine's events.
+    """
+
+    begun: float
+    dies: float
+    starts: float
+
+
+def prompt(remediation: Remediation, ward: Ward, name: str) -> Prompt:
+    """Let a container become unhealthy and wait until the role itself has mended it; LabError if never."""
+    began = time.time()
+    ward.fall_ill(name, How.UNHEALTHY)
+
+    def is_mended() -> bool:
+        latest = next(iter(remediation.intents(name)), None)
+        return latest is not None and latest.created_at > began and latest.state is State.DONE
+
+    wait_until(is_mended, f"{name} was not mended", _PATIENCE_SECONDS)
+    said = {each.action: each.at for each in ward.events() if each.container == name and each.at > began}
+    unhealthy = said["health_status: unhealthy"]
+    started_at = remediation.intents(name)[0].started_at
+    return Prompt(started_at - unhealthy, said["die"] - unhealthy, said["start"] - unhealthy)
+
+
+def policies(condition: str = "unhealthy", job: str = JOB) -> Mapping[str, Any]:
     """Return the policy for unhealthy containers that Prometheus tells of.
 
     The role's own trigger, which sees the Engine's event at once, tells of them under the same name and
-    without a job: here it is the chain that is to be seen.
+    without a ``job``.
     """
     return {
         "chain": {
-            "match": f'alertname="{ALERT}", job="{JOB}"',
+            "match": f'alertname="{ALERT}", job="{job}"',
             "target": "container",
             "condition": condition,
             "action": "restart",

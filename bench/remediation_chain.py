@@ -1,10 +1,12 @@
 """How long the real chain takes, from a container that becomes unhealthy to the end of its alert.
 
 Real parts on a private Engine, with intervals of half a second; printed are the seconds since the container
-became unhealthy, run by run as JSON, and then the medians and the slowest. Of ``--story scale``, in which a
-service has too much to do until it has three replicas, and then nothing, one run is printed.
+became unhealthy, run by run as JSON, and then the medians and the slowest. In ``--story event`` only the role
+itself watches the Engine, and printed are the seconds since the Engine's event. Of ``--story scale``,
+in which a service has too much to do until it has three replicas, and then nothing, one run is printed.
 
     python -m bench.remediation_chain --runs 10
+    python -m bench.remediation_chain --story event
     python -m bench.remediation_chain --story scale
 """
 
@@ -24,7 +26,7 @@ from pathlib import Path
 import docker
 
 from bench import scaling_chain
-from bench.chain import Chain, Course
+from bench.chain import UNLIMITED, Chain, Course, Prompt, Remediation, policies, prompt
 from bench.patients import real_ward
 from bench.remediation_plan import Patient
 from lab.alertmanager import LINES as ALERTMANAGERS
@@ -39,7 +41,7 @@ _NAME = "chain-web"
 def main(argv: Sequence[str] | None = None) -> int:
     """Perform the runs one after the other and print what they took; 1 if the audit does not verify."""
     asked = _arguments(argv)
-    return _scale(asked) if asked.story == "scale" else _restart(asked)
+    return {"restart": _restart, "event": _event, "scale": _scale}[asked.story](asked)
 
 
 def _scale(asked: argparse.Namespace) -> int:
@@ -51,14 +53,30 @@ def _scale(asked: argparse.Namespace) -> int:
     ):
         ensure_image(client)
         shop.compose("up", "--detach")
-        rules, policies = scaling_chain.hasty_rules(), scaling_chain.hasty_policies()
-        with Chain(engine.host, line=asked.alertmanager, rules=rules, wanted=policies) as chain:
+        rules, wanted = scaling_chain.hasty_rules(), scaling_chain.hasty_policies()
+        with Chain(engine.host, line=asked.alertmanager, rules=rules, wanted=wanted) as chain:
             climb = scaling_chain.climb(chain, client, Path(folder))
             print(chain.remediation.say("why", f"{scaling_chain.PROJECT}/{scaling_chain.SERVICE}").stdout)
             audit = chain.remediation.say("audit", "verify")
     print(audit.stdout or audit.stderr)
     print(json.dumps({**_rounded(asdict(climb)), "load_average": round(os.getloadavg()[0], 2)}))
     return audit.returncode
+
+
+def _event(asked: argparse.Namespace) -> int:
+    courses: list[Prompt] = []
+    with (
+        PrivateEngine(asked.engine_line) as engine,
+        real_ward(engine.host) as ward,
+        Remediation(engine.host, policies(job=""), UNLIMITED) as remediation,
+    ):
+        remediation.wait_ready()
+        ward.admit(Patient(_NAME, True, False, 0.0, 0.0, ()))
+        for _ in range(asked.runs):
+            courses.append(prompt(remediation, ward, _NAME))
+            print(json.dumps(_rounded(asdict(courses[-1]))), flush=True)
+    print(json.dumps(summary(courses)))
+    return 0
 
 
 def _restart(asked: argparse.Namespace) -> int:
@@ -79,7 +97,7 @@ def _restart(asked: argparse.Namespace) -> int:
     return audit.returncode
 
 
-def summary(courses: Sequence[Course]) -> Mapping[str, object]:
+def summary(courses: Sequence[Course] | Sequence[Prompt]) -> Mapping[str, object]:
     """Return the median and the slowest of each step, and how busy the machine was."""
     steps = [*asdict(courses[0])]
     values = {step: [getattr(course, step) for course in courses] for step in steps}
@@ -99,7 +117,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--story", choices=("restart", "scale"), default="restart")
+    parser.add_argument("--story", choices=("restart", "event", "scale"), default="restart")
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--engine-line", choices=ENGINES, default=ENGINES[-1])
     parser.add_argument("--alertmanager", choices=ALERTMANAGERS, default=NEWEST)

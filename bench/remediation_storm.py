@@ -5,6 +5,7 @@ On a fake Engine of 500 containers, with ``compose-agent remediate`` as a proces
 - ``idle``: alerts one after the other; from the request to the Engine's first event of the restart
 - ``storm``: 10,000 alerts over 500 containers in groups of 50, the process killed in the middle of it; how
   long until every alert is decided on, and whether the budget of the host was ever exceeded
+- ``replicas``: every replica of many services is to be restarted, and never the last healthy one
 - ``freeze``: everything is being restarted, then frozen; how long until nothing begins any more
 
 ::
@@ -36,6 +37,7 @@ from bench.forwarder_process import usage_of
 from bench.patients import wait_until
 from bench.redelivery import Alert, notification, post_to
 from bench.restarts import cycles_of
+from bench.storm_replicas import replicas
 from remediation.journal import look
 
 CONTAINERS = 500
@@ -62,7 +64,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Perform the parts and print what was found as JSON; 1 if something that is to hold does not."""
     asked = _arguments(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # with everything cleaned up
-    parts: Mapping[str, Callable[[str], dict[str, Any]]] = {"idle": idle, "storm": storm, "freeze": freeze}
+    parts: Mapping[str, Callable[[str], dict[str, Any]]] = {
+        "idle": idle,
+        "storm": storm,
+        "replicas": lambda _host: replicas(send_all),
+        "freeze": freeze,
+    }
     good = True
     for name in asked.parts or parts:
         with fake_engine() as host:
@@ -258,7 +265,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="*", help="idle, storm, freeze; all when none is named")
+    parser.add_argument("parts", nargs="*", help="idle, storm, replicas, freeze; all when none is named")
     return parser.parse_args(argv)
 
 

@@ -20,6 +20,7 @@ from bench.patients import wait_until
 from lab.busybox import TAG
 from lab.compose import Project
 from lab.engine import PrivateEngine
+from remediation.model import Intent
 
 _ALERTS = Path(__file__).resolve().parent.parent / "alerts"
 PROJECT, SERVICE = "climb", "worker"
@@ -45,19 +46,21 @@ class Climb:
     """How it went: seconds since the service had too much to do, the last two since it had nothing.
 
     ``two``, ``three`` and ``one`` are when so many replicas ran, ``resolved`` is when the intent that scaled
-    up last was over.
+    up last was over. ``added`` is the longest time from a decision to the replica that runs.
     """
 
     two: float
     three: float
     resolved: float
     one: float
+    added: float
 
     def sentence(self) -> str:
         """Return it for people."""
         return (
             f"2 replicas +{self.two:.1f} s, 3 replicas +{self.three:.1f} s; "
-            f"quiet: over +{self.resolved:.1f} s, 1 replica +{self.one:.1f} s"
+            f"quiet: over +{self.resolved:.1f} s, 1 replica +{self.one:.1f} s; "
+            f"from a decision to a replica {self.added:.2f} s"
         )
 
 
@@ -102,7 +105,8 @@ def climb(chain: Chain, client: docker.DockerClient, folder: Path) -> Climb:
     resolved = _when(lambda: _is_over(chain, _UP), "the saturation did not end", quiet)
     one = _when(lambda: _running(client) == 1, "it did not come back to one replica", quiet)
     _when(lambda: _is_over(chain, _DOWN), "the way down did not end", quiet)
-    return Climb(two, three, resolved, one)
+    added = max(each.acted_at - each.started_at for each in _intents(chain, _UP))
+    return Climb(two, three, resolved, one, added)
 
 
 def _when(true: Callable[[], bool], failure: str, since: float) -> float:
@@ -116,5 +120,9 @@ def _running(client: docker.DockerClient) -> int:
 
 def _is_over(chain: Chain, policy: str) -> bool:
     """Tell whether nothing is left to do about the service."""
-    intents = [each for each in chain.remediation.intents(f"{PROJECT}/{SERVICE}") if each.policy == policy]
+    intents = _intents(chain, policy)
     return bool(intents) and all(each.ended_at for each in intents)
+
+
+def _intents(chain: Chain, policy: str) -> list[Intent]:
+    return [each for each in chain.remediation.intents(f"{PROJECT}/{SERVICE}") if each.policy == policy]

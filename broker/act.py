@@ -22,6 +22,8 @@ from broker.peers import RefusalLog, peer_of
 from broker.routes import NotServed
 from compose_agent.dockerd.verbs.contract import Actor, ActorUnavailable
 from compose_agent.dockerd.verbs.model import VerbRequest
+from compose_agent.tracing import attributes as names
+from compose_agent.tracing.server import answered, server_span
 from compose_agent.web.response import Response, body_of
 from compose_agent.web.server import Limits
 
@@ -102,15 +104,21 @@ class ActApp:
 
     def _perform(self, request: VerbRequest, environ: WSGIEnvironment) -> Response:
         about = {"id": request.id, "verb": request.verb, "target": request.target}
-        logger.info("asked for", extra={**about, "reason": request.reason, **peer_of(environ)})
-        with self._turn():
+        with server_span(environ, PATH) as span, self._turn():
+            span.set_attributes(
+                {names.VERB: request.verb, names.REQUEST: request.id, names.CONTAINER_ID: request.target}
+            )
+            logger.info("asked for", extra={**about, "reason": request.reason, **peer_of(environ)})
             try:
                 outcome = self._actor.perform(request)
             except ActorUnavailable:
+                answered(span, 503)
                 self._metrics.performed(request.verb, "unavailable")
                 raise
-        self._metrics.performed(request.verb, outcome.result)
-        logger.info("ended", extra={**about, "result": outcome.result, "why": outcome.reason})
+            span.set_attribute(names.RESULT, str(outcome.result))
+            answered(span, 200)
+            self._metrics.performed(request.verb, outcome.result)
+            logger.info("ended", extra={**about, "result": outcome.result, "why": outcome.reason})
         return Response(200, msgspec.json.encode(outcome), "application/json")
 
     @contextmanager

@@ -19,6 +19,7 @@ from compose_agent.config import Config
 from compose_agent.config.general import GeneralSettings
 from compose_agent.deadline import Deadline
 from compose_agent.dockerd.client import EngineClient
+from compose_agent.dockerd.declared import declared_by
 from compose_agent.dockerd.endpoint import find_endpoint
 from compose_agent.dockerd.verbs.actor import LocalActor
 from compose_agent.dockerd.verbs.budget import Budget, Limits
@@ -53,8 +54,9 @@ class BrokerRole:
         self._client = EngineClient(endpoint)
         self._reader = EngineClient(endpoint, connections=read.limits(settings.max_streams).threads)
         self._journal = Journal(general.state_dir())
+        opt_in = OptIn(settings.allow, declared_by(general))
         limits = Limits(settings.per_target, settings.per_host, settings.window)
-        self._actor = LocalActor(self._client, self._journal, VERBS, OptIn(settings.allow), Budget(limits))
+        self._actor = LocalActor(self._client, self._journal, VERBS, opt_in, Budget(limits))
         self._streams = Streams(settings.max_streams)
         self._metrics = BrokerMetrics(state, self._streams.count)
         self._app = make_app(self._metrics, self._probe)

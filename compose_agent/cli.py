@@ -12,6 +12,7 @@ import click
 from compose_agent.commands import COMMANDS, DEFAULT, HIDDEN
 from compose_agent.config.nearest import did_you_mean, nearest
 from compose_agent.errors import ComposeAgentError
+from compose_agent.privileges import become_container_user
 
 # As a shell reports a process that SIGINT, or a closed pipe, ended.
 INTERRUPTED = 130
@@ -63,6 +64,7 @@ def commands() -> None:
 def main() -> None:
     """Run the command line; a failure is one sentence on standard error and an exit code of errors.py."""
     try:
+        become_container_user()
         sys.exit(commands.main(prog_name="compose-agent", standalone_mode=False))
     except click.ClickException as error:
         (_with_nearest(error) if isinstance(error, click.NoSuchOption) else error).show()

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
+from compose_agent.tracing.context import active_ids
+
 Format = Literal["logfmt", "json"]
 
 # What every LogRecord has by itself; the rest came in through ``extra``.
@@ -51,6 +53,8 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
         "logger": record.name,
         "msg": record.getMessage(),
     }
+    if ids := active_ids():
+        fields["trace_id"], fields["span_id"] = ids
     fields.update((key, value) for key, value in record.__dict__.items() if key not in _OWN_FIELDS)
     if record.exc_info:
         fields["exception"] = logging.Formatter().formatException(record.exc_info)

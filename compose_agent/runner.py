@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
+
+from opentelemetry.context import get_current
 
 from compose_agent import __version__, log
 from compose_agent.config import Config, Schema
@@ -14,11 +17,17 @@ from compose_agent.config.wire import decode_revision
 from compose_agent.errors import ComposeAgentError, ConfigError, Problem
 from compose_agent.memory import share_one_heap
 from compose_agent.role import ConfigState, RoleSpec
-from compose_agent.tracing import attributes, tracer
+from compose_agent.tracing import attributes, pipeline, tracer
+from compose_agent.tracing.context import always
+from compose_agent.tracing.pipeline import Pipeline
+from compose_agent.tracing.settings import TracingSettings
 from compose_agent.web.health import Readiness
 from compose_agent.web.local import local_server
 
 logger = logging.getLogger(__name__)
+
+# Of the time that the end may take: for the interpreter, which has to end too.
+_MARGIN_SECONDS = 0.5
 _tracer = tracer(__name__)
 
 
@@ -49,6 +58,7 @@ class Runner:
         self._state.applied(revision)
         self._lock = threading.Lock()
         self._started = False
+        self._traces: Pipeline | None = None
         self._role = spec.make(config, self._state)
         run_dir = config.of(GeneralSettings).run_dir()
         self._local = local_server(run_dir, spec.name, self.readiness, self._reload_from, self._role.routes())
@@ -57,9 +67,11 @@ class Runner:
         """Start the role; raises ComposeAgentError, and leaves nothing behind, when it cannot."""
         self._local.bind()  # first, so that a second instance is refused before it does anything
         try:
+            self._traces = start_traces(self._config, self._spec.name) if self._owns_process else None
             self._role.start()
         except BaseException:
             self._local.stop()
+            self._stop_traces(0.0)
             raise
         self._started = True
         self._local.start()
@@ -69,10 +81,19 @@ class Runner:
         if not self._started:
             return
         self._started = False
+        began = time.monotonic()
         try:
             self._role.stop()
         finally:
             self._local.stop()
+            self._stop_traces(time.monotonic() - began)
+
+    def _stop_traces(self, spent: float) -> None:
+        """Export what there is time for, of which some seconds are spent already."""
+        if self._traces:
+            whole = self._config.of(TracingSettings).shutdown_timeout
+            self._traces.stop(max(0.0, whole - spent - _MARGIN_SECONDS))
+            self._traces = None
 
     def readiness(self) -> Readiness:
         """Return what the role says of itself."""
@@ -108,7 +129,7 @@ class Runner:
         self._state.refused()
 
     def _take(self, revision: int, config: Config) -> int:
-        with _tracer.start_as_current_span("config reload") as span:
+        with _tracer.start_as_current_span("config reload", always(get_current())) as span:
             span.set_attribute(attributes.CONFIG_REVISION, revision)
             try:
                 self._role.apply(config)
@@ -134,6 +155,11 @@ class Runner:
             self._state.refused()
             raise
         return self.apply(revision, config)
+
+
+def start_traces(config: Config, process: str) -> Pipeline | None:
+    """Begin to trace what this process does, if it is to; ``process`` is the role it runs."""
+    return pipeline.start(process, config.of(TracingSettings), config.of(GeneralSettings).state_dir())
 
 
 def configure_logs(config: Config, process: str) -> None:

@@ -19,6 +19,7 @@ from prometheus_client.openmetrics import exposition as openmetrics_exposition
 
 from compose_agent import __version__
 from compose_agent.role import ConfigState
+from compose_agent.tracing.metrics import add_tracing
 
 # What the client library puts on the samples of a histogram.
 _LIBRARY_LABELS = ("le",)
@@ -37,7 +38,7 @@ def gauge(registry: CollectorRegistry, name: str, text: str, value: Callable[[],
 
 
 def add_program(registry: CollectorRegistry, prefix: str, role: str, state: ConfigState) -> None:
-    """Add version, configuration and process; ``role`` is what the texts call it: ``exporter``."""
+    """Add version, configuration, traces and process; ``role`` is what the texts call it: ``exporter``."""
     build = Info(f"{prefix}_build", f"Version of this {role}.", registry=registry)
     build.info({"version": __version__, "python": platform.python_version()})
     gauge(
@@ -58,6 +59,7 @@ def add_program(registry: CollectorRegistry, prefix: str, role: str, state: Conf
         "When a configuration was last taken, Unix time.",
         lambda: state.last_success,
     )
+    add_tracing(registry, prefix)
     ProcessCollector(registry=registry)
 
 

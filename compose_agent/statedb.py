@@ -37,6 +37,9 @@ _LOCK_PAUSE_SECONDS = 0.1
 _MAX_PID_BYTES = 20
 # The rest of an extended error code says where in SQLite it came from.
 _PRIMARY_CODE = 0xFF
+# What SQLite sorts, or keeps to undo a statement, would else be a file in /tmp. A container with a read-only
+# root has none, and the statement fails as if the disk did.
+_IN_MEMORY = "PRAGMA temp_store = MEMORY"
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -106,6 +109,7 @@ class StateFile:
             address = f"{self.path.absolute().as_uri()}?mode=ro"
             database = sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS, check_same_thread=False)
             try:
+                database.execute(_IN_MEMORY)
                 self._require_current(self._version(database))
             except BaseException:
                 database.close()
@@ -139,6 +143,7 @@ class StateFile:
             self.path.chmod(0o600)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
+        database.execute(_IN_MEMORY)
         database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         version = self._version(database)
         for number, step in enumerate(self.steps[version:], version + 1):

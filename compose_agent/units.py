@@ -22,8 +22,8 @@ from compose_agent.errors import ComposeAgentError, ConfigError, Problem
 from compose_agent.role import RoleSpec
 from compose_agent.runner import Runner
 from compose_agent.web.health import Readiness
-from compose_agent.web.local import socket_path
 from compose_agent.web.localclient import LocalClient, RoleNotRunning
+from compose_agent.web.places import socket_path
 
 logger = logging.getLogger(__name__)
 

@@ -27,6 +27,7 @@ import json
 import os
 import signal
 import socket
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,15 +57,22 @@ class PrivateEngine:
     """A Docker Engine of one line (see lab.lines).
 
     ``share_network`` gives it the host's network instead of one of its own: for published ports and
-    for builds that fetch packages.  ``flags`` are given to dockerd besides the configuration.
+    for builds that fetch packages.  ``flags`` and ``environment`` are given to dockerd besides its
+    configuration.
     """
 
     def __init__(
-        self, line: str = "20.10", *, share_network: bool = False, flags: tuple[str, ...] = ()
+        self,
+        line: str = "20.10",
+        *,
+        share_network: bool = False,
+        flags: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.line = line
         self._share_network = share_network
         self._flags = flags
+        self._environment = dict(environment or {})
         self._started: _Parts | None = None
 
     def __enter__(self) -> Self:
@@ -177,7 +185,7 @@ class PrivateEngine:
             [*sandbox.enter(), "dockerd", f"--config-file={scratch.root}/daemon.json", *self._flags],
             name="dockerd",
             answers=lambda: ping(_socket(scratch)),
-            environment={**found.environment(), **own},
+            environment={**found.environment(), **own, **self._environment},
         )
 
     def _end(self, number: signal.Signals) -> None:

@@ -22,11 +22,11 @@ import ssl
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Protocol
 
 import docker
 
 from lab import LabError, packages
-from lab.engine import PrivateEngine
 from lab.lines import programs
 from lab.packages import progress
 
@@ -50,16 +50,29 @@ _IMPORT_TIMEOUT_S = 300
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
 
-def build(engine: PrivateEngine, tag: str = TAG) -> str:
+class Engine(Protocol):
+    """An Engine that can build: a :class:`~lab.engine.PrivateEngine`, or the host's."""
+
+    @property
+    def host(self) -> str: ...  # noqa: D102
+    @property
+    def environment(self) -> dict[str, str]: ...  # noqa: D102
+
+
+def build(engine: Engine, tag: str = TAG, *, pip: Path | None = None) -> str:
     """Build the checkout's Dockerfile in the Engine, and return the image's tag.
 
-    Raises LabError with the end of the build's output when it fails.
+    ``pip`` is a configuration file of pip for a build that fetches everything anew.  Raises LabError with the
+    end of the build's output when it fails.
     """
-    _import_base(engine)
+    import_base(engine)
     progress("building the image")
     command = [*_builder(), "--network=host", f"--build-arg=BASE={BASE}", f"--tag={tag}"]
     if bundle := _certificates():
         command += ["--secret", f"id=ca,src={bundle}"]
+    if pip:
+        # What a secret says is no part of what the cache goes by.
+        command += ["--secret", f"id=pip,src={pip}", "--no-cache-filter=builder"]
     environment = {**engine.environment, "BUILDKIT_PROGRESS": "plain"}
     _run([*command, str(_CHECKOUT)], _BUILD_TIMEOUT_S, environment)
     return tag
@@ -89,7 +102,8 @@ def _make_base(work: Path) -> Path:
     return archive
 
 
-def _import_base(engine: PrivateEngine) -> None:
+def import_base(engine: Engine) -> None:
+    """Put the base image into the Engine unless it is there."""
     archive = base_archive()
     client = docker.DockerClient(base_url=engine.host, timeout=_IMPORT_TIMEOUT_S)
     try:

@@ -50,43 +50,11 @@ class Sample:
     value: float
 
 
-class Prometheus:
-    """Prometheus on a free loopback port; ``configuration`` is prometheus.yml as a mapping."""
+class Api:
+    """The HTTP API of the Prometheus at ``url``."""
 
-    def __init__(self, configuration: Mapping[str, Any], *, suite: str | None = None) -> None:
-        self._configuration = configuration
-        self._suite = suite
-        self._cleanup = ExitStack()
-        self.url = ""
-
-    def __enter__(self) -> Self:
-        with ExitStack() as cleanup:
-            scratch = Scratch()
-            cleanup.callback(scratch.close)
-            program = _program("prometheus", self._suite)
-            # JSON is YAML as well.
-            file = scratch.root / "prometheus.yml"
-            file.write_text(json.dumps(self._configuration), encoding="utf-8")
-
-            def at(address: str) -> Process:
-                command = [
-                    program,
-                    f"--config.file={file}",
-                    f"--storage.tsdb.path={scratch.root}/data",
-                    f"--web.listen-address={address}",
-                ]
-                ready = f"http://{address}/-/ready"
-                return Process(scratch, command, name="prometheus", answers=lambda: answers(ready))
-
-            process, self.url = start_on_free_port(at)
-            cleanup.callback(process.close)
-            self._cleanup = cleanup.pop_all()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._cleanup.close()
+    def __init__(self, url: str) -> None:
+        self.url = url
 
     def api(self, path: str, **parameters: str) -> Any:
         """Return the ``data`` of an answer of the HTTP API: ``api("targets", state="active")``."""
@@ -115,6 +83,52 @@ class Prometheus:
                 )
             time.sleep(_POLL_S)
         return samples
+
+
+class Prometheus(Api):
+    """Prometheus on a free loopback port; ``configuration`` is prometheus.yml as a mapping.
+
+    ``flags`` are given besides.
+    """
+
+    def __init__(
+        self, configuration: Mapping[str, Any], *, suite: str | None = None, flags: Sequence[str] = ()
+    ) -> None:
+        super().__init__("")
+        self._configuration = configuration
+        self._flags = flags
+        self._suite = suite
+        self._cleanup = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as cleanup:
+            scratch = Scratch()
+            cleanup.callback(scratch.close)
+            program = _program("prometheus", self._suite)
+            # JSON is YAML as well.
+            file = scratch.root / "prometheus.yml"
+            file.write_text(json.dumps(self._configuration), encoding="utf-8")
+
+            def at(address: str) -> Process:
+                command = [
+                    program,
+                    f"--config.file={file}",
+                    f"--storage.tsdb.path={scratch.root}/data",
+                    f"--web.listen-address={address}",
+                    *self._flags,
+                ]
+                ready = f"http://{address}/-/ready"
+                return Process(scratch, command, name="prometheus", answers=lambda: answers(ready))
+
+            process, self.url = start_on_free_port(at)
+            cleanup.callback(process.close)
+            self._cleanup = cleanup.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._cleanup.close()
 
 
 def promtool(

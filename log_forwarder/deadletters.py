@@ -18,6 +18,7 @@ import msgspec
 from compose_agent.dockerd.model import Container
 from compose_agent.dockerd.overview.words import plain_size
 from log_forwarder.event import Event
+from log_forwarder.traces import refused
 
 logger = logging.getLogger(__name__)
 
@@ -49,18 +50,19 @@ class DeadLetters:
     ) -> bool:
         """Write one event down, or wait while that is impossible; False if ``abandon`` was set meanwhile."""
         line = msgspec.json.encode(_letter(sink, container, event, reason)) + b"\n"
-        self._tell(sink, event, reason)
+        self._tell(sink, container, event, reason)
         while not self._written(line):
             if abandon.wait(_RETRY_SECONDS):
                 self.error = ""  # nobody waits any more; whoever does says so again
                 return False
         return True
 
-    def _tell(self, sink: str, event: Event, reason: str) -> None:
-        """Log the first of many: a sink may refuse every line there is."""
+    def _tell(self, sink: str, container: Container, event: Event, reason: str) -> None:
+        """Log and trace the first of many: a sink may refuse every line there is."""
         now = time.monotonic()
         if now >= self._silent_until:
             self._silent_until = now + _LOG_PAUSE_SECONDS
+            refused(sink, container, event, reason)
             logger.warning("line refused", extra={"sink": sink, "event": event.id, "reason": reason})
 
     def _written(self, line: bytes) -> bool:

@@ -6,6 +6,9 @@ import threading
 import time
 from bisect import bisect_left
 
+from opentelemetry.trace import SpanContext
+from prometheus_client.samples import Exemplar
+
 from log_forwarder.event import Batch
 from log_forwarder.moments import unix_seconds
 
@@ -19,10 +22,11 @@ class Latency:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts = [0] * (len(BUCKETS) + 1)
+        self._exemplars: list[Exemplar | None] = [None] * (len(BUCKETS) + 1)
         self._sum = 0.0
 
-    def observe(self, batch: Batch) -> None:
-        """Take the lines of a batch that is confirmed now."""
+    def observe(self, batch: Batch, span: SpanContext | None = None) -> None:
+        """Take the lines of a batch that is confirmed now, and the span of that, if it has one."""
         if not batch.events:
             return
         first, last = unix_seconds(batch.events[0].time), unix_seconds(batch.events[-1].time)
@@ -30,8 +34,16 @@ class Latency:
             return  # a damaged time in an otherwise whole record
         seconds = max(0.0, time.time() - (first + last) / 2)
         with self._lock:
-            self._counts[bisect_left(BUCKETS, seconds)] += len(batch.events)
+            bucket = bisect_left(BUCKETS, seconds)
+            self._counts[bucket] += len(batch.events)
+            if span:
+                self._exemplars[bucket] = _exemplar(span, seconds)
             self._sum += seconds * len(batch.events)
+
+    def exemplars(self) -> list[Exemplar | None]:
+        """Return the delivery that was traced last, for each bucket."""
+        with self._lock:
+            return list(self._exemplars)
 
     def buckets(self) -> tuple[list[tuple[str, float]], float]:
         """Return the cumulative buckets, as prometheus-client takes them, and the sum."""
@@ -40,3 +52,8 @@ class Latency:
         bounds = [*map(str, BUCKETS), "+Inf"]
         cumulative = [float(sum(counts[: at + 1])) for at in range(len(bounds))]
         return list(zip(bounds, cumulative, strict=True)), total
+
+
+def _exemplar(span: SpanContext, seconds: float) -> Exemplar:
+    ids = {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"}
+    return Exemplar(ids, seconds, time.time())

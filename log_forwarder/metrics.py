@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -203,7 +203,11 @@ def _latencies(lanes: Sequence[tuple[Lane, Latency]]) -> Metric:
     )
     for lane, latency in lanes:
         buckets, total = latency.buckets()
-        family.add_metric((lane.name,), buckets, total)
+        shown: list[Any] = [
+            (*bucket, exemplar) if exemplar else bucket
+            for bucket, exemplar in zip(buckets, latency.exemplars(), strict=True)
+        ]
+        family.add_metric((lane.name,), shown, total)
     return family
 
 

@@ -16,6 +16,7 @@ from compose_agent.address import Address
 from compose_agent.config import Config
 from compose_agent.config.general import GeneralSettings
 from compose_agent.dockerd.client import EngineClient
+from compose_agent.dockerd.declared import declared_by, labelled
 from compose_agent.dockerd.endpoint import find_endpoint
 from compose_agent.dockerd.folders.contract import FoldersUnreadable
 from compose_agent.dockerd.folders.watch import FolderWatch
@@ -43,6 +44,7 @@ from log_forwarder.sinks.contract import Sink, SinkContext
 from log_forwarder.sinks.word import SinkWord
 from log_forwarder.spool import Spool
 from log_forwarder.store import Store
+from log_forwarder.traces import Deliveries
 from log_forwarder.transforms import Counters, Pipeline, TransformSettings, make_pipeline
 
 logger = logging.getLogger(__name__)
@@ -81,6 +83,8 @@ class ForwarderRole:
             mine=share.has,
         )
         self._folders_unreadable = ""
+        self._declared = declared_by(general)
+        self._declared_revision = 0
         client = None
         if self._settings.engine:
             client = EngineClient(find_endpoint(general.docker_host, os.environ))
@@ -115,7 +119,9 @@ class ForwarderRole:
         for word in settings.sinks:
             self._keeper.positions(word.name)
         triggers_changed = settings.triggers != self._settings.triggers
-        anew = triggers_changed or config.of(TransformSettings) != self._transforms
+        declared, self._declared_revision = self._declared_revision, self._declared.look()
+        declares_other = declared != self._declared_revision
+        anew = triggers_changed or declares_other or config.of(TransformSettings) != self._transforms
         sinks = self._make_sinks(settings, anew=anew)
         selection = self._select(settings)
         self._listeners.change(self._addresses(settings))
@@ -223,14 +229,16 @@ class ForwarderRole:
 
     def _make_lane(self, word: SinkWord, sink: Sink) -> tuple[Lane, Latency]:
         latency = Latency()
-        outbox = Outbox(self._settings.queue_size, lossy=not word.required, observe=latency.observe)
+        observe = Deliveries(word.name, latency).observe
+        outbox = Outbox(self._settings.queue_size, lossy=not word.required, observe=observe)
         books = SinkBooks(word.name, self._keeper)
         lane = Lane(word.name, sink, outbox, books=books, pipelines=self._pipeline, letters=self._letters)
         return lane, latency
 
     def _pipeline(self, container: Container, outbox: Outbox) -> Pipeline:
         counters = Counters(outbox.drop, outbox.note_redacted, outbox.note_failed)
-        pipeline, problems = make_pipeline(self._transforms, container, counters)
+        asking = labelled(container, self._declared)
+        pipeline, problems = make_pipeline(self._transforms, asking, counters)
         for problem in problems:
             logger.warning("a label is not used", extra={"problem": problem})
         return pipeline
@@ -242,7 +250,7 @@ class ForwarderRole:
 
     def _engine_logs(self, client: EngineClient) -> EngineLogs:
         return EngineLogs(
-            Inventory(client),
+            Inventory(client, declared=self._declared),
             client,
             self._keeper,
             needs_api=self._needs_api,
@@ -281,7 +289,7 @@ class ForwarderRole:
 
     def _reason_against(self, container: Container) -> str | None:
         self._selection = self._selection.knowing(container)
-        return self._selection.reason_against(container)
+        return self._selection.reason_against(labelled(container, self._declared))
 
     def _begins_now(self, container: Container) -> bool:
         """Tell whether a container without a position is read from now on only."""

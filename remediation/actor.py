@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compose_agent.dockerd.client import EngineClient
+from compose_agent.dockerd.declared import Declared
 from compose_agent.dockerd.verbs.actor import LocalActor
 from compose_agent.dockerd.verbs.budget import Unbounded
 from compose_agent.dockerd.verbs.contract import Actor
@@ -57,10 +58,11 @@ class _Allowed:
         return iter(self._active.policies.allowed)
 
 
-def own_hands(client: EngineClient, state_dir: Path, active: Active) -> Hands:
+def own_hands(client: EngineClient, state_dir: Path, active: Active, declared: Declared) -> Hands:
     """Return an actor in this process; raises StateError and InstanceRunning."""
     journal = Journal(state_dir)
-    actor = LocalActor(client, journal, verbs_beside_files(), OptIn(_Allowed(active)), Unbounded())
+    opt_in = OptIn(_Allowed(active), declared)
+    actor = LocalActor(client, journal, verbs_beside_files(), opt_in, Unbounded())
     return Hands(actor, actor.close, journal.close)
 
 

@@ -13,6 +13,7 @@ from compose_agent.dockerd.verbs.model import Result
 from remediation.grafana import Grafana, GrafanaError
 from remediation.journal import Entry, Journal
 from remediation.narration import sentence
+from remediation.traces.mention import html
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class Annotations:
         try:
             grafana.annotate(
                 entry.at,
-                sentence(entry),
+                sentence(entry) + html(entry.subjects.get("intent", "")),
                 self._tags(entry),
                 key=f"{entry.subjects.get('intent', '')}.{entry.seq}",
             )

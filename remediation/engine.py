@@ -22,7 +22,8 @@ from remediation.model import Intent, Signal, State
 from remediation.ours import Ours
 from remediation.outcomes import Outcomes
 from remediation.planner import Held, Planner, plan_all
-from remediation.verify import Missed, Verified, verify
+from remediation.traces.seen import Seen
+from remediation.verify import Missed, NotYet, Verified, verify
 from remediation.workers import Means, Workers, join_all
 from remediation.world import World
 
@@ -61,6 +62,7 @@ class Engine:
         ours: Ours,
         workers: int,
         courses: Mapping[str, Callable[[Intent], Course]] | None = None,
+        seen: Seen | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._journal = journal
@@ -74,6 +76,7 @@ class Engine:
         self._now = now
         self.beat_at = now()
         self._held = Held()
+        self._seen = seen or Seen()
         self._tidied = time.monotonic()
         self.error = ""
         self._news = threading.Event()
@@ -188,6 +191,7 @@ class Engine:
         works = self._journal.write(lambda tx: self._decider.decide(tx, due, world, free))
         failpoint("engine.after-decide")
         for work in works:
+            self._seen.committed(work.intent.id, self._now())
             self.workers.take(work)
 
     def _verify(self) -> None:
@@ -222,4 +226,6 @@ class Engine:
                 self._journal.write(lambda tx: self._outcomes.helped(tx, intent, detail))
             case Missed(detail):
                 self._missed(intent, detail)
+            case NotYet(detail):
+                self._seen.probe(intent.id, self._now(), detail)
         failpoint("engine.after-verified")

@@ -15,6 +15,7 @@ import msgspec
 from remediation.alertmanager import GIVEN_UP_ALERT, Alertmanager
 from remediation.journal import Journal
 from remediation.model import Episode, Intent
+from remediation.traces.mention import for_alert
 
 RAISED_FLAG = "given-up"
 # Several repetitions may fail before an alert ends that should not.
@@ -99,6 +100,7 @@ def _alert(episode: Episode, intent: Intent) -> Alert:
             "summary": f"{episode.alert}: nothing that was done to {target} has helped",
             "description": f"The last was {intent.action}: {intent.detail}. 'compose-agent why "
             f"{episode.target.name}' tells all of it.",
+            **for_alert(intent.id),
         },
         starts_at=intent.ended_at,
     )

@@ -27,6 +27,7 @@ from urllib3.exceptions import TimeoutError as NoAnswer
 from compose_agent import __version__
 from compose_agent.deadline import DeadlineSocket
 from compose_agent.errors import ComposeAgentError, ConfigError, Problem
+from compose_agent.web.propagation import outgoing_headers
 from remediation.receiver.secretfile import SecretFile
 
 # They answer from memory; who asks is about to act or to judge, and can ask again.
@@ -144,7 +145,7 @@ class HttpApi:
                 method,
                 self._prefix + path,
                 body=body,
-                headers={**_OWN_HEADERS, **kind, **headers, **self._secret()},
+                headers={**_OWN_HEADERS, **kind, **outgoing_headers(), **headers, **self._secret()},
                 timeout=urllib3.Timeout(total=self._seconds),
                 redirect=False,
                 retries=False,

@@ -6,21 +6,24 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Protocol
+from typing import Any, Protocol
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.samples import Exemplar, Timestamp
 
 from compose_agent.errors import StateError
 from compose_agent.role import ConfigState
 from compose_agent.selfmetrics import add_program, exposition, gauge, new_registry
+from compose_agent.tracing import pipeline
 from remediation.guard.breaker import Breaker, BreakerState
 from remediation.guard.buckets import Bucket, filled
 from remediation.journal import FREEZE_FLAG, Journal, View
-from remediation.journal.tallies import BUCKETS, Histogram
+from remediation.journal.tallies import BUCKETS, Example, Histogram
 from remediation.model import LIVE
 from remediation.policies.model import Policy, Rate
 from remediation.receiver.received import BUCKETS as RECEIVED_BUCKETS
 from remediation.receiver.received import Received
+from remediation.traces.ids import ROOT, span_id, trace_id
 
 
 class Watched(Protocol):
@@ -82,6 +85,12 @@ class _Counted:
                 decisions.add_metric(key, count)
             for key, count in tallies.actions.items():
                 actions.add_metric(key, count)
+            durations = _histograms(
+                "action_duration",
+                "From the beginning of an action to its outcome.",
+                tallies.durations,
+                "action",
+            )
             alert = _histogram(
                 "alert_to_action", "From an alert's start to its first action.", tallies.since_alert
             )
@@ -92,7 +101,7 @@ class _Counted:
             )
         commits = _counter("journal_commits", "Transactions of the journal that are on disk.")
         commits.add_metric((), self._watched.journal.commits)
-        yield from (decisions, actions, alert, receipt, commits)
+        yield from (decisions, actions, durations, alert, receipt, commits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +199,31 @@ class _Receiver:
 
 
 def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
-    family = HistogramMetricFamily(f"remediation_{name}_seconds", text)
-    family.add_metric((), _cumulative(BUCKETS, histogram.counts), histogram.sum)
+    return _histograms(name, text, {"": histogram})
+
+
+def _histograms(
+    name: str, text: str, histograms: Mapping[str, Histogram], *labels: str
+) -> HistogramMetricFamily:
+    """Return a family whose buckets have, where this process traces, the latest action as an exemplar."""
+    family = HistogramMetricFamily(f"remediation_{name}_seconds", text, labels=labels or None)
+    traces = pipeline.current() is not None
+    for value, histogram in histograms.items():
+        buckets: list[Any] = [*_cumulative(BUCKETS, histogram.counts)]
+        for number, example in enumerate(histogram.examples):
+            if traces and example:
+                buckets[number] = (*buckets[number], exemplar(example))
+        family.add_metric((value,) if labels else (), buckets, histogram.sum)
     return family
+
+
+def exemplar(example: Example) -> Exemplar:
+    """Return the root of an action's trace as an exemplar (OpenMetrics)."""
+    ids = {
+        "trace_id": trace_id(example.intent).hex(),
+        "span_id": span_id(example.intent, ROOT).hex(),
+    }
+    return Exemplar(ids, example.seconds, Timestamp(int(example.at), int(example.at % 1 * 1e9)))
 
 
 def _cumulative(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:

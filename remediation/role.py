@@ -13,6 +13,7 @@ from compose_agent import __version__
 from compose_agent.config import Config
 from compose_agent.config.general import GeneralSettings
 from compose_agent.dockerd.client import EngineClient
+from compose_agent.dockerd.declared import declared_by
 from compose_agent.dockerd.endpoint import find_endpoint
 from compose_agent.dockerd.inventory import Inventory
 from compose_agent.dockerd.stream import Event
@@ -21,6 +22,7 @@ from compose_agent.dockerd.usage.cgroup import Mounts
 from compose_agent.dockerd.usage.service import ServiceMeter
 from compose_agent.errors import EngineError, StateError
 from compose_agent.role import ConfigState
+from compose_agent.tracing import pipeline
 from compose_agent.web.health import Readiness, with_health
 from compose_agent.web.listeners import Listeners
 from compose_agent.web.metricsview import metrics_view
@@ -53,6 +55,9 @@ from remediation.receiver.received import Received
 from remediation.receiver.routes import Receiver, trigger_routes, webhook_routes
 from remediation.receiver.signatures import Replays
 from remediation.settings import RemediationSettings
+from remediation.traces.follower import Follower
+from remediation.traces.seen import Seen
+from remediation.traces.subjects import Subjects
 from remediation.triggers.host import Triggers, Wishes
 from remediation.triggers.memory import FolderMemory
 from remediation.watch import Watch
@@ -82,19 +87,26 @@ class RemediationRole:
         endpoint = find_endpoint(general.docker_host, os.environ)
         self._client = EngineClient(endpoint)
         self._triggers = Triggers(self._receive, memory, local=endpoint.socket_path is not None)
+        self._declared = declared_by(general)
         self._inventory = Inventory(
-            self._client, on_event=self._hear, since=self._triggers.since, on_look=self._looked
+            self._client,
+            on_event=self._hear,
+            since=self._triggers.since,
+            on_look=self._looked,
+            declared=self._declared,
         )
         self._hands = calling_hands(
             broker_hands(self._settings.actor)
             if self._settings.actor
-            else own_hands(self._client, general.state_dir(), self._active),
+            else own_hands(self._client, general.state_dir(), self._active, self._declared),
             lambda: self._clients.alertmanager,
         )
         self._outside = Outside(self._clients, self._receive)
         self._announcer = Announcer(self._journal, self._clients, self._settings)
         sight = Sight(self._world, self._ill, self._client.inspect)
         self._failover = Keeper(self._journal, sight, self._receive, memory)
+        seen_by_us = Seen()
+        self._traces = Follower(self._journal, Subjects(self._inventory.containers).of, seen_by_us)
         self._engine = Engine(
             self._journal,
             actor=self._hands.actor,
@@ -105,6 +117,7 @@ class RemediationRole:
             ours=ours,
             workers=self._settings.workers,
             courses={FAILOVER: self._failover.course},
+            seen=seen_by_us,
         )
         self._web = WebConfigFile(self._settings.web_config_file) if self._settings.web_config_file else None
         self._replays = Replays()
@@ -133,9 +146,11 @@ class RemediationRole:
         try:
             self._listeners.bind(self._settings.listen_addresses)
             self._announcer.start()
+            self._traces.start(pipeline.current())
             # Events of what an earlier run began are ours, and are told again.
             self._engine.claim()
             self._inventory.start()
+            self._declared.watch(self._inventory.refresh)
             self._engine.start()
             meter = ServiceMeter(UsageReader(_MOUNTS, self._client.stats))
             self._triggers.start(self._inventory, self._client.inspect, meter, self._wishes())
@@ -170,6 +185,8 @@ class RemediationRole:
         self._announcer.stop()
         self._hands.let_go()
         self._engine.stop()
+        self._traces.stop()
+        self._declared.stop()
         self._inventory.stop()
         self._client.close()
         self._hands.close()

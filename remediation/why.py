@@ -38,13 +38,15 @@ class Line(msgspec.Struct, frozen=True):
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """What happened about one episode or alert: a heading, sentences in their order, what came of it.
 
-    ``remedy`` is what a person can do, empty when nothing needs to be done.
+    ``remedy`` is what a person can do, empty when nothing needs to be done. ``actions`` are the ids of what
+    was planned, the first one first.
     """
 
     heading: str
     lines: list[Line]
     outcome: str
     remedy: str = ""
+    actions: list[str] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ def _account(evidence: Evidence, episode: Episode, policies: Container[str] | No
         lines=_lines(_entries_of(evidence, episode)),
         outcome=_outcome(episode, last, now),
         remedy=_remedy(last, evidence.frozen),
+        actions=[each.id for each in reversed(evidence.intents.get(episode.id, ()))],
     )
 
 

@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from compose_agent.dockerd.verbs.contract import Actor, ActorUnavailable
@@ -25,6 +25,7 @@ from remediation.journal import Journal
 from remediation.model import Intent
 from remediation.ours import Ours
 from remediation.outcomes import Outcomes
+from remediation.traces.attempts import Attempts
 from remediation.world import World
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Means:
     world: Callable[[], World]
     ours: Ours
     courses: Mapping[str, Callable[[Intent], Course]]
+    attempts: Attempts = field(default_factory=Attempts)
 
 
 class Workers:
@@ -147,9 +149,11 @@ class Workers:
         self._insist(lambda: course.ended(outcome))
 
     def _perform(self, request: VerbRequest) -> Outcome:
-        with self._means.ours.acting(request, self._project_of(request)):
+        means = self._means
+        with means.attempts.execute(request) as came, means.ours.acting(request, self._project_of(request)):
             try:
-                outcome = self._means.actor.perform(request)
+                outcome = means.actor.perform(request)
+                came.append(outcome)
             except ActorUnavailable as error:
                 self._note(request, str(error))
                 raise

@@ -10,6 +10,7 @@ from compose_agent.config import Config, Given, Schema, Section, kinds, option, 
 from compose_agent.config.general import GeneralSettings
 from compose_agent.errors import ComposeAgentError
 from compose_agent.role import ConfigState, RoleSpec
+from compose_agent.tracing.settings import TracingSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,13 @@ class FakeSettings:
     fixed: str = option("fixed", kinds.string, "first", "What it says until the next start.", restart=True)
 
 
-SCHEMA = Schema([Section("", GeneralSettings, "General"), Section("fake", FakeSettings, "Fake")])
+SCHEMA = Schema(
+    [
+        Section("", GeneralSettings, "General"),
+        Section("tracing", TracingSettings, "Tracing"),
+        Section("fake", FakeSettings, "Fake"),
+    ]
+)
 
 
 def config_of(run_dir: Path, **given: str) -> Config:

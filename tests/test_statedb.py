@@ -30,6 +30,13 @@ def test_a_new_file_takes_every_step(tmp_path: Path) -> None:
     database.close()
 
 
+def test_no_statement_needs_a_folder_for_temporary_files(tmp_path: Path) -> None:
+    file = state(tmp_path)
+    for database in (file.open(), file.open_read_only()):
+        assert database.execute("PRAGMA temp_store").fetchone() == (2,), "in memory"
+        database.close()
+
+
 def test_an_older_file_is_brought_up_to_date_with_what_it_holds(tmp_path: Path) -> None:
     state(tmp_path).open().close()
     database = state(tmp_path, (FIRST, SECOND)).open()

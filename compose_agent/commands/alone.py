@@ -9,7 +9,7 @@ import click
 from compose_agent.commands.roles import SCHEMA, config_source, flags_of, load_checked
 from compose_agent.commands.signals import Signals
 from compose_agent.config.flags import flag_layer, long_forms
-from compose_agent.config.watch import FileWatch
+from compose_agent.config.watch import FileWatches
 from compose_agent.role import RoleSpec
 from compose_agent.runner import Runner, configure_logs
 
@@ -20,7 +20,7 @@ def role_command(spec: RoleSpec, name: str, help: str) -> click.Command:
     def callback(**parameters: Any) -> None:
         signals = Signals()
         source = config_source(flag_layer(SCHEMA, parameters, spec.name))
-        watch = FileWatch(source.file, signals.reload.set)  # before loading, so that no change is missed
+        watch = FileWatches(source.files, signals.reload.set)  # before loading, so that no change is missed
         config = load_checked(source, [spec])
         configure_logs(config, spec.name)
         runner = Runner(spec, SCHEMA, config, lambda: load_checked(source, [spec]))

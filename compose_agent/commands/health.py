@@ -7,23 +7,23 @@ from typing import Any
 
 import click
 
-from compose_agent import supervisor
-from compose_agent.commands.roles import GENERAL, ROLES, SCHEMA, config_source
+from compose_agent.commands.general import GENERAL, general_settings
 from compose_agent.config.flags import flag_layer, flags
-from compose_agent.config.general import GeneralSettings
 from compose_agent.config.schema import Schema
 from compose_agent.errors import ComposeAgentError
 from compose_agent.web.localclient import LocalClient, RoleNotRunning
 
+# Those of the supervisor and of all roles, which are not asked for them: a health check runs often, and loads
+# nothing that it does not need.
+NAMES = ("supervisor", "exporter", "logs", "remediation", "broker")
+_SCHEMA = Schema([GENERAL])
 # HEALTHCHECK's own default is 30 s; a role answers from memory.
 _TIMEOUT_SECONDS = 3.0
 
 
 def _callback(**parameters: Any) -> None:
-    config = config_source(flag_layer(SCHEMA, parameters)).load()
-    run_dir = config.of(GeneralSettings).run_dir()
-    names = [supervisor.NAME, *(role.name for role in ROLES)]
-    asked = (_ask(LocalClient(run_dir, name, _TIMEOUT_SECONDS), name) for name in names)
+    run_dir = general_settings(flag_layer(_SCHEMA, parameters)).run_dir()
+    asked = (_ask(LocalClient(run_dir, name, _TIMEOUT_SECONDS), name) for name in NAMES)
     found = [answer for answer in asked if answer]
     for _, text in found:
         click.echo(text)
@@ -47,5 +47,5 @@ command = click.Command(
     "health",
     callback=_callback,
     help="Ask every running role whether it is ready; exit status 0 if all are.",
-    params=list(flags(Schema([GENERAL]))),
+    params=list(flags(_SCHEMA)),
 )

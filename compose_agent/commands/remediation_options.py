@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from compose_agent.commands.general import GENERAL
 from compose_agent.commands.remediation_source import RemediationSource
-from compose_agent.commands.roles import GENERAL, SCHEMA, config_source
+from compose_agent.commands.roles import SCHEMA, config_source
 from compose_agent.config import Config
 from compose_agent.config.flags import flag_layer, flags
-from compose_agent.config.schema import Schema
+from compose_agent.config.schema import Schema, Section
 
 JSON = click.Option(["--json"], is_flag=True, help="Print JSON; with --follow a document on each line.")
 # Words without quotation marks, as people type them.
@@ -19,9 +20,9 @@ WHY = click.Argument(["why"], nargs=-1)
 ID = click.Argument(["id"])
 
 
-def general_flags() -> list[click.Parameter]:
-    """Return the flags of what all roles share."""
-    return list(flags(Schema([GENERAL])))
+def general_flags(*more: Section) -> list[click.Parameter]:
+    """Return the flags of what all roles share, and of more sections."""
+    return list(flags(Schema([GENERAL, *more])))
 
 
 def config_of(parameters: Mapping[str, Any]) -> Config:

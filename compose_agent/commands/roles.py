@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
 from broker.settings import BrokerSettings
-from compose_agent.config import Config, ConfigSource, Given, Layer, Schema, Section, kinds, option
+from compose_agent.commands import general
+from compose_agent.commands.general import GENERAL
+from compose_agent.config import Config, ConfigSource, Layer, Schema, Section, kinds, option
 from compose_agent.config.flags import flags
-from compose_agent.config.general import GeneralSettings
-from compose_agent.config.layers import environment_layer
-from compose_agent.errors import ConfigError, Problem
 from compose_agent.role import ConfigState, Role, RoleSpec
+from compose_agent.tracing.settings import TracingSettings
 from exporter.settings import ExporterSettings
 from log_forwarder.settings import ForwarderSettings
 from log_forwarder.transforms.settings import TransformSettings
 from remediation.settings import RemediationSettings
-
-DEFAULT_FILE = Path("/etc/compose-agent/compose-agent.yml")
 
 
 def _exporter(config: Config, state: ConfigState) -> Role:
@@ -114,6 +110,14 @@ class RunSettings:
         "Run the remediation role. It acts only on containers whose owners have opted in.",
         restart=True,
     )
+    register: bool = option(
+        "register",
+        kinds.boolean,
+        "false",
+        "Register with the manager at MANAGER_URL. This version has no link to a manager: it says so in its "
+        "log, and does everything else.",
+        restart=True,
+    )
     one_process: bool = option(
         "one-process",
         kinds.boolean,
@@ -123,12 +127,12 @@ class RunSettings:
     )
 
 
-GENERAL = Section("", GeneralSettings, "General")
+TRACING = Section("tracing", TracingSettings, "Tracing")
 RUN = Section("", RunSettings, "Which roles run")
 # Every process reads the whole file, so that a key of a role it does not run is no mistake.
 TRANSFORMS = Section("", TransformSettings, "Log transforms")
 SCHEMA = Schema(
-    [GENERAL, RUN, *(Section(role.name, role.settings, role.title) for role in ROLES), TRANSFORMS]
+    [GENERAL, TRACING, RUN, *(Section(role.name, role.settings, role.title) for role in ROLES), TRANSFORMS]
 )
 
 
@@ -152,7 +156,7 @@ def role_named(name: str) -> RoleSpec:
 
 def flags_of(role: RoleSpec) -> Iterator[click.Option]:
     """Yield the flags of a command that runs one role: the shared ones, and the role's without prefix."""
-    sections = [GENERAL, Section(role.name, role.settings, role.title)]
+    sections = [GENERAL, TRACING, Section(role.name, role.settings, role.title)]
     if role is FORWARDER:
         sections.append(TRANSFORMS)
     yield from flags(Schema(sections), role.name)
@@ -160,21 +164,7 @@ def flags_of(role: RoleSpec) -> Iterator[click.Option]:
 
 def config_source(given: Layer) -> ConfigSource:
     """Return where this process takes its configuration from; ``given`` is the command line's layer."""
-    environment, _ = environment_layer(SCHEMA, os.environ)
-    named = given.get("config.file") or environment.get("config.file")
-    if named is None:
-        return ConfigSource(SCHEMA, os.environ, given, DEFAULT_FILE, optional=True)
-    return ConfigSource(SCHEMA, os.environ, given, _file_of(named))
-
-
-def _file_of(named: Given) -> Path:
-    try:
-        path = kinds.path.read(named.value)
-    except ValueError as error:
-        raise ConfigError(Problem(named.where, str(error))) from error
-    if not path.exists():
-        raise ConfigError(Problem(named.where, f"there is no file {path}"))
-    return path
+    return general.config_source(SCHEMA, given)
 
 
 def load_checked(source: ConfigSource, roles: Iterable[RoleSpec]) -> Config:

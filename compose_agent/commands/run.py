@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -11,31 +12,42 @@ from compose_agent.commands.roles import SCHEMA, RunSettings, config_source, ena
 from compose_agent.commands.signals import Signals
 from compose_agent.config import Config
 from compose_agent.config.flags import flag_layer, flags
-from compose_agent.config.watch import FileWatch
+from compose_agent.config.watch import FileWatches
 from compose_agent.errors import ConfigError, Problem
 from compose_agent.role import RoleSpec
-from compose_agent.runner import configure_logs
+from compose_agent.runner import configure_logs, start_traces
 from compose_agent.supervisor import NAME, Supervisor
+from compose_agent.tracing.settings import TracingSettings
 from compose_agent.units import ProcessUnit, RoleFailed, ThreadUnit, Unit
 from compose_agent.web.health import Readiness
+
+# What this process is called in traces when the roles are threads of it.
+_ONE_PROCESS = "agent"
+
+logger = logging.getLogger(__name__)
 
 
 def _callback(**parameters: Any) -> None:
     signals = Signals()
     source = config_source(flag_layer(SCHEMA, parameters))
-    watch = FileWatch(source.file, signals.reload.set)  # before loading, so that no change is missed
+    watch = FileWatches(source.files, signals.reload.set)  # before loading, so that no change is missed
     config = source.load()
     roles = _roles(config)
     configure_logs(config, NAME)
+    if config.of(RunSettings).register:
+        logger.warning("there is no link to a manager in this version: everything else runs")
     supervisor = Supervisor(_units(roles, config), SCHEMA, config, lambda: load_checked(source, roles))
     signals.on_reload(supervisor.reload)
     watch.start()
+    traces = start_traces(config, _ONE_PROCESS) if config.of(RunSettings).one_process else None
     try:
         supervisor.run(signals.stop, _announce)
     except RoleFailed as failure:
         sys.exit(failure.code)  # the role has said in a sentence what to mend
     finally:
         watch.stop()
+        if traces:
+            traces.stop(config.of(TracingSettings).shutdown_timeout)
 
 
 def _roles(config: Config) -> list[RoleSpec]:

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from compose_agent.commands.roles import GENERAL, SCHEMA, config_source
+from compose_agent.commands.general import GENERAL
+from compose_agent.commands.roles import SCHEMA, config_source
 from compose_agent.commands.signals import Signals
 from compose_agent.commands.status_remediation import RemediationStatus
 from compose_agent.commands.status_source import Source

@@ -45,6 +45,24 @@ class GeneralSettings:
         restart=True,
         in_file=False,
     )
+    compose_files: tuple[Path, ...] = option(
+        "compose-file",
+        kinds.path,
+        None,
+        "Compose file whose x-compose-agent fields are read: options at top level, over those of the "
+        "configuration file, and labels of its services; repeatable, watched. See docs/compose-extension.md.",
+        restart=True,
+        multiple=True,
+        in_file=False,
+    )
+    compose_rootfs: Path = option(
+        "compose-rootfs",
+        kinds.path,
+        "/",
+        "Where the host's root is seen, for the x-compose-agent fields in the Compose files that labels of "
+        "containers name. In a container those files are found only if they are mounted there.",
+        restart=True,
+    )
     state: Path | None = option(
         "state-dir",
         kinds.path,

@@ -11,6 +11,10 @@ from compose_agent.config.schema import ENVIRONMENT_PREFIX, Schema
 from compose_agent.config.yamlfile import Node, load, plain
 from compose_agent.errors import ConfigError, Problem
 from compose_agent.failpoints import VARIABLE as FAILPOINTS
+from compose_agent.privileges import VARIABLE as CONTAINER_USER
+
+# Read before there is a configuration.
+_NO_OPTIONS = {FAILPOINTS, CONTAINER_USER}
 
 
 def file_layer(schema: Schema, path: Path) -> tuple[Layer, list[Problem]]:
@@ -18,7 +22,11 @@ def file_layer(schema: Schema, path: Path) -> tuple[Layer, list[Problem]]:
 
     Raises ConfigError when the file as a whole cannot be taken.
     """
-    root = load(path)
+    return node_layer(schema, load(path), path)
+
+
+def node_layer(schema: Schema, root: Node, path: Path) -> tuple[Layer, list[Problem]]:
+    """Return what a mapping of options in the file ``path`` gives, and what is wrong with its keys."""
     if not isinstance(root.value, dict):
         raise ConfigError(Problem(f"{path}:{root.line}", "expected a mapping of options"))
     problems: list[Problem] = []
@@ -64,7 +72,7 @@ def environment_layer(schema: Schema, environ: Mapping[str, str]) -> tuple[Layer
     for name, value in environ.items():
         if not name.startswith(ENVIRONMENT_PREFIX) or not value.strip():
             continue
-        if name == FAILPOINTS:  # of tests, and no option
+        if name in _NO_OPTIONS:
             continue
         if key := schema.by_environment.get(name):
             layer[key] = Given(value, f"environment {name}", named=True)

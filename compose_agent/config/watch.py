@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from compose_agent.config.yamlfile import MAX_FILE_BYTES
@@ -58,3 +58,20 @@ class FileWatch:
             return None
         except OSError as error:
             return error.strerror
+
+
+class FileWatches:
+    """A :class:`FileWatch` for each of several files."""
+
+    def __init__(self, paths: Iterable[Path], changed: Callable[[], None]) -> None:
+        self._watches = [FileWatch(path, changed) for path in paths]
+
+    def start(self) -> None:
+        """Begin to look, until ``stop``."""
+        for watch in self._watches:
+            watch.start()
+
+    def stop(self) -> None:
+        """End the threads."""
+        for watch in self._watches:
+            watch.stop()

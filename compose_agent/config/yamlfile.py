@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,11 +51,14 @@ def read(path: Path) -> str:
         raise ConfigError(Problem(f"{path}:{line}", f"is not UTF-8 text (byte {error.start})")) from error
 
 
-def parse(text: str, name: str) -> Node:
-    """Return the document in ``text``; ``name`` stands in errors, all of which are ConfigError."""
+def parse(text: str, name: str, make: Callable[[str], yaml.SafeLoader] = yaml.SafeLoader) -> Node:
+    """Return the document in ``text``; ``name`` stands in errors, all of which are ConfigError.
+
+    ``make`` makes a loader that knows other tags as well.
+    """
     loader: yaml.SafeLoader | None = None
     try:
-        loader = yaml.SafeLoader(text)
+        loader = make(text)
         root = loader.get_single_node()
         whole = _Conversion(loader, name).node(root, frozenset()) if root else Node(None, 1)
         return Node({}, whole.line) if whole.value is None else whole

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from compose_agent.dockerd.endpoint import Endpoint
 from compose_agent.dockerd.failures import decoded, outcome_of, translate
+from compose_agent.dockerd.spans import engine_span, traced_headers
 from compose_agent.errors import (
     EngineError,
     EngineGarbage,
@@ -186,6 +187,7 @@ class EngineConnection:
             session.base_url + path,
             params=params,
             json=body,
+            headers=traced_headers(),
             timeout=timeout or self._timeout,
             stream=True,
         )
@@ -209,6 +211,10 @@ class EngineConnection:
 
     @contextmanager
     def _call(self, call: str) -> Iterator[None]:
+        with engine_span(call, self.endpoint.host):
+            yield from self._observed(call)
+
+    def _observed(self, call: str) -> Iterator[None]:
         started = time.monotonic()
         outcome = "ok"
         try:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from compose_agent.dockerd.declared import NOTHING, Declared, labelled
 from compose_agent.dockerd.ledger import Ledger
 from compose_agent.dockerd.model import container_from_inspect
 from compose_agent.errors import EngineError, EngineNotFound, EngineTimeout
@@ -28,7 +29,8 @@ class Inspector:
 
     An id that is asked for while it waits is inspected once; while it is being inspected, once more
     afterwards, because the answer may be from before the change. An inspect that failed is tried again
-    after ``retry_seconds``, until it is answered or the Engine is lost. ``on_look`` is called after each one.
+    after ``retry_seconds``, until it is answered or the Engine is lost. ``on_look`` is called after each one,
+    ``declared`` adds labels to those that stand on a container.
     """
 
     def __init__(
@@ -37,10 +39,13 @@ class Inspector:
         ledger: Ledger,
         threads: int = INSPECTORS,
         retry_seconds: float = RETRY_SECONDS,
+        *,
         on_look: Callable[[], None] = lambda: None,
+        declared: Declared = NOTHING,
     ) -> None:
         self._inspect = inspect
         self._on_look = on_look
+        self._declared = declared
         self._ledger = ledger
         self._retry_seconds = retry_seconds
         self._changed = threading.Condition()
@@ -124,7 +129,7 @@ class Inspector:
         while job := self._take():
             container_id, expected = job
             try:
-                container = container_from_inspect(self._inspect(container_id))
+                container = labelled(container_from_inspect(self._inspect(container_id)), self._declared)
                 self._ledger.put(container, expected=expected or self._announced(container_id))
                 self._failing.pop(container_id, None)
             except EngineNotFound:

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from compose_agent.dockerd.declared import NOTHING, Declared
 from compose_agent.dockerd.inspector import Inspector
 from compose_agent.dockerd.ledger import Ledger
 from compose_agent.dockerd.model import Container, Engine, engine_from_json
@@ -87,7 +88,8 @@ class Inventory:
     ``on_event`` hears of each event of a container, in order, in the thread that all containers wait for: it
     must neither wait nor raise. After a reconnect it may hear the last one again. ``since`` is the Engine's
     time from which on it is told of what the Engine still remembers; None for from now on. ``on_look`` is
-    called whenever a container was looked at.
+    called whenever a container was looked at. ``declared`` adds labels to those that stand on containers;
+    ``refresh`` asks it anew.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Inventory:
         on_event: Callable[[Event], None] = _not_listening,
         since: str | None = None,
         on_look: Callable[[], None] = lambda: None,
+        declared: Declared = NOTHING,
     ) -> None:
         self._client = client
         self._on_event = on_event
@@ -107,7 +110,7 @@ class Inventory:
         self._heartbeat_seconds = heartbeat_seconds
         self._now = now
         self._ledger = Ledger(since)
-        self._inspector = Inspector(client.inspect, self._ledger, on_look=on_look)
+        self._inspector = Inspector(client.inspect, self._ledger, on_look=on_look, declared=declared)
         self._engine = Engine()
         self._link = Link(since=now())
         self._counts = Counts()
@@ -139,6 +142,11 @@ class Inventory:
             if thread.ident is not None:
                 thread.join(timeout=max(0.0, deadline - time.monotonic()))
         self._inspector.stop(max(0.0, deadline - time.monotonic()))
+
+    def refresh(self) -> None:
+        """Look at every container anew, because something beside the Engine has changed."""
+        for container in self._ledger.snapshot():
+            self._inspector.ask(container.id)
 
     def containers(self) -> tuple[Container, ...]:
         """Return every container, sorted by name; the same object as long as nothing changed."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from compose_agent.address import UnixAddress
 from compose_agent.errors import ConfigError, ListenError
 from compose_agent.web import health
+from compose_agent.web.places import RELOAD_PATH, socket_path
 from compose_agent.web.propagation import with_incoming_trace
 from compose_agent.web.response import Response, body_of, routed
 from compose_agent.web.server import Limits, WebServer
@@ -26,17 +27,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RELOAD_PATH = "/-/reload"
 # The group may talk to a role; the bundle's roles share one.
 SOCKET_MODE = 0o660
 FOLDER_MODE = 0o750
 # The supervisor, the command line and a health check, seldom at the same moment.
 _LIMITS = Limits(threads=4)
-
-
-def socket_path(run_dir: Path, role: str) -> Path:
-    """Return where ``role`` listens."""
-    return run_dir / f"{role}.sock"
 
 
 def local_server(

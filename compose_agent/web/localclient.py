@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from compose_agent.deadline import connect_unix
 from compose_agent.errors import ComposeAgentError, ConfigError, Problem
 from compose_agent.web.health import HEALTHY_PATH, READY_PATH, Readiness
-from compose_agent.web.local import RELOAD_PATH, socket_path
+from compose_agent.web.places import RELOAD_PATH, socket_path
 from compose_agent.web.propagation import outgoing_headers
 
 if TYPE_CHECKING:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import context, propagate
 
+from compose_agent.tracing.context import tell
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -16,7 +18,7 @@ _HEADER_PREFIX = "HTTP_"
 def outgoing_headers() -> dict[str, str]:
     """Return the headers that name the active span; none when there is no span."""
     headers: dict[str, str] = {}
-    propagate.inject(headers)
+    tell(headers)
     return headers
 
 

@@ -11,6 +11,8 @@ from remediation.alertmanager import ACTION_ALERT, Alertmanager
 from remediation.calls.http import Arguments, credentials, post
 from remediation.grafana import Grafana
 from remediation.httpapi import HttpError
+from remediation.traces.ids import intent_of
+from remediation.traces.mention import for_alert
 
 # What an error of a request says that no call can be made of: it is not asked for again.
 _NOT_SET = 400
@@ -52,7 +54,7 @@ class Notify:
                 "there is no Alertmanager", remedy="set remediation.alertmanager.url", status=_NOT_SET
             )
         labels = {"alertname": ACTION_ALERT, **notice.labels}
-        alertmanager.raise_alert(labels, {"summary": notice.text}, key=key)
+        alertmanager.raise_alert(labels, {"summary": notice.text, **for_alert(intent_of(key))}, key=key)
 
 
 def _call(notice: Notice, key: str) -> None:

@@ -17,6 +17,7 @@ from remediation.journal.chain import Anchor, linked
 from remediation.journal.tallies import Acted
 from remediation.journal.view import View
 from remediation.model import Episode, Intent, Signal
+from remediation.traces.mention import of_entry, of_signal
 
 _encode = msgspec.json.Encoder().encode
 
@@ -149,7 +150,8 @@ class Tx(View):
 
     def audit(self, kind: str, subjects: Mapping[str, str], fields: Mapping[str, Any]) -> None:
         """Append an entry to the audit: ids by what they are, such as ``episode``, and what is to be said."""
-        row = linked(self._end(), self._now, kind, dict(subjects), dict(fields))
+        said = {**fields, **of_entry(kind, subjects.get("intent"))}
+        row = linked(self._end(), self._now, kind, dict(subjects), said)
         self._run("INSERT INTO audit VALUES (?, ?, ?, ?, ?)", row.seq, row.at, row.kind, row.body, row.hash)
         self._database.executemany(
             "INSERT OR IGNORE INTO audit_subjects VALUES (?, ?)",
@@ -161,14 +163,21 @@ class Tx(View):
         self.decisions[str(reason), policy] += 1
 
     def count_action(self, intent: Intent, result: str) -> None:
-        """Count what came of an action for the metrics, and for a first step how long it took to begin."""
+        """Count what came of an action and how long it took, and for a first step how long to begin."""
         episode = None if intent.rung else self.episode(intent.episode)
-        if episode is None:
-            self.actions.append(Acted(intent.action, str(result)))
-            return
-        since_receipt = intent.started_at - episode.received_at if episode.received_at else None
-        since_alert = intent.started_at - episode.starts_at
-        self.actions.append(Acted(intent.action, str(result), since_alert, since_receipt))
+        since_alert = intent.started_at - episode.starts_at if episode else None
+        received_at = episode.received_at if episode else 0.0
+        self.actions.append(
+            Acted(
+                intent.action,
+                str(result),
+                since_alert,
+                intent.started_at - received_at if received_at else None,
+                seconds=self._now - intent.started_at,
+                intent=intent.id,
+                at=self._now,
+            )
+        )
 
     def _end(self) -> Anchor:
         """Return the newest entry of the audit, or the anchor when all were cut."""
@@ -204,4 +213,5 @@ def _said(signal: Signal) -> dict[str, Any]:
         "firing": signal.firing,
         "starts_at": signal.starts_at,
         "labels": signal.labels,
+        **of_signal(signal.traceparent),
     }

@@ -84,6 +84,14 @@ class View:
         query = "SELECT data FROM episodes WHERE policy = ? AND target = ? ORDER BY number DESC LIMIT 1"
         return self._one(_episode, query, policy, str(target))
 
+    def episode_before(self, episode: Episode) -> Episode | None:
+        """Return the episode of the same policy and target that came before one, None if there is none."""
+        query = (
+            "SELECT data FROM episodes WHERE policy = ? AND target = ?"
+            " AND number < (SELECT number FROM episodes WHERE id = ?) ORDER BY number DESC LIMIT 1"
+        )
+        return self._one(_episode, query, episode.policy, str(episode.target), episode.id)
+
     def episodes_of(self, fingerprint: str) -> list[Episode]:
         """Return the open episodes of an alert, oldest first."""
         query = "SELECT data FROM episodes WHERE fingerprint = ? AND closed_at = 0 ORDER BY number"

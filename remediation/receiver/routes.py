@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from wsgiref.types import WSGIEnvironment
 
 from compose_agent.cloudevents import CONTENT_TYPE, PATH
 from compose_agent.errors import ComposeAgentError
+from compose_agent.tracing.context import traceparent_of
 from compose_agent.web.response import Response
 from remediation.model import Signal, Source
 from remediation.receiver import alertmanager, cloudevents
@@ -20,6 +20,7 @@ from remediation.receiver.limits import read_body, require_type
 from remediation.receiver.received import Received
 from remediation.receiver.refusal import Refusal, Why
 from remediation.receiver.signatures import Replays
+from remediation.traces.receipt import Reply, receipt, reply
 
 if TYPE_CHECKING:
     from compose_agent.web.response import RouteTable
@@ -28,8 +29,6 @@ WEBHOOK_PATH = "/webhook"
 _EXPLANATION = (
     "POST notifications of Alertmanager here (webhook_configs, version 4); see docs/remediation.md."
 )
-# W3C Trace Context, version 00.
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 # Returns when the signals are on disk; raises ComposeAgentError when they are not.
 Receive = Callable[[Sequence[Signal]], None]
@@ -59,43 +58,46 @@ class Receiver:
         return self._answer(Source.TRIGGER, environ, self._take_trigger)
 
     def _answer(
-        self, source: Source, environ: WSGIEnvironment, take: Callable[[WSGIEnvironment], int]
+        self, source: Source, environ: WSGIEnvironment, take: Callable[[WSGIEnvironment], Reply]
     ) -> Response:
         try:
-            return Response.json(202, {"received": take(environ)})
+            return Response.json(202, take(environ))
         except Refusal as refusal:
             remote = str(environ.get("REMOTE_ADDR", ""))
             self.received.refuse(source, refusal.why, remote, str(refusal.__cause__ or refusal))
             return refusal.response()
 
-    def _take_notification(self, environ: WSGIEnvironment) -> int:
-        began, doors = time.monotonic(), self.doors
+    def _take_notification(self, environ: WSGIEnvironment) -> Reply:
+        began, start, doors = time.monotonic(), time.time_ns(), self.doors
         signed = doors.access.judge_head(environ)
         if doors.bucket and not doors.bucket.take():
             raise Refusal(Why.RATE, "too many requests")
         require_type(environ, alertmanager.CONTENT_TYPE)
         body = read_body(environ, doors.body_limit)
         digest = doors.access.judge_body(environ, body) if signed else b""
-        found = alertmanager.parse(body, self.clock(), _traceparent(environ))
-        try:
-            self._keep(found.signals)
-        except BaseException:
-            self.replays.forget(digest)
-            raise
-        left_out = found.truncated.number if found.truncated else 0
-        self.received.count(Source.ALERTMANAGER, found.signals, time.monotonic() - began, left_out)
-        if found.truncated:
-            self.truncated(found.truncated)
-        return len(found.signals)
+        # Whoever is turned away before this leaves no trace: a flood would push out those of actions.
+        with receipt(environ, WEBHOOK_PATH, start) as span:
+            found = alertmanager.parse(body, self.clock(), traceparent_of(span))
+            try:
+                self._keep(found.signals)
+            except BaseException:
+                self.replays.forget(digest)
+                raise
+            left_out = found.truncated.number if found.truncated else 0
+            self.received.count(Source.ALERTMANAGER, found.signals, time.monotonic() - began, left_out)
+            if found.truncated:
+                self.truncated(found.truncated)
+            return reply(span, len(found.signals))
 
-    def _take_trigger(self, environ: WSGIEnvironment) -> int:
-        began = time.monotonic()
+    def _take_trigger(self, environ: WSGIEnvironment) -> Reply:
+        began, start = time.monotonic(), time.time_ns()
         require_type(environ, CONTENT_TYPE)
         body = read_body(environ, self.doors.body_limit)
-        signals = [cloudevents.parse(body, self.clock(), _traceparent(environ))]
-        self._keep(signals)
-        self.received.count(Source.TRIGGER, signals, time.monotonic() - began)
-        return len(signals)
+        with receipt(environ, PATH, start) as span:
+            signals = [cloudevents.parse(body, self.clock(), traceparent_of(span))]
+            self._keep(signals)
+            self.received.count(Source.TRIGGER, signals, time.monotonic() - began)
+            return reply(span, len(signals))
 
     def _keep(self, signals: Sequence[Signal]) -> None:
         if not signals:
@@ -116,8 +118,3 @@ def webhook_routes(receiver: Receiver) -> RouteTable:
 def trigger_routes(receiver: Receiver) -> RouteTable:
     """Return the routes for the local socket."""
     return {PATH: {"POST": receiver.trigger}}
-
-
-def _traceparent(environ: WSGIEnvironment) -> str:
-    given = str(environ.get("HTTP_TRACEPARENT", ""))
-    return given if _TRACEPARENT.fullmatch(given) else ""

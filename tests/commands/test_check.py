@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from compose_agent import cli
-from compose_agent.commands import roles
+from compose_agent.commands import general
 from compose_agent.commands.roles import SCHEMA
 from compose_agent.config import ConfigSource
 
@@ -18,7 +18,7 @@ from compose_agent.config import ConfigSource
 def only_what_the_test_gives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.startswith("COMPOSE_AGENT_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr(roles, "DEFAULT_FILE", tmp_path / "default.yml")
+    monkeypatch.setattr(general, "DEFAULT_FILE", tmp_path / "default.yml")
 
 
 def check(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -97,3 +97,60 @@ def test_the_effective_configuration_is_a_file_that_gives_the_same(
     path.write_text(expected)
     loaded = [ConfigSource(SCHEMA, {}, {}, each).load().settings for each in (path, again)]
     assert loaded[0] == loaded[1]
+
+
+COMPOSE = """\
+name: shop
+x-compose-agent:
+  log.level: debug
+  exporter: {stale-after: 2m}
+services:
+  web:
+    image: web
+    x-compose-agent:
+      remediate: restart
+      logs: {parser: json}
+"""
+
+
+def test_a_compose_file_stands_between_file_and_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compose = tmp_path / "compose.yml"
+    compose.write_text(COMPOSE)
+    (tmp_path / "default.yml").write_text("log.level: warning\nexporter.stale-after: 3m\nstate-dir: /srv")
+    monkeypatch.setenv("COMPOSE_AGENT_EXPORTER_STALE_AFTER", "4m")
+    assert check(monkeypatch, "--effective", f"--compose-file={compose}") == 0
+    shown = capsys.readouterr().out
+    assert f'log.level: "debug"  # {compose}:3' in shown
+    assert 'exporter.stale-after: "4m"  # environment' in shown
+    assert 'state-dir: "/srv"' in shown
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (("log.level", "log.levle"), ":3: unknown option 'log.levle', did you mean 'log.level'?"),
+        (("remediate: restart", "remediate: restar"), ":9: web: remediate: 'restar' allows nothing"),
+        (
+            ("remediate", "remediat"),
+            ":9: web: remediat: there is no such label, did you mean 'compose-agent.rem",
+        ),
+        (
+            ("parser: json", "parser: jsn"),
+            ":10: container web: label compose-agent.logs.parser: expected one of",
+        ),
+        (("logs: {parser: json}", "logs: perhaps"), ":10: web: logs: expected true or false, not 'perhaps'"),
+    ],
+)
+def test_what_is_wrong_in_a_compose_file_is_named_by_line(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: tuple[str, str],
+    what: str,
+) -> None:
+    compose = tmp_path / "compose.yml"
+    compose.write_text(COMPOSE.replace(*change))
+    assert check(monkeypatch, f"--compose-file={compose}") == 2
+    assert f"{compose}{what}" in capsys.readouterr().err

@@ -6,6 +6,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from compose_agent import supervisor
+from compose_agent.commands.health import NAMES
+from compose_agent.commands.roles import ROLES
 from compose_agent.dockerd.fake import FakeEngine
 from tests.commands.program import COMMAND, PATIENCE_SECONDS, Agent, environment, eventually
 
@@ -27,6 +30,27 @@ def health(run_dir: Path) -> tuple[int, str, str]:
 
 def test_nothing_runs(tmp_path: Path) -> None:
     assert health(tmp_path) == (1, "", f"no role is running: no socket in {tmp_path}\n")
+
+
+def test_everybody_there_is_is_asked() -> None:
+    assert set(NAMES) == {supervisor.NAME, *(role.name for role in ROLES)}
+
+
+def test_what_is_wrong_with_other_options_is_not_its_business(agent: Start, tmp_path: Path) -> None:
+    file = tmp_path / "compose-agent.yml"
+    with FakeEngine() as engine:
+        one = agent("export", f"--docker.host={engine.url}").started()
+        eventually(lambda: (state := one.readiness()) and state.ready, "never ready")
+        file.write_text(f"run-dir: {one.run_dir}\nexporter: {{no-such-option: 1}}\n")
+        run = subprocess.run(
+            [*COMMAND, "health", f"--config.file={file}"],
+            env=environment(tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+    assert (run.returncode, run.stdout) == (0, "exporter     ready\n"), run.stderr
 
 
 def test_it_is_well_only_when_the_supervisor_and_every_role_are(agent: Start) -> None:

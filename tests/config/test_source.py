@@ -193,10 +193,19 @@ def test_nothing_said_leaves_the_defaults(text: str | None, tmp_path: Path) -> N
     config = load(text, tmp_path, {"COMPOSE_AGENT_LOG_LEVEL": " ", "OTHER": "x"})
     assert config.given == {}
     assert config.of(GeneralSettings) == GeneralSettings(
-        None, None, None, None, "info", "logfmt", None, "compose-agent.{role}"
+        docker_host=None,
+        config_file=None,
+        compose_files=(),
+        compose_rootfs=Path("/"),
+        state=None,
+        run=None,
+        log_level="info",
+        log_format="logfmt",
+        log_fluentd=None,
+        log_fluentd_tag="compose-agent.{role}",
     )
     assert config.of(RunSettings) == RunSettings(
-        enable_metrics=True, enable_logs=None, enable_remediation=True, one_process=False
+        enable_metrics=True, enable_logs=None, enable_remediation=True, register=False, one_process=False
     )
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from compose_agent.address import UnixAddress
 from compose_agent.cloudevents import CONTENT_TYPE, PATH
-from compose_agent.web.local import socket_path
 from compose_agent.web.localclient import LocalClient
+from compose_agent.web.places import socket_path
 from compose_agent.web.response import routed
 from compose_agent.web.server import WebServer
 from log_forwarder.fake.triggers import FakeTriggers

@@ -85,6 +85,7 @@ def _options(engine: PrivateEngine) -> dict[str, Any]:
             "/sys/fs/cgroup": {"bind": "/host/cgroup", "mode": "ro"},
         },
         "group_add": [str(Path(engine.socket).stat().st_gid)],
+        "user": f"{UID}:{UID}",
         "read_only": True,
         "tmpfs": {STATE_DIR: f"uid={UID},gid={UID},mode=0700"},
         "cap_drop": ["ALL"],

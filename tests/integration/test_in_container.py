@@ -119,7 +119,7 @@ def test_it_tells_the_same_series_as_the_exporter_on_the_host(
     eventually(check)
 
 
-@pytest.mark.parametrize("name", OTHERS.keys() - {"exited", "limited"})
+@pytest.mark.parametrize("name", sorted(OTHERS.keys() - {"exited", "limited"}))
 @pytest.mark.parametrize(
     "family",
     [

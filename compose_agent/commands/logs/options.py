@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from compose_agent.commands.roles import FORWARDER, GENERAL, SCHEMA, config_source
+from compose_agent.commands.general import GENERAL
+from compose_agent.commands.roles import FORWARDER, SCHEMA, config_source
 from compose_agent.config import ConfigSource
 from compose_agent.config.flags import flag_layer, flags
 from compose_agent.config.schema import Schema, Section

@@ -15,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
+from compose_agent.dockerd.declared import NOTHING, Declared
+
 LABEL = "compose-agent.remediate"
 RESTART = "restart"
 SCALE = "scale"
@@ -33,17 +35,19 @@ def words(label: str) -> tuple[frozenset[str], tuple[str, ...]]:
 class OptIn:
     """Decides by label and by ``allowed``: shell patterns (``*``, ``?``) over names, for every action.
 
-    ``allowed`` is gone through anew each time, so it may change.
+    ``allowed`` is gone through anew each time, so it may change. ``declared`` adds labels to those that stand
+    on a container.
     """
 
-    def __init__(self, allowed: Iterable[str] = ()) -> None:
+    def __init__(self, allowed: Iterable[str] = (), declared: Declared = NOTHING) -> None:
         self._allowed = allowed
+        self._declared = declared
 
     def refusal(self, name: str, labels: Mapping[str, str], action: str) -> str:
         """Return why this action may not be done to the container or service; empty when it may."""
         if any(fnmatchcase(name, pattern) for pattern in self._allowed):
             return ""
-        label = labels.get(LABEL)
+        label = self._declared.merged(labels).get(LABEL)
         if label is None:
             return f"{name} has no label {LABEL}={action}, so nothing is done to it"
         allowed, unknown = words(label)

@@ -1,0 +1,1 @@
+"""A collector with faults on demand; ships with the product."""

@@ -1,0 +1,30 @@
+"""What an action is done to, as attributes of its spans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from compose_agent.dockerd.model import Container
+from compose_agent.tracing.containers import about_container, about_service
+from remediation.model import Intent, TargetKind
+
+
+class Subjects:
+    """Looks targets up among the ``containers`` there are at that moment."""
+
+    def __init__(self, containers: Callable[[], Iterable[Container]]) -> None:
+        self._containers = containers
+
+    def of(self, intent: Intent) -> Mapping[str, Any]:
+        """Return the attributes of an intent's target; of a container that is gone, what is known of it."""
+        name = intent.target.name
+        if intent.target.kind is TargetKind.SERVICE and "/" in name:
+            project, _, service = name.partition("/")
+            return about_service(project, service)
+        if intent.target.kind is not TargetKind.CONTAINER:
+            return {}
+        asked = [each.get("target") for each in intent.facts.get("requests", ())]
+        found = [each for each in self._containers() if each.id in asked or each.name == name]
+        found.sort(key=lambda each: each.id not in asked)  # the one that was acted on, not its successor
+        return about_container(found[0]) if found else {"container.name": name}

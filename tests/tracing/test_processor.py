@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import cast
+
+from opentelemetry.sdk.trace import TracerProvider
+
+from compose_agent.tracing.processor import SpoolProcessor
+from compose_agent.tracing.records import Span
+from compose_agent.tracing.spool import Spool
+
+
+class SlowSpool:
+    """Writes down what it is given, a moment after it was."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.said: list[str] = []
+
+    def append(self, spans: Sequence[Span], begun: Sequence[Span] = ()) -> bool:
+        self.asked.set()
+        time.sleep(0.2)
+        self.said += [f"{each.name} is under way" for each in begun] + [
+            f"{each.name} is over" for each in spans
+        ]
+        return True
+
+
+def made(spool: SlowSpool) -> tuple[SpoolProcessor, TracerProvider]:
+    processor = SpoolProcessor(cast("Spool", spool))
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    return processor, provider
+
+
+def test_who_is_told_to_be_under_way_is_not_over_before_that() -> None:
+    spool = SlowSpool()
+    processor, provider = made(spool)
+    span = provider.get_tracer("x").start_span("one")
+    leaving = threading.Thread(target=processor.keep)
+    leaving.start()
+    spool.asked.wait()
+    span.end()
+    leaving.join()
+    assert spool.said == ["one is under way", "one is over"]
+
+
+def test_parents_are_told_with_their_first_child_and_not_again() -> None:
+    spool = SlowSpool()
+    processor, provider = made(spool)
+    tracer = provider.get_tracer("x")
+    with tracer.start_as_current_span("root"), tracer.start_as_current_span("middle"):
+        for name in ("first", "second"):
+            with tracer.start_as_current_span(name):
+                pass
+    processor.keep()
+    assert spool.said == [
+        "root is under way",
+        "middle is under way",
+        "first is over",
+        "second is over",
+        "middle is over",
+        "root is over",
+    ]
