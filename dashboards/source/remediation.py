@@ -39,6 +39,9 @@ def _in_five_minutes(metric: str, by: str, selector: str = HOST) -> str:
     return f"sum by ({by}) (increase({metric}{{{selector}}}[5m]))"
 
 
+_DURATION = f"sum by (le, action) (rate(remediation_action_duration_seconds_bucket{{{HOST}}}[1h]))"
+
+
 def _quantiles(metric: str) -> list[Query]:
     buckets = f"sum by (le) (rate({metric}_bucket{{{HOST}}}[1h]))"
     return [
@@ -180,6 +183,21 @@ DASHBOARD = Dashboard(
                     "Until the alerts of a request are on disk and it is answered. A slow disk shows here "
                     "first.",
                     _quantiles("remediation_acknowledgement_seconds"),
+                    "s",
+                    empty=_FRESH,
+                ),
+                _lines(
+                    "How long actions take",
+                    "From the beginning of an action to its outcome, by action: half and 99 of 100 within "
+                    "the last hour.",
+                    [
+                        Query(
+                            f"histogram_quantile({part}, {_DURATION})",
+                            f"{{{{action}}}}: p{part * 100:g}",
+                            exemplars=True,
+                        )
+                        for part in (0.5, 0.99)
+                    ],
                     "s",
                     empty=_FRESH,
                 ),
