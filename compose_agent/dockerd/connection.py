@@ -25,7 +25,6 @@ from compose_agent.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import docker
     import requests
 
     from compose_agent.dockerd.passage import Passage
@@ -74,7 +73,7 @@ class EngineConnection:
         self._observe = observe or _unobserved
         self._timeout = timeout
         self._connections = connections
-        self._session: docker.APIClient | None = None
+        self._session: tuple[requests.Session, str] | None = None
         self._connecting = threading.Lock()
         self._closed = False
 
@@ -121,11 +120,11 @@ class EngineConnection:
         from compose_agent.dockerd.passage import Passage  # noqa: PLC0415 - only the broker passes on
 
         with self._call("pass_on"):
-            session = self._connected()
+            session, url = self._connected()
             return Passage(
                 session.request(
                     method,
-                    session.base_url + path,
+                    url + path,
                     params=list(query),
                     headers={"Accept-Encoding": "identity"},
                     timeout=timeout,
@@ -139,7 +138,7 @@ class EngineConnection:
         with self._connecting:
             self._closed = True
         if self._session is not None:
-            self._session.close()
+            self._session[0].close()
 
     def _json(self, call: str, path: str, shape: type[J], params: Mapping[str, str] | None = None) -> J:
         with self._call(call), self._get(self._versioned(path), params) as response:
@@ -181,10 +180,10 @@ class EngineConnection:
         body: Mapping[str, Any] | None = None,
         timeout: float | None = None,
     ) -> requests.Response:
-        session = self._connected()
-        return session.request(  # type: ignore[no-any-return]
+        session, url = self._connected()
+        return session.request(
             method,
-            session.base_url + path,
+            url + path,
             params=params,
             json=body,
             headers=traced_headers(),
@@ -192,7 +191,8 @@ class EngineConnection:
             stream=True,
         )
 
-    def _connected(self) -> docker.APIClient:
+    def _connected(self) -> tuple[requests.Session, str]:
+        """Return what sends requests, and the URL that their paths come behind."""
         with self._connecting:
             if self._closed:
                 raise EngineUnreachable(f"the connection to {self.endpoint.host} is closed")
@@ -252,21 +252,22 @@ def _dotted(version: tuple[int, int]) -> str:
     return f"{version[0]}.{version[1]}"
 
 
-def _session(endpoint: Endpoint, timeout: float, connections: int) -> docker.APIClient:
-    """Return the library's session; no request is sent here, because a version is given."""
-    import docker  # noqa: PLC0415 - 20 MiB that a process without an Engine does not carry
+def _session(endpoint: Endpoint, timeout: float, connections: int) -> tuple[requests.Session, str]:
+    """Return what sends requests, and the URL of the Engine; none is sent here."""
+    if endpoint.socket_path:
+        from compose_agent.dockerd.transport import UnixSession  # noqa: PLC0415 - not without an Engine
 
-    # The library takes no path with % or ? in it; the transport below has the real one.
-    host = "unix:///engine.sock" if endpoint.socket_path else endpoint.host
+        return UnixSession(str(endpoint.socket_path), connections), UnixSession.url
+    import docker  # noqa: PLC0415 - only where the Engine is reached by TCP or SSH
+
     try:
-        session = docker.APIClient(
-            base_url=host, version=_dotted(MIN_API_VERSION), timeout=timeout, tls=endpoint.tls or False
+        # With a version, because without one the library would ask for it.
+        client = docker.APIClient(
+            base_url=endpoint.host,
+            version=_dotted(MIN_API_VERSION),
+            timeout=timeout,
+            tls=endpoint.tls or False,
         )
     except docker.errors.DockerException as error:
         raise EngineUnreachable(f"no way to the Engine at {endpoint.host} ({error})") from error
-    if endpoint.socket_path:
-        from compose_agent.dockerd.transport import UnixAdapter  # noqa: PLC0415
-
-        session.mount("http+docker://", UnixAdapter(str(endpoint.socket_path), connections))
-        session.trust_env = False  # no proxy and no .netrc on a unix socket
-    return session
+    return client, client.base_url

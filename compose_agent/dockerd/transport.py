@@ -1,8 +1,8 @@
-"""A unix-socket transport for the ``docker`` library that keeps connections and its deadlines.
+"""Requests over a unix socket, which keep connections and their deadlines.
 
-The library's own adapter pools by full URL in an LRU of 25, so that each inspect of a 26th container opens
-a connection, and its timeout restarts with every byte that arrives. This one has a single pool, and a
-timeout on a socket is a deadline for the whole answer.
+The ``docker`` library's own adapter pools by full URL in an LRU of 25, so that each inspect of a 26th
+container opens a connection, and its timeout restarts with every byte that arrives. This one has a single
+pool, and a timeout on a socket is a deadline for the whole answer. Nor does it load that library.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
 
+import requests
 import urllib3
-from docker.transport.basehttpadapter import BaseHTTPAdapter
+from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
@@ -59,9 +60,18 @@ class _Pool(HTTPConnectionPool):
         self.close()
 
 
-class UnixAdapter(BaseHTTPAdapter):  # type: ignore[misc]
-    """Mount this on a ``docker.APIClient`` for ``http+docker://``."""
+class UnixSession(requests.Session):
+    """A session of which every request goes to the socket at ``path``; at most ``connections`` are kept."""
 
+    url = "http://localhost"
+
+    def __init__(self, path: str, connections: int) -> None:
+        super().__init__()
+        self.trust_env = False  # no proxy and no .netrc on a unix socket
+        self.mount("http://", _Adapter(path, connections))
+
+
+class _Adapter(HTTPAdapter):
     def __init__(self, path: str, pool_size: int) -> None:
         self._pool = _Pool(path, pool_size)
         super().__init__()
