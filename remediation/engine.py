@@ -31,10 +31,11 @@ logger = logging.getLogger(__name__)
 
 # How long the deciding thread sleeps when nothing calls it: waits of intents end in between.
 _LOOK_SECONDS = 0.25
-# One transaction takes so much of the inbox, so that receiving is not held up for long.
-_MOST_SIGNALS = 200
-# So many planned intents are looked at in one turn, the oldest first.
-_MOST_DUE = 500
+# One transaction takes so much of the inbox, so that receiving is not held up for long, and memory is small.
+_MOST_SIGNALS = 50
+# So many planned intents are looked at in one transaction, the oldest first, and so often in one turn.
+_MOST_DUE = 100
+_DECIDED_IN_TURN = 5
 # How often episodes are looked for that nobody has told of for long.
 _TIDY_SECONDS = 60.0
 # After the state could not be used.
@@ -156,7 +157,9 @@ class Engine:
             self._journal.write(self._look_anew)
         while self._plan() and not self._stop.is_set():
             pass
-        self._decide()
+        for _ in range(_DECIDED_IN_TURN):
+            if not self._decide() or self._stop.is_set():
+                break
         self._tidy()
         self._verify()
 
@@ -182,10 +185,11 @@ class Engine:
         failpoint("engine.after-plan")
         return len(rows) == _MOST_SIGNALS
 
-    def _decide(self) -> None:
+    def _decide(self) -> bool:
+        """Ask the guard about some of what is due; tell whether there is more."""
         now, free = self._now(), self.workers.free()
         if free <= 0 or not (due := self._journal.read(lambda tx: tx.due(now, _MOST_DUE))):
-            return
+            return False
         world = self._world()
         failpoint("engine.before-decide")
         works = self._journal.write(lambda tx: self._decider.decide(tx, due, world, free))
@@ -193,6 +197,7 @@ class Engine:
         for work in works:
             self._seen.committed(work.intent.id, self._now())
             self.workers.take(work)
+        return len(due) == _MOST_DUE
 
     def _verify(self) -> None:
         if not (intents := self._journal.read(lambda tx: tx.in_state(State.VERIFYING))):
