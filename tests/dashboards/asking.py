@@ -11,9 +11,9 @@ from typing import Any, Protocol
 from lab.prometheus import Sample
 from tests.dashboards.files import DASHBOARDS, MAY_BE_EMPTY, panels, variables
 
-# For scrapes of a second.
-RATE_INTERVAL = "10s"
 _PAUSE_SECONDS = 3.0
+# Four scrapes of the parts that tests start.
+RATE_INTERVAL = "10s"
 
 
 class Queried(Protocol):
@@ -23,18 +23,20 @@ class Queried(Protocol):
         """Return the series of an instant query."""
 
 
-def filled_in(expr: str, dashboard: dict[str, Any], rate: str = RATE_INTERVAL) -> str:
+def filled_in(expr: str, dashboard: dict[str, Any], rate_interval: str = RATE_INTERVAL) -> str:
     """Put in what Grafana would for the choice of all."""
-    expr = expr.replace("$__rate_interval", rate)
+    expr = expr.replace("$__rate_interval", rate_interval).replace("$__interval", "5s")
     for name, variable in variables(dashboard).items():
         expr = re.sub(rf"\$\{{?{name}\b\}}?", str(variable.get("allValue") or ""), expr)
     return expr
 
 
-def asked(rate: str = RATE_INTERVAL) -> dict[str, list[str]]:
+def asked(rate_interval: str = RATE_INTERVAL) -> dict[str, list[str]]:
     """Return the queries of every panel, filled in."""
     return {
-        f"{path}: {panel['title']}": [filled_in(each["expr"], dashboard, rate) for each in panel["targets"]]
+        f"{path}: {panel['title']}": [
+            filled_in(each["expr"], dashboard, rate_interval) for each in panel["targets"]
+        ]
         for path, dashboard in DASHBOARDS.items()
         for panel in panels(dashboard)
         if panel["type"] != "text"
@@ -51,10 +53,10 @@ def reasons() -> dict[str, str]:
 
 
 def empty_after(
-    prometheus: Queried, seconds: float, expected: Collection[str], rate: str = RATE_INTERVAL
+    prometheus: Queried, seconds: float, expected: Collection[str], rate_interval: str = RATE_INTERVAL
 ) -> set[str]:
     """Ask until all panels but the expected ones have data, for so long at most; return those without."""
-    waiting = asked(rate)
+    waiting = asked(rate_interval)
     deadline = time.monotonic() + seconds
     while True:
         waiting = {name: exprs for name, exprs in waiting.items() if not _has_data(prometheus, exprs)}
