@@ -78,7 +78,7 @@ def _print_services(services: list[Service]) -> None:
 
 def _print_disk(bundle: Bundle, seconds: float) -> None:
     (series,) = bundle.prometheus.query("prometheus_tsdb_head_series")
-    (appended,) = bundle.prometheus.query("prometheus_tsdb_head_samples_appended_total")
+    (appended,) = bundle.prometheus.query("sum(prometheus_tsdb_head_samples_appended_total)")
     rate = f"sum(rate(prometheus_tsdb_head_samples_appended_total[{int(seconds / 2)}s]))"
     (samples,) = bundle.prometheus.query(rate)
     each = _block_bytes(bundle) / appended.value

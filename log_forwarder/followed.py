@@ -126,9 +126,10 @@ class FollowedLog:
             return
         # A position on disk must not be in a file whose name is forgotten.
         keeper.flush()
-        self.chain.release(needed)
+        let_go = self.chain.release(needed)
         left = [each.name for each in self.chain.generations]
-        self.names.forget_before(needed.name)
+        # Of files that were all read, an earlier life has let go, and this one has named them anew.
+        self.names.forget_before(needed.name, let_go)
         for name in spool.of(self.container.id):
             if name not in left:
                 spool.remove(self.container.id, name)

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -265,19 +265,20 @@ class GenerationNames:
         places = {row[0]: at for at, row in enumerate(self._rows)}
         return sorted(names, key=lambda name: places.get(name, -1))
 
-    def last(self) -> str:
-        """Return the name that was given last, empty if none was."""
-        return self._rows[-1][0] if self._rows else ""
+    def known(self) -> frozenset[str]:
+        """Return all names that were given and are not forgotten."""
+        return frozenset(row[0] for row in self._rows)
 
-    def forget_before(self, name: str) -> None:
-        """Forget the generations before this one.
+    def forget_before(self, name: str, let_go: Collection[str]) -> None:
+        """Forget what was named before this generation, and what is ``let_go``, which may be named after it.
 
-        Not those after it that are gone: that they were there is what shows that lines are lost.
+        Not what came after it and is gone: that it was there is what shows that lines are lost.
         """
         names = [row[0] for row in self._rows]
-        if gone := names[: names.index(name)] if name in names else []:
+        before = names[: names.index(name)] if name in names else []
+        if gone := {*before, *let_go}.intersection(names):
             self._store.forget(self._container, gone)
-            self._rows = self._rows[len(gone) :]
+            self._rows = [row for row in self._rows if row[0] not in gone]
 
     def _add(self, fingerprint: bytes, inode: int) -> str:
         # From nothing but the container and the file, so that even without this state ids stay the same.

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 # How long the deciding thread sleeps when nothing calls it: waits of intents end in between.
 _LOOK_SECONDS = 0.25
+# While there is no intent that could wait for anything; what is received wakes it.
+_CALM_SECONDS = 2.0
 # One transaction takes so much of the inbox, so that receiving is not held up for long, and memory is small.
 _MOST_SIGNALS = 50
 # So many planned intents are looked at in one transaction, the oldest first, and so often in one turn.
@@ -131,11 +133,13 @@ class Engine:
         tx.ask_again(now)
 
     def _run(self) -> None:
+        pause = _LOOK_SECONDS
         while not self._stop.is_set():
-            self._news.wait(_LOOK_SECONDS)
+            self._news.wait(pause)
             self._news.clear()
             try:
                 self._turn()
+                pause = _LOOK_SECONDS if self._is_anything_left() else _CALM_SECONDS
                 self.error = ""
             except StateError as error:
                 self._failed(str(error))
@@ -162,6 +166,9 @@ class Engine:
                 break
         self._tidy()
         self._verify()
+
+    def _is_anything_left(self) -> bool:
+        return bool(self._held.last) or self._journal.read(lambda view: view.is_anything_live())
 
     def _tidy(self) -> None:
         if time.monotonic() - self._tidied < _TIDY_SECONDS:

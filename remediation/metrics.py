@@ -23,7 +23,7 @@ from remediation.model import LIVE
 from remediation.policies.model import Policy, Rate
 from remediation.receiver.received import BUCKETS as RECEIVED_BUCKETS
 from remediation.receiver.received import Received
-from remediation.traces.ids import ROOT, span_id, trace_id
+from remediation.traces.ids import ROOT, span_id, trace_hex
 
 
 class Watched(Protocol):
@@ -220,7 +220,7 @@ def _histograms(
 def exemplar(example: Example) -> Exemplar:
     """Return the root of an action's trace as an exemplar (OpenMetrics)."""
     ids = {
-        "trace_id": trace_id(example.intent).hex(),
+        "trace_id": trace_hex(example.intent),
         "span_id": span_id(example.intent, ROOT).hex(),
     }
     return Exemplar(ids, example.seconds, Timestamp(int(example.at), int(example.at % 1 * 1e9)))

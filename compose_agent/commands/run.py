@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from compose_agent.commands.roles import SCHEMA, RunSettings, config_source, enabled_roles, load_checked
+from compose_agent.commands.roles import (
+    REMEDIATION,
+    SCHEMA,
+    RunSettings,
+    config_source,
+    enabled_roles,
+    load_checked,
+)
 from compose_agent.commands.signals import Signals
 from compose_agent.config import Config
 from compose_agent.config.flags import flag_layer, flags
@@ -20,7 +27,7 @@ from compose_agent.tracing.settings import TracingSettings
 from compose_agent.units import ProcessUnit, RoleFailed, ThreadUnit, Unit
 from compose_agent.web.health import Readiness
 
-# What this process is called in traces when the roles are threads of it.
+# When the roles are threads of it, and remediation is one of them.
 _ONE_PROCESS = "agent"
 
 
@@ -34,7 +41,7 @@ def _callback(**parameters: Any) -> None:
     supervisor = Supervisor(_units(roles, config), SCHEMA, config, lambda: load_checked(source, roles))
     signals.on_reload(supervisor.reload)
     watch.start()
-    traces = start_traces(config, _ONE_PROCESS) if config.of(RunSettings).one_process else None
+    traces = start_traces(config, _process(roles)) if config.of(RunSettings).one_process else None
     try:
         supervisor.run(signals.stop, _announce)
     except RoleFailed as failure:
@@ -43,6 +50,11 @@ def _callback(**parameters: Any) -> None:
         watch.stop()
         if traces:
             traces.stop(config.of(TracingSettings).shutdown_timeout)
+
+
+def _process(roles: list[RoleSpec]) -> str:
+    """Return what this process is called in traces; without a collector only one that acts keeps any."""
+    return _ONE_PROCESS if REMEDIATION in roles else NAME
 
 
 def _roles(config: Config) -> list[RoleSpec]:

@@ -97,6 +97,10 @@ class Chain:
         number = self.segments[-1].number + 1 if self.segments else 1
         header = Header(segments.VERSION, self._resource, base, list(self._begun.values()), self.marks)
         data = segments.frame(header)
+        if len(data) > segments.MOST_FRAME_BYTES:  # nobody has so much under way; without it, it can be read
+            self._begun.clear()
+            header = Header(segments.VERSION, self._resource, base, [], self.marks)
+            data = segments.frame(header)
         path = segments.path_of(self._folder, number)
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, MutableMapping
 
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 from opentelemetry.context import Context, get_value, set_value
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
@@ -28,14 +28,17 @@ def on_leave(keep: Callable[[], None] | None) -> None:
 
 
 def tell(headers: MutableMapping[str, str]) -> None:
-    """Add the headers that name the active span, if there is one.
+    """Add the headers that name the active span, if there is one (W3C Trace Context).
 
     What is under way is written down first: spans that another process makes below it must find it, even if
     this process is killed meanwhile.
     """
-    if trace.get_current_span().get_span_context().is_valid:
+    span = trace.get_current_span()
+    if header := traceparent_of(span):
         _keep()
-        propagate.inject(headers)
+        headers["traceparent"] = header
+        if state := span.get_span_context().trace_state:
+            headers["tracestate"] = state.to_header()
 
 
 def active_ids() -> tuple[str, str] | None:

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from compose_agent.tracing.holding import Batch
 from compose_agent.tracing.post import Answer, Later, Refused, Taken
 from compose_agent.tracing.records import Span
 from compose_agent.tracing.settings import Collector
-from compose_agent.tracing.spool import Batch, Spool
+from compose_agent.tracing.spool import Spool
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +129,8 @@ class Exporter:
         if self._said:
             logger.info("spans are exported again")
         self._pause, self._said = 0.0, ""
-        self._most = self._collector.batch if self._collector else 0
+        if self._collector and self._most < self._collector.batch:  # it was halved: carefully up again
+            self._most = min(self._collector.batch, self._most + 1 + self._most // 8)
 
     def _refused(self, batch: Batch, words: str) -> bool:
         """Halve a batch until what spoils it is alone, and give that up."""

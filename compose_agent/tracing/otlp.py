@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from compose_agent import __version__
-from compose_agent.tracing import wire
+from compose_agent import __version__, protobuf
 from compose_agent.tracing.records import Event, Link, Span
 
 # ExportTraceServiceRequest, ResourceSpans, ScopeSpans
@@ -39,20 +38,20 @@ def request(resource: Mapping[str, Any], spans: Sequence[Span]) -> bytes:
     """Return an ``ExportTraceServiceRequest``."""
     scopes: dict[str, list[bytes]] = {}
     for each in spans:
-        scopes.setdefault(each.scope, []).append(wire.data(_SPANS, _span(each)))
-    whose = wire.data(_RESOURCE, _attributes(_RESOURCE_ATTRIBUTES, resource))
+        scopes.setdefault(each.scope, []).append(protobuf.data(_SPANS, _span(each)))
+    whose = protobuf.data(_RESOURCE, _attributes(_RESOURCE_ATTRIBUTES, resource))
     said = [
-        wire.data(_SCOPE_SPANS, wire.data(_SCOPE, _scope(name)) + b"".join(those))
+        protobuf.data(_SCOPE_SPANS, protobuf.data(_SCOPE, _scope(name)) + b"".join(those))
         for name, those in scopes.items()
     ]
-    return wire.data(_RESOURCE_SPANS, whose + b"".join(said))
+    return protobuf.data(_RESOURCE_SPANS, whose + b"".join(said))
 
 
 def partial_success(body: bytes) -> tuple[int, str]:
     """Return how many spans a collector did not take, and why; 0 when it took all or cannot be read."""
     try:
-        partial = wire.members(body).get(_PARTIAL_SUCCESS)
-        found = wire.members(partial) if isinstance(partial, bytes) else {}
+        partial = protobuf.members(body).get(_PARTIAL_SUCCESS)
+        found = protobuf.members(partial) if isinstance(partial, bytes) else {}
     except ValueError:
         return 0, ""
     rejected, words = found.get(_REJECTED, 0), found.get(_MESSAGE, b"")
@@ -61,40 +60,40 @@ def partial_success(body: bytes) -> tuple[int, str]:
 
 
 def _scope(name: str) -> bytes:
-    return wire.text(_NAME, name) + wire.text(_VERSION, __version__)
+    return protobuf.text(_NAME, name) + protobuf.text(_VERSION, __version__)
 
 
 def _span(span: Span) -> bytes:
     attributes, events, links = span.left_out
     return b"".join(
         (
-            wire.data(1, span.trace),
-            wire.data(2, span.span),
-            wire.text(3, span.state),
-            wire.data(4, span.parent) if span.parent else b"",
-            wire.text(5, span.name),
-            wire.number(6, span.kind),
-            wire.fixed64(7, span.start),
-            wire.fixed64(8, span.end),
+            protobuf.data(1, span.trace),
+            protobuf.data(2, span.span),
+            protobuf.text(3, span.state),
+            protobuf.data(4, span.parent) if span.parent else b"",
+            protobuf.text(5, span.name),
+            protobuf.number(6, span.kind),
+            protobuf.fixed64(7, span.start),
+            protobuf.fixed64(8, span.end),
             _attributes(9, span.attributes),
-            wire.number(10, attributes),
-            *(wire.data(11, _event(each)) for each in span.events),
-            wire.number(12, events),
-            *(wire.data(13, _link(each)) for each in span.links),
-            wire.number(14, links),
-            wire.data(15, wire.text(2, span.message) + wire.number(3, span.status)),
-            wire.fixed32(16, _flags(remote=span.remote)),
+            protobuf.number(10, attributes),
+            *(protobuf.data(11, _event(each)) for each in span.events),
+            protobuf.number(12, events),
+            *(protobuf.data(13, _link(each)) for each in span.links),
+            protobuf.number(14, links),
+            protobuf.data(15, protobuf.text(2, span.message) + protobuf.number(3, span.status)),
+            protobuf.fixed32(16, _flags(remote=span.remote)),
         )
     )
 
 
 def _event(event: Event) -> bytes:
-    return wire.fixed64(1, event.at) + wire.text(2, event.name) + _attributes(3, event.attributes)
+    return protobuf.fixed64(1, event.at) + protobuf.text(2, event.name) + _attributes(3, event.attributes)
 
 
 def _link(link: Link) -> bytes:
-    whose = wire.data(1, link.trace) + wire.data(2, link.span)
-    return whose + _attributes(4, link.attributes) + wire.fixed32(6, _flags(remote=link.remote))
+    whose = protobuf.data(1, link.trace) + protobuf.data(2, link.span)
+    return whose + _attributes(4, link.attributes) + protobuf.fixed32(6, _flags(remote=link.remote))
 
 
 def _flags(*, remote: bool) -> int:
@@ -103,30 +102,31 @@ def _flags(*, remote: bool) -> int:
 
 def _attributes(field: int, attributes: Mapping[str, Any]) -> bytes:
     return b"".join(
-        wire.data(field, _key(key) + wire.data(_VALUE, _value(value))) for key, value in attributes.items()
+        protobuf.data(field, _key(key) + protobuf.data(_VALUE, _value(value)))
+        for key, value in attributes.items()
     )
 
 
 @lru_cache(maxsize=256)
 def _key(key: str) -> bytes:
-    return wire.data(_KEY, key.encode())
+    return protobuf.data(_KEY, key.encode())
 
 
 def _value(value: object) -> bytes:
     if isinstance(value, str):
-        return wire.data(_STRING, value.encode())
+        return protobuf.data(_STRING, value.encode())
     if isinstance(value, bool):  # before int, which it is as well
-        return wire.tag(_BOOL, 0) + wire.varint(value)
+        return protobuf.tag(_BOOL, 0) + protobuf.varint(value)
     if isinstance(value, int):
-        return wire.tag(_INT, 0) + wire.varint(value & (1 << 64) - 1)
+        return protobuf.tag(_INT, 0) + protobuf.varint(value & (1 << 64) - 1)
     if isinstance(value, float):
-        return wire.tag(_DOUBLE, 1) + struct.pack("<d", value)
+        return protobuf.tag(_DOUBLE, 1) + struct.pack("<d", value)
     return _rarer_value(value)
 
 
 def _rarer_value(value: object) -> bytes:
     if isinstance(value, bytes):
-        return wire.data(_BYTES, value)
+        return protobuf.data(_BYTES, value)
     if isinstance(value, Iterable):
-        return wire.data(_ARRAY, b"".join(wire.data(_VALUES, _value(each)) for each in value))
-    return wire.data(_STRING, str(value).encode())
+        return protobuf.data(_ARRAY, b"".join(protobuf.data(_VALUES, _value(each)) for each in value))
+    return protobuf.data(_STRING, str(value).encode())

@@ -8,7 +8,7 @@ import threading
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
-from compose_agent.tracing.records import span_of
+from compose_agent.tracing.records import begun_of, span_of
 from compose_agent.tracing.spool import Spool
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class SpoolProcessor(SpanProcessor):
                 self._untold.pop(each.context.span_id, None)
             begun, self._untold = list(self._untold.values()), {}
             try:
-                self._spool.append([span_of(each) for each in over], [span_of(each) for each in begun])
+                self._spool.append([span_of(each) for each in over], [begun_of(each) for each in begun])
             except Exception:  # whoever does something is not to fail because it cannot be traced
                 logger.exception("fault in keeping spans")
                 self._spool.lose(len(over))

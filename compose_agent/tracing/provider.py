@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from opentelemetry import propagate, trace
+from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Sampler, SamplingResult
 from opentelemetry.trace import Link, SpanKind
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.trace.span import TraceState
 from opentelemetry.util.types import Attributes
 
@@ -72,8 +71,6 @@ def switch(environ: Mapping[str, str]) -> Switch:
         provider = TracerProvider(sampler=_switches[0], span_limits=_limits(environ), shutdown_on_exit=False)
         provider.add_span_processor(_switches[0])
         trace.set_tracer_provider(provider)
-        # Baggage is whatever a stranger puts in: nothing of it is passed on to the Engine.
-        propagate.set_global_textmap(TraceContextTextMapPropagator())
     return _switches[0]
 
 

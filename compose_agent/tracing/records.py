@@ -6,12 +6,12 @@ in where a collector is, in the thread that talks to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 if TYPE_CHECKING:
+    from opentelemetry import trace as sdk
     from opentelemetry.sdk.trace import ReadableSpan
 
 # Of opentelemetry/proto/trace/v1/trace.proto: Span.SpanKind.
@@ -91,8 +91,8 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     marks: dict[str, int] = {}
 
 
-def span_of(span: ReadableSpan) -> Span:
-    """Return a span of the SDK as a value; ``end`` is 0 if it is not over."""
+def begun_of(span: ReadableSpan) -> Span:
+    """Return a span of the SDK that is under way, as far as it is needed to end it after a kill."""
     context, parent, scope = span.context, span.parent, span.instrumentation_scope
     return Span(
         trace=context.trace_id.to_bytes(_TRACE_BYTES),
@@ -101,28 +101,39 @@ def span_of(span: ReadableSpan) -> Span:
         name=span.name,
         kind=span.kind.value + 1,
         start=span.start_time or 0,
-        end=span.end_time or 0,
-        attributes=plain(span.attributes),
-        events=[Event(each.name, each.timestamp, plain(each.attributes)) for each in span.events],
-        links=[
-            Link(
-                each.context.trace_id.to_bytes(_TRACE_BYTES),
-                each.context.span_id.to_bytes(_SPAN_BYTES),
-                plain(each.attributes),
-                each.context.is_remote,
-            )
-            for each in span.links
-        ],
-        status=span.status.status_code.value,
-        message=span.status.description or "",
+        attributes=dict(span.attributes or {}),
         scope=scope.name if scope else "",
-        state=context.trace_state.to_header() if context.trace_state else "",
         flags=int(context.trace_flags),
         remote=parent.is_remote if parent else False,
-        left_out=(span.dropped_attributes, span.dropped_events, span.dropped_links),
     )
 
 
-def plain(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return attributes as what MessagePack has."""
-    return dict(attributes) if attributes else {}
+def span_of(span: ReadableSpan) -> Span:
+    """Return a span of the SDK that is over as a value."""
+    context, events, links = span.context, span.events, span.links
+    found = msgspec.structs.replace(begun_of(span), end=span.end_time or 0)
+    if events or links or span.dropped_attributes:
+        found = msgspec.structs.replace(
+            found,
+            events=[Event(each.name, each.timestamp, dict(each.attributes or {})) for each in events],
+            links=[_link(each) for each in links],
+            left_out=(span.dropped_attributes, span.dropped_events, span.dropped_links),
+        )
+    status = span.status
+    if status.description or status.status_code.value or context.trace_state:
+        found = msgspec.structs.replace(
+            found,
+            status=status.status_code.value,
+            message=status.description or "",
+            state=context.trace_state.to_header() if context.trace_state else "",
+        )
+    return found
+
+
+def _link(link: sdk.Link) -> Link:
+    return Link(
+        link.context.trace_id.to_bytes(_TRACE_BYTES),
+        link.context.span_id.to_bytes(_SPAN_BYTES),
+        dict(link.attributes or {}),
+        link.context.is_remote,
+    )

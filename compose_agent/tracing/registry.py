@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from compose_agent.tracing import attributes as names
-from compose_agent.tracing.spool import DAMAGED, FULL, INVALID, ROTATED, TOO_LARGE, UNWRITABLE
+from compose_agent.tracing.holding import DAMAGED, FULL, ROTATED
+from compose_agent.tracing.spool import INVALID, TOO_LARGE, UNWRITABLE
 
 _CONVENTION, _OURS = "OpenTelemetry", "compose-agent"
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from compose_agent.config import kinds
 from compose_agent.config.options import option
-from compose_agent.tracing.spool import Limits
+from compose_agent.tracing.holding import Limits
 
 logger = logging.getLogger(__name__)
 

@@ -27,10 +27,19 @@ def _process(metric: str) -> str:
     return f"{metric}{{{_TARGET}}}"
 
 
-_CONFIGURATIONS = "\n  or ".join(
-    f"{prefix}_config_last_reload_successful{{{_TARGET}}}"
-    for prefix in ("docker_exporter", "log_forwarder", "remediation", "broker")
-)
+_ROLES = ("docker_exporter", "log_forwarder", "remediation", "broker")
+_CONFIGURATIONS = "\n  or ".join(f"{role}_config_last_reload_successful{{{_TARGET}}}" for role in _ROLES)
+_NO_TRACES = "no role traces anything (tracing.enabled), or nothing was done yet"
+
+
+def _spans(what: str, by: str = "job, instance") -> str:
+    """Return a query for the spans of all roles in a second."""
+    return "\n  or ".join(
+        f"sum by ({by}) (rate({role}_tracing_spans_{what}_total{{{_TARGET}}}{_RATE}))" for role in _ROLES
+    )
+
+
+_SPOOLED = "\n  or ".join(f"{role}_tracing_spans_spooled{{{_TARGET}}}" for role in _ROLES)
 _TARGETS = Panel(
     "Targets",
     "What Prometheus scrapes: whether it answers, how long it takes, and how many samples it gives.",
@@ -205,6 +214,36 @@ DASHBOARD = Dashboard(
                     "none",
                     width=12,
                     words=YES_IS_GOOD,
+                ),
+            ],
+        ),
+        Row(
+            "Traces",
+            [
+                _lines(
+                    "Spans made and delivered",
+                    "Spans that were over in a second, and those that the collector has confirmed.",
+                    [
+                        Query(_spans("created"), "{{job}} {{instance}}: made"),
+                        Query(_spans("exported"), "{{job}} {{instance}}: delivered"),
+                    ],
+                    "cps",
+                    empty=_NO_TRACES,
+                ),
+                _lines(
+                    "Spans that wait",
+                    "Spans on disk that the collector does not have yet. Without a collector they stay "
+                    "there, for why.",
+                    [Query(_SPOOLED, "{{job}} {{instance}}")],
+                    "none",
+                    empty=_NO_TRACES,
+                ),
+                _lines(
+                    "Spans dropped",
+                    "Spans in a second that no collector will have, by reason.",
+                    [Query(_spans("dropped", "job, instance, reason"), "{{job}} {{instance}}: {{reason}}")],
+                    "cps",
+                    empty="no span was dropped",
                 ),
             ],
         ),

@@ -61,6 +61,15 @@ def numbered(metric: str, label: str, named: Sequence[tuple[str, str]], selector
     return f"sum by ({IDENTITY}) (\n  {chr(10).join(parts).replace(chr(10), chr(10) + '  or ')}\n)"
 
 
+def counted(metric: str, selector: str, span: str) -> str:
+    """Return a query for how often something rare has happened within a time.
+
+    A counter whose labels appear with its first event begins at 1: ``increase`` alone would not see that.
+    """
+    series = f"{metric}{{{selector}}}"
+    return f"(({series} unless {series} offset {span}) or increase({series}[{span}]))"
+
+
 def host_variables(metric: str, shown: str = "Host") -> list[Variable]:
     """Return the variables job and instance, of the targets that have this metric."""
     return [

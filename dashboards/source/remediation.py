@@ -13,12 +13,14 @@ from dashboards.source.parts import (
     RED,
     YES_IS_BAD,
     YES_IS_GOOD,
+    counted,
     host_variables,
 )
 
 _RATE = "[$__rate_interval]"
 _BROKER = 'job=~"$broker_job", instance=~"$instance"'
 _NO_BROKER = "there is no broker, or Prometheus does not scrape it (broker.web.listen-address)"
+_DONE, _NOT_DONE = f'{HOST}, result="done"', f'{HOST}, result!="done"'
 _FRESH = "nothing of the kind has happened since the role was started"
 _WAITS = "Its account is on the page of the remediation role, and in compose-agent why."
 
@@ -36,7 +38,10 @@ def _lines(
 
 
 def _in_five_minutes(metric: str, by: str, selector: str = HOST) -> str:
-    return f"sum by ({by}) (increase({metric}{{{selector}}}[5m]))"
+    return f"sum by ({by}) ({counted(metric, selector, '5m')})"
+
+
+_DURATION = f"sum by (le, action) ({counted('remediation_action_duration_seconds_bucket', HOST, '1h')})"
 
 
 def _quantiles(metric: str) -> list[Query]:
@@ -116,12 +121,12 @@ DASHBOARD = Dashboard(
                 _stat(
                     "Done, 24 h",
                     "Actions that were done in the last day.",
-                    f'sum(increase(remediation_actions_total{{{HOST}, result="done"}}[24h])) or vector(0)',
+                    f"sum({counted('remediation_actions_total', _DONE, '24h')}) or vector(0)",
                 ),
                 _stat(
                     "Failed, 24 h",
                     "Actions in the last day that failed, were refused, or of which nobody can tell.",
-                    f'sum(increase(remediation_actions_total{{{HOST}, result!="done"}}[24h])) or vector(0)',
+                    f"sum({counted('remediation_actions_total', _NOT_DONE, '24h')}) or vector(0)",
                     steps=NONE_IS_GOOD,
                 ),
             ],
@@ -180,6 +185,21 @@ DASHBOARD = Dashboard(
                     "Until the alerts of a request are on disk and it is answered. A slow disk shows here "
                     "first.",
                     _quantiles("remediation_acknowledgement_seconds"),
+                    "s",
+                    empty=_FRESH,
+                ),
+                _lines(
+                    "How long actions take",
+                    "From the beginning of an action to its outcome, by action: half and 99 of 100 within "
+                    "the last hour.",
+                    [
+                        Query(
+                            f"histogram_quantile({part}, {_DURATION})",
+                            f"{{{{action}}}}: p{part * 100:g}",
+                            exemplars=True,
+                        )
+                        for part in (0.5, 0.99)
+                    ],
                     "s",
                     empty=_FRESH,
                 ),

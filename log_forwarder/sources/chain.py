@@ -46,8 +46,8 @@ class Names(Protocol):
     def between(self, before: str, after: str) -> Sequence[str]:
         """Return the names that were given between two others."""
 
-    def last(self) -> str:
-        """Return the name that was given last, empty if none was."""
+    def known(self) -> frozenset[str]:
+        """Return all names that were given and are not forgotten."""
 
 
 class Chain:
@@ -168,14 +168,17 @@ class Chain:
             renewed=generation.renewed,
         )
 
-    def release(self, needed: Generation) -> None:
-        """Close what lies before ``needed`` and is removed or rotated."""
+    def release(self, needed: Generation) -> list[str]:
+        """Close what lies before ``needed`` and is removed or rotated, and return the names of that."""
+        released: list[str] = []
         with self._lock:
             if not any(each is needed for each in self.generations):
-                return  # a copy has just taken its place
+                return []  # a copy has just taken its place
             while self.generations[0] is not needed:
                 self.generations[0].close()
+                released.append(self.generations[0].name)
                 self.generations = self.generations[1:]
+        return released
 
     def close(self) -> None:
         """Close every file."""
@@ -263,7 +266,7 @@ class Chain:
             # Nothing that is known is there any more: what was between was written and removed unseen.
             self.missed += max(0, self._created - len(fresh))
         self._created = 0
-        earlier = "" if self.generations else self._names.last()
+        earlier = frozenset[str]() if self.generations else self._names.known()
         for each in fresh:
             each.inherited = each.compressed or not self.generations
         for each in (*self.generations, *fresh[:-1]):
@@ -273,9 +276,9 @@ class Chain:
         self.version += 1
         for each in self.generations:  # in their order, which is that of their names
             self._note(each)
-        if earlier and earlier not in (each.name for each in self.generations):
+        if earlier.isdisjoint(each.name for each in self.generations):
             # What an earlier life saw last is gone, and so may be what followed it.
-            self.generations[0].detached = True
+            self.generations[0].detached = bool(earlier)
         return bool(fresh)
 
     def _note_sizes(self) -> None:

@@ -34,6 +34,8 @@ MEMORY = "failover"
 GROUP_LABEL = "failover_group"
 # What probes and events find is looked at so often.
 LOOK_SECONDS = 0.25
+# Without any group; a container that changes wakes it.
+CALM_SECONDS = 2.0
 # Events of one moment come one after the other: what they show in between is not acted on.
 SETTLED_SECONDS = 0.5
 # Somebody who could not be helped is told of again, less and less often.
@@ -110,7 +112,7 @@ class Keeper:
 
     def _work(self) -> None:
         while not self._stop.is_set():
-            self._news.wait(LOOK_SECONDS)
+            self._news.wait(LOOK_SECONDS if self._without is None else CALM_SECONDS)
             self._news.clear()
             try:
                 self._turn()

@@ -154,6 +154,11 @@ class View:
         """Return the intents in a state, oldest first."""
         return self._all(_intent, "SELECT data FROM intents WHERE state = ? ORDER BY number", state)
 
+    def is_anything_live(self) -> bool:
+        """Tell whether any intent has not ended."""
+        query = "SELECT 1 FROM intents WHERE state IN ('planned', 'executing', 'verifying') LIMIT 1"
+        return bool(self._rows(query))
+
     def begun_after(self, moment: float) -> list[Intent]:
         """Return the intents that began after a moment, oldest first."""
         return self._all(_intent, "SELECT data FROM intents WHERE started_at > ? ORDER BY number", moment)

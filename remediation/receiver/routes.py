@@ -10,7 +10,6 @@ from wsgiref.types import WSGIEnvironment
 
 from compose_agent.cloudevents import CONTENT_TYPE, PATH
 from compose_agent.errors import ComposeAgentError
-from compose_agent.tracing.context import traceparent_of
 from compose_agent.web.response import Response
 from remediation.model import Signal, Source
 from remediation.receiver import alertmanager, cloudevents
@@ -20,7 +19,7 @@ from remediation.receiver.limits import read_body, require_type
 from remediation.receiver.received import Received
 from remediation.receiver.refusal import Refusal, Why
 from remediation.receiver.signatures import Replays
-from remediation.traces.receipt import Reply, receipt, reply
+from remediation.traces.receipt import Reply, receipt, reply, traceparent
 
 if TYPE_CHECKING:
     from compose_agent.web.response import RouteTable
@@ -77,7 +76,7 @@ class Receiver:
         digest = doors.access.judge_body(environ, body) if signed else b""
         # Whoever is turned away before this leaves no trace: a flood would push out those of actions.
         with receipt(environ, WEBHOOK_PATH, start) as span:
-            found = alertmanager.parse(body, self.clock(), traceparent_of(span))
+            found = alertmanager.parse(body, self.clock(), traceparent(span, environ))
             try:
                 self._keep(found.signals)
             except BaseException:
@@ -94,7 +93,7 @@ class Receiver:
         require_type(environ, CONTENT_TYPE)
         body = read_body(environ, self.doors.body_limit)
         with receipt(environ, PATH, start) as span:
-            signals = [cloudevents.parse(body, self.clock(), traceparent_of(span))]
+            signals = [cloudevents.parse(body, self.clock(), traceparent(span, environ))]
             self._keep(signals)
             self.received.count(Source.TRIGGER, signals, time.monotonic() - began)
             return reply(span, len(signals))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from compose_agent.tracing import context, pipeline
-from remediation.traces.ids import ROOT, span_id, trace_id
-from remediation.traces.story import DECIDE, VERIFY
+from remediation.traces.ids import DECIDE, ROOT, VERIFY, span_id, trace_hex
 
 # Which span an entry of the audit is about; all others are about the action as a whole.
 _SPANS = {"decided": DECIDE, "verified": VERIFY}
@@ -14,24 +13,23 @@ def of_entry(kind: str, intent_id: str | None) -> dict[str, str]:
     """Return trace and span of an entry of the audit, for its fields."""
     if not intent_id or pipeline.current() is None:
         return {}
-    return {
-        "trace_id": trace_id(intent_id).hex(),
-        "span_id": span_id(intent_id, _SPANS.get(kind, ROOT)).hex(),
-    }
+    span = span_id(intent_id, _SPANS.get(kind, ROOT))
+    return {"trace_id": trace_hex(intent_id), "span_id": span.hex()}
 
 
 def of_signal(traceparent: str) -> dict[str, str]:
     """Return trace and span in which a signal was received, for the audit's fields."""
-    if (found := context.parse(traceparent)) is None:
+    if not traceparent or context.parse(traceparent) is None:
         return {}
-    return {"trace_id": f"{found.trace_id:032x}", "span_id": f"{found.span_id:016x}"}
+    _, trace, span, _ = traceparent.split("-")
+    return {"trace_id": trace, "span_id": span}
 
 
 def for_alert(intent_id: str) -> dict[str, str]:
     """Return annotations for an alert about an action."""
     if (running := pipeline.current()) is None:
         return {}
-    trace = trace_id(intent_id).hex()
+    trace = trace_hex(intent_id)
     link = running.link(trace)
     return {"trace_id": trace, **({"trace_url": link} if link else {})}
 
@@ -40,6 +38,6 @@ def html(intent_id: str) -> str:
     """Return words for an annotation in Grafana, which shows HTML."""
     if (running := pipeline.current()) is None:
         return ""
-    trace = trace_id(intent_id).hex()
+    trace = trace_hex(intent_id)
     link = running.link(trace)
     return f' <a href="{link}">trace {trace}</a>' if link else f" (trace {trace})"

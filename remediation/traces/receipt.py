@@ -9,6 +9,7 @@ from wsgiref.types import WSGIEnvironment
 from opentelemetry.trace import Span
 
 from compose_agent.tracing import attributes as names
+from compose_agent.tracing import context
 from compose_agent.tracing.server import answered, server_span
 from remediation.receiver.refusal import Refusal
 
@@ -26,6 +27,14 @@ def receipt(environ: WSGIEnvironment, route: str, start: int) -> Iterator[Span]:
             answered(span, refusal.response().status)
             raise
         answered(span, _ACCEPTED)
+
+
+def traceparent(span: Span, environ: WSGIEnvironment) -> str:
+    """Return the span to which actions are linked: this one, or the caller's where this is not recorded."""
+    if span.is_recording():
+        return context.traceparent_of(span)
+    given = str(environ.get("HTTP_TRACEPARENT", ""))
+    return given if context.parse(given) else ""
 
 
 def reply(span: Span, received: int) -> Reply:

@@ -21,10 +21,9 @@ from compose_agent.tracing import context
 from compose_agent.tracing.records import ERROR, NS_PER_SECOND, OK, Event, Link, Span
 from remediation.journal.records import Entry
 from remediation.model import Episode, Intent, State
-from remediation.traces.ids import ROOT, span_id, trace_id
+from remediation.traces.ids import COMMIT, DECIDE, ESCALATE, ROOT, VERIFY, span_id, trace_id
 
 SCOPE = "remediation"
-DECIDE, COMMIT, VERIFY, ESCALATE = "decide", "commit", "verify", "escalate"
 # Decisions after which something is still to come.
 _NOT_THE_END = ("planned", "waits")
 _GOES = "acts"

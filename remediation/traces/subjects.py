@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from compose_agent.dockerd.model import Container
+from compose_agent.tracing import attributes as names
 from compose_agent.tracing.containers import about_container, about_service
 from remediation.model import Intent, TargetKind
 
@@ -24,7 +25,16 @@ class Subjects:
             return about_service(project, service)
         if intent.target.kind is not TargetKind.CONTAINER:
             return {}
-        asked = [each.get("target") for each in intent.facts.get("requests", ())]
-        found = [each for each in self._containers() if each.id in asked or each.name == name]
-        found.sort(key=lambda each: each.id not in asked)  # the one that was acted on, not its successor
-        return about_container(found[0]) if found else {"container.name": name}
+        asked = {each.get("target") for each in intent.facts.get("requests", ())}
+        found = self._find(asked, name)
+        return about_container(found) if found else {names.CONTAINER_NAME: name}
+
+    def _find(self, ids: Collection[str], name: str) -> Container | None:
+        """Return the container that was acted on, or else the one that is called so now."""
+        successor = None
+        for each in self._containers():
+            if each.id in ids:
+                return each
+            if each.name == name:
+                successor = each
+        return successor

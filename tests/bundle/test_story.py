@@ -24,6 +24,14 @@ SCRAPED_SECONDS = 60.0
 SLACK_SECONDS = 5.0
 
 
+# Prints the body of every entry.
+AUDIT = """
+import sqlite3
+database = sqlite3.connect("file:/var/lib/compose-agent/remediation.db?mode=ro", uri=True)
+print(*(body for body, in database.execute("SELECT body FROM audit")))
+"""
+
+
 def wait(what: str, done: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> float:
     """Return the time at which it was done; LabError when it is not."""
     deadline = time.monotonic() + seconds
@@ -85,6 +93,14 @@ def test_a_broken_service_is_restarted_and_its_alert_resolves(demo: Bundle) -> N
     assert [action["action"] for action in actions(demo, name)] == ["restart"], "once"
     assert any("the page is gone" in line for line in lines_of(demo, "demo-web"))
     assert demo.say("audit", "verify").status == 0
+    # The id of an action is that of its trace.
+    assert f'"trace_id":"{last_action(demo, name)["id"]}"' in audit(demo)
+
+
+def audit(bundle: Bundle) -> str:
+    """Return the entries of the audit as they stand in the journal, without spaces."""
+    command = ["docker", "compose", "exec", "-T", "remediation", "python3", "-c", AUDIT]
+    return bundle.run(*command).replace(" ", "")
 
 
 def actions(bundle: Bundle, target: str) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +32,25 @@ LISTEN = "exporter.web.listen-address: {}\n"
 def free_port() -> int:
     with closing(socket.create_server(("127.0.0.1", 0))) as sock:
         return int(sock.getsockname()[1])
+
+
+@MODES
+def test_a_compose_file_is_watched_like_the_configuration_file(
+    arguments: tuple[str, ...], local: str, agent: Start, tmp_path: Path
+) -> None:
+    compose = tmp_path / "docker-compose.yml"
+    compose.write_text("x-compose-agent: {exporter.stale-after: 2m}\n")
+    one = agent(*arguments, f"--compose-file={compose}").started()
+    one.wait_for_config(1, successful=True)
+
+    compose.write_text("services: {web: {image: web}}\nx-compose-agent:\n  exporter: {stale-after: 3m}\n")
+    one.wait_for_config(2, successful=True)
+
+    compose.write_text("x-compose-agent: {exporter: {stale-aftr: 3m}}\n")
+    one.wait_for_config(2, successful=False)
+    wrong = f"{compose}:1: unknown option 'exporter.stale-aftr', did you mean 'exporter.stale-after'?"
+    eventually(lambda: wrong in one.log, "the log does not say why")
+    assert one.client(local).ready().revision == 2
 
 
 @MODES

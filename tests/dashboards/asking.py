@@ -12,6 +12,8 @@ from lab.prometheus import Sample
 from tests.dashboards.files import DASHBOARDS, MAY_BE_EMPTY, panels, variables
 
 _PAUSE_SECONDS = 3.0
+# Four scrapes of the parts that tests start.
+RATE_INTERVAL = "10s"
 
 
 class Queried(Protocol):
@@ -21,18 +23,20 @@ class Queried(Protocol):
         """Return the series of an instant query."""
 
 
-def filled_in(expr: str, dashboard: dict[str, Any]) -> str:
+def filled_in(expr: str, dashboard: dict[str, Any], rate_interval: str = RATE_INTERVAL) -> str:
     """Put in what Grafana would for the choice of all."""
-    expr = expr.replace("$__rate_interval", "10s").replace("$__interval", "5s")
+    expr = expr.replace("$__rate_interval", rate_interval).replace("$__interval", "5s")
     for name, variable in variables(dashboard).items():
         expr = re.sub(rf"\$\{{?{name}\b\}}?", str(variable.get("allValue") or ""), expr)
     return expr
 
 
-def asked() -> dict[str, list[str]]:
+def asked(rate_interval: str = RATE_INTERVAL) -> dict[str, list[str]]:
     """Return the queries of every panel, filled in."""
     return {
-        f"{path}: {panel['title']}": [filled_in(each["expr"], dashboard) for each in panel["targets"]]
+        f"{path}: {panel['title']}": [
+            filled_in(each["expr"], dashboard, rate_interval) for each in panel["targets"]
+        ]
         for path, dashboard in DASHBOARDS.items()
         for panel in panels(dashboard)
         if panel["type"] != "text"
@@ -48,9 +52,11 @@ def reasons() -> dict[str, str]:
     }
 
 
-def empty_after(prometheus: Queried, seconds: float, expected: Collection[str]) -> set[str]:
+def empty_after(
+    prometheus: Queried, seconds: float, expected: Collection[str], rate_interval: str = RATE_INTERVAL
+) -> set[str]:
     """Ask until all panels but the expected ones have data, for so long at most; return those without."""
-    waiting = asked()
+    waiting = asked(rate_interval)
     deadline = time.monotonic() + seconds
     while True:
         waiting = {name: exprs for name, exprs in waiting.items() if not _has_data(prometheus, exprs)}

@@ -25,6 +25,8 @@ TARGET = frozenset({"job", "instance"})
 # Grafana puts these in before it asks; within texts nothing needs to be put in for a parser.
 INTERVALS = {"$__rate_interval": "5m", "$__interval": "1m", "$__range": "1h"}
 _SETS = {"and", "or", "unless"}
+# The function of a series that is taken as it is because it has just begun.
+BORN = "born"
 _CHOOSING = {"topk", "bottomk"}
 
 
@@ -56,10 +58,19 @@ def uses(expr: Expr, function: str = "") -> Iterator[Use]:
         for argument in expr.args:
             yield from uses(argument, expr.func.name)
     elif isinstance(expr, BinaryExpr):
-        yield from uses(expr.lhs)
-        yield from uses(expr.rhs)
+        function = BORN if _is_birth(expr) else ""
+        yield from uses(expr.lhs, function)
+        yield from uses(expr.rhs, function)
     elif hasattr(expr, "expr"):
         yield from uses(expr.expr)
+
+
+def _is_birth(expr: BinaryExpr) -> bool:
+    """Tell whether it is a counter that was not there some time ago, so that all it counts is new."""
+    now, before = expr.lhs, expr.rhs
+    if not isinstance(now, VectorSelector) or not isinstance(before, VectorSelector):
+        return False
+    return str(expr.op) == "unless" and now.name == before.name and bool(before.offset)
 
 
 def labels_of(expr: Expr, known: Mapping[str, frozenset[str]]) -> frozenset[str]:
@@ -130,4 +141,4 @@ def _joined(expr: BinaryExpr, left: frozenset[str], right: frozenset[str]) -> fr
     return named if matching.type == LabelModifierType.Include else left - named
 
 
-__all__ = ["INTERVALS", "TARGET", "Expr", "MatchOp", "Use", "labels_of", "parse", "uses"]
+__all__ = ["BORN", "INTERVALS", "TARGET", "Expr", "MatchOp", "Use", "labels_of", "parse", "uses"]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.dashboards.catalogue import Family, everything, labels_by_name
 from tests.dashboards.files import DASHBOARDS, panels, queries, variables
-from tests.dashboards.promql import labels_of, parse, uses
+from tests.dashboards.promql import BORN, labels_of, parse, uses
 
 RATES = {"rate", "irate", "increase"}
 # The Engine's own count of a run's restarts and the count of kills are shown as they are.
@@ -42,7 +42,9 @@ def test_every_query_names_series_and_labels_that_there_are(
             re.sub(r"_(bucket|sum|count)$", "", use.metric) if use.metric not in known else use.metric
         ]
         counts = family.type in {"counter", "histogram"}
-        if use.function in RATES:
+        if use.function == BORN:
+            assert family.type in {"counter", "histogram"}, use.metric
+        elif use.function in RATES:
             assert counts, f"{title}: {use.metric} is no counter"
         elif counts:
             assert use.metric in SHOWN_AS_THEY_ARE, f"{title}: {use.metric} only ever grows"

@@ -21,6 +21,7 @@ from bench.chain import ALERT, JOB, UNLIMITED, Remediation, policies
 from bench.patients import real_ward, wait_until
 from bench.remediation_plan import How, Patient
 from compose_agent.tracing.fake.collector import FakeCollector
+from compose_agent.tracing.registry import MEANINGS
 from lab.agent import Agent
 from lab.alertmanager import Alertmanager, alert, to_webhook
 from lab.engine import PrivateEngine
@@ -234,3 +235,11 @@ def test_the_exemplar_that_prometheus_keeps_is_the_root(traced: Traced) -> None:
         metric = f"remediation_{name}_seconds_bucket"
         wait_until(lambda metric=metric: bool(kept(metric)), f"{metric} has no exemplar", 30.0)  # type: ignore[misc]
         assert {"trace_id": traced.intent.id, "span_id": root.span_id.hex()} in kept(metric)
+
+
+def test_every_attribute_is_in_the_registry(traced: Traced) -> None:
+    services = _services(traced.judge)
+    ours = [each for each in traced.judge.spans if services[each.span_id].startswith("compose-agent-")]
+    used = {attribute.key for span in ours for attribute in span.attributes}
+    assert used - MEANINGS.keys() == set()
+    assert len(used) > 20

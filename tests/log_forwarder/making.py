@@ -71,8 +71,8 @@ class Names:
     def between(self, before: str, after: str) -> list[str]:
         return []
 
-    def last(self) -> str:
-        return f"g{len(self.given)}" if self.given else ""
+    def known(self) -> frozenset[str]:
+        return frozenset(f"g{number}" for number in range(1, len(self.given) + 1))
 
 
 class RequestMemory:

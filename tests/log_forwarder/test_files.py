@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -466,6 +466,31 @@ def test_a_fault_in_one_round_does_not_end_the_looking(
     until(lambda: sink.stored)
 
 
+def test_files_that_an_earlier_life_has_read_are_not_missed(
+    tmp_path: Path, make: Callable[..., Forwarder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This life names them anew, after the file that the other one read last."""
+    monkeypatch.setattr(files_module, "_TIDY_SECONDS", 0.0)
+    sink = RequestMemory()
+    log = log_of(tmp_path)
+    log.line("a")
+    for life, texts_of_life in enumerate(("bc", "de")):
+        forwarder = make(es=sink)
+        forwarder.appeared(log)
+        chain = forwarder.files._logs[ONE].chain
+        for text in texts_of_life:
+            until(lambda: len(chain.generations) == 1)  # noqa: B023 - at once
+            log.rotate()
+            log.line(text)
+            forwarder.files.file_created(ONE, log.path.name)
+            until(lambda: texts(sink)[-1:] == [text])  # noqa: B023 - at once
+        until(lambda: forwarder.lanes["es"].outbox.tally().held == 0)  # noqa: B023 - at once
+        assert forwarder.lanes["es"].losses().gaps == 0, life
+        if life == 0:
+            forwarder.stop()
+    assert texts(sink) == ["a", "b", "c", "d", "e"]
+
+
 def test_a_generation_is_known_until_the_position_behind_it_is_written(
     tmp_path: Path, make: Callable[..., Forwarder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -476,9 +501,9 @@ def test_a_generation_is_known_until_the_position_behind_it_is_written(
     kept: list[Position | None] = []
     real = GenerationNames.forget_before
 
-    def forget_before(names: GenerationNames, name: str) -> None:
+    def forget_before(names: GenerationNames, name: str, let_go: Collection[str]) -> None:
         kept.append(forwarder.store.positions("es").get(ONE))
-        real(names, name)
+        real(names, name, let_go)
 
     monkeypatch.setattr(GenerationNames, "forget_before", forget_before)
     monkeypatch.setattr(forwarder.keeper, "keep", _late(forwarder.keeper))

@@ -349,16 +349,18 @@ def test_names_are_the_same_in_a_new_state_directory(tmp_path: Path) -> None:
 def test_names_nobody_needs_are_forgotten(store: Store) -> None:
     names = store.names("c")
     one, two, three = (names.name(bytes([at]), at, [], moved=False) for at in (1, 2, 3))
-    names.forget_before("nobody's")
-    names.forget_before(two)
+    names.forget_before("nobody's", [])
+    names.forget_before(two, [])
     assert store._rows("SELECT name FROM generations ORDER BY at", ()) == [(two,), (three,)]
-    assert names.last() == three != one
+    assert names.known() == {two, three}
+    names.forget_before(two, [three, one])
+    assert names.known() == store.names("c").known() == {two}
 
 
 def test_what_is_gone_between_two_that_are_needed_is_not_forgotten(store: Store) -> None:
     """Else nobody would know that lines are lost."""
     names = store.names("c")
     one, two, three, four = (names.name(bytes([at]), at, [], moved=False) for at in range(4))
-    names.forget_before(two)
+    names.forget_before(two, [])
     again = store.names("c")
     assert (again.between(two, four), again.between(one, four)) == ([three], [])

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from compose_agent.tracing import attributes, exporter, spool
+from compose_agent.tracing import attributes, exporter, holding, spool
 from compose_agent.tracing.registry import DROPPED, MEANINGS
 
 
@@ -10,5 +10,12 @@ def test_every_attribute_has_a_meaning() -> None:
 
 
 def test_every_reason_has_a_meaning() -> None:
-    declared = {spool.FULL, spool.ROTATED, spool.DAMAGED, spool.UNWRITABLE, spool.TOO_LARGE, spool.INVALID}
+    declared = {
+        holding.FULL,
+        holding.ROTATED,
+        holding.DAMAGED,
+        spool.UNWRITABLE,
+        spool.TOO_LARGE,
+        spool.INVALID,
+    }
     assert declared | {exporter.REFUSED, exporter.REJECTED} == set(DROPPED)

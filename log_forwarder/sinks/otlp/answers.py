@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import msgspec
 
+from compose_agent.protobuf import fields
 from log_forwarder.sinks.contract import RequestTooLarge, SinkUnavailable
 from log_forwarder.sinks.http import Response
-from log_forwarder.sinks.otlp.protobuf import fields
 
 _PARTIAL_SUCCESS = 1  # of ExportLogsServiceResponse
 _REJECTED, _MESSAGE = 1, 2  # of ExportLogsPartialSuccess

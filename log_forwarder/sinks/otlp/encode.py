@@ -14,12 +14,13 @@ from typing import Any
 
 from compose_agent import __version__
 from compose_agent.dockerd.model import NUMBER_LABEL, PROJECT_LABEL, SERVICE_LABEL, Container
+from compose_agent.protobuf import data, varint
 from log_forwarder.event import Batch, Event
 from log_forwarder.sinks.contract import Entry
 from log_forwarder.sinks.elasticsearch.encode import image_parts
 from log_forwarder.sinks.nanoseconds import Nanoseconds
-from log_forwarder.sinks.otlp.protobuf import field, key_value, text, varint
 from log_forwarder.sinks.otlp.severity import severity_number
+from log_forwarder.sinks.otlp.values import key_value, text
 
 # Containers whose constant part is kept; beyond that all are prepared anew, which takes microseconds each.
 _MOST_FORMS = 2000
@@ -30,10 +31,10 @@ _TIME, _OBSERVED_TIME = 0x09, 0x59
 _SEVERITY_NUMBER, _SEVERITY_TEXT, _ATTRIBUTE, _TRACE_ID, _SPAN_ID = 2, 3, 6, 9, 10
 _BODY = b"\x2a"  # 5
 _STRING = b"\x0a"  # AnyValue.string_value = 1
-_UID_KEY = field(1, b"log.record.uid") + b"\x12"
+_UID_KEY = data(1, b"log.record.uid") + b"\x12"
 _LOG_RECORD = b"\x12"  # ScopeLogs.log_records = 2
 _OWN_ATTRIBUTES = ("log.iostream", "log.record.uid")
-_SCOPE = field(1, field(1, b"compose-agent") + field(2, __version__.encode()))
+_SCOPE = data(1, data(1, b"compose-agent") + data(2, __version__.encode()))
 # Lengths of nearly all lines, ready made.
 _LENGTHS = tuple(map(varint, range(4096)))
 
@@ -63,7 +64,7 @@ class Encoder:
     def _resource_logs(self, entries: Sequence[Entry]) -> bytes:
         resource = self._resource(entries[0].batch.container)
         scope_logs = _SCOPE + b"".join([entry.data for entry in entries])
-        return field(1, resource + field(2, scope_logs))
+        return data(1, resource + data(2, scope_logs))
 
     def _resource(self, container: Container) -> bytes:
         known = self._resources.get(container.id)
@@ -71,8 +72,8 @@ class Encoder:
             if len(self._resources) >= _MOST_FORMS:
                 self._resources.clear()
             attributes = resource_attributes(container, self._host)
-            packed = b"".join(field(1, key_value(key, value)) for key, value in attributes.items())
-            known = self._resources[container.id] = (container, field(1, packed))
+            packed = b"".join(data(1, key_value(key, value)) for key, value in attributes.items())
+            known = self._resources[container.id] = (container, data(1, packed))
         return known[1]
 
     def _record(self, event: Event, now: int) -> bytes:
@@ -90,7 +91,7 @@ class Encoder:
         return _LOG_RECORD + _length(len(record)) + record
 
     def _stream(self, stream: str) -> bytes:
-        packed = field(_ATTRIBUTE, key_value("log.iostream", stream))
+        packed = data(_ATTRIBUTE, key_value("log.iostream", stream))
         if len(self._streams) < _MOST_FORMS:
             self._streams[stream] = packed
         return packed
@@ -116,9 +117,9 @@ def resource_attributes(container: Container, host: str) -> dict[str, str | list
 def _found(event: Event) -> Iterator[bytes]:
     """Yield the fields of a record for what was found in the line, and what the log driver added."""
     for key, value in (event.fields or {}).items():
-        yield _lifted(key, value) or field(_ATTRIBUTE, key_value(_free(key), value))
+        yield _lifted(key, value) or data(_ATTRIBUTE, key_value(_free(key), value))
     for key, value in (event.attrs or {}).items():
-        yield field(_ATTRIBUTE, key_value(f"docker.attrs.{key}", value))
+        yield data(_ATTRIBUTE, key_value(f"docker.attrs.{key}", value))
 
 
 def _lifted(key: str, value: Any) -> bytes:
@@ -126,7 +127,7 @@ def _lifted(key: str, value: Any) -> bytes:
     if key == "level" and isinstance(value, str):
         number = severity_number(value)
         packed = varint(_SEVERITY_NUMBER << 3) + varint(number) if number else b""
-        return packed + field(_SEVERITY_TEXT, text(value))
+        return packed + data(_SEVERITY_TEXT, text(value))
     if key == "trace_id":
         return _id_field(_TRACE_ID, value, 16)
     if key == "span_id":
@@ -140,7 +141,7 @@ def _id_field(number: int, value: Any, size: int) -> bytes:
     except (ValueError, TypeError):
         return b""
     # All zeros means that there is none.
-    return field(number, found) if len(found) == size and any(found) else b""
+    return data(number, found) if len(found) == size and any(found) else b""
 
 
 def _free(key: str) -> str:

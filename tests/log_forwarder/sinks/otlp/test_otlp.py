@@ -20,8 +20,8 @@ from log_forwarder.event import Event
 from log_forwarder.fake.posts import FakePosts, Reply
 from log_forwarder.sinks.contract import Answer, RequestSink, SinkUnavailable
 from log_forwarder.sinks.otlp.encode import Encoder, resource_attributes
-from log_forwarder.sinks.otlp.protobuf import any_value, fields, varint
 from log_forwarder.sinks.otlp.sink import OtlpSink
+from log_forwarder.sinks.otlp.values import any_value
 from tests.log_forwarder.making import container, make_batch
 from tests.log_forwarder.sinks.courier import Delivery, dead_letters
 from tests.log_forwarder.sinks.lines import CONTAINER, batch, event, numbered, send, send_once, sink
@@ -185,19 +185,6 @@ def test_a_value_without_end_becomes_text() -> None:
     value = AnyValue()
     value.ParseFromString(any_value(endless))
     assert "[...]" in str(plain(value))
-
-
-@pytest.mark.parametrize("number", [0, 1, 127, 128, 300, 2**32, 2**64 - 1])
-def test_a_number_is_read_back(number: int) -> None:
-    assert list(fields(b"\x08" + varint(number))) == [(1, number)]
-
-
-@pytest.mark.parametrize(
-    "data", [b"\x08", b"\x0a\x05ab", b"\x0b", b"\x08" + b"\xff" * 11, b"\x0d\x01", b"\x0a"]
-)
-def test_what_is_no_message_is_found_out(data: bytes) -> None:
-    with pytest.raises(ValueError, match=r"wire type|beyond the message|does not end"):
-        list(fields(data))
 
 
 @pytest.mark.parametrize(

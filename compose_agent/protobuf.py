@@ -1,8 +1,13 @@
-"""Protobuf's wire format, as much as OTLP needs (protobuf.dev/programming-guides/encoding)."""
+"""Protobuf's wire format, as much as OTLP needs (protobuf.dev/programming-guides/encoding).
+
+A field is a tag ``number << 3 | type`` and a value: type 0 a varint, 1 eight bytes, 2 a length and bytes,
+5 four bytes.
+"""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from functools import lru_cache
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
@@ -52,21 +57,26 @@ def tag(field: int, kind: int) -> bytes:
     return varint(field << 3 | kind)
 
 
-def members(message: bytes) -> dict[int, int | bytes]:
-    """Return the fields of a message, the last of each; raises ValueError for what is none."""
-    found: dict[int, int | bytes] = {}
+def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """Yield number and value of each field of a message; raises ValueError for what is none."""
     offset = 0
     while offset < len(message):
         head, offset = _varint_at(message, offset)
         field, kind = head >> 3, head & 7
         if kind == _VARINT:
-            found[field], offset = _varint_at(message, offset)
+            value, offset = _varint_at(message, offset)
+            yield field, value
             continue
         size, offset = _size_at(message, offset, kind)
-        found[field], offset = message[offset : offset + size], offset + size
-        if offset > len(message):
+        if offset + size > len(message):
             raise ValueError("it ends within a field")
-    return found
+        yield field, message[offset : offset + size]
+        offset += size
+
+
+def members(message: bytes) -> dict[int, int | bytes]:
+    """Return the fields of a message, the last of each; raises ValueError for what is none."""
+    return dict(fields(message))
 
 
 def _size_at(message: bytes, offset: int, kind: int) -> tuple[int, int]:
