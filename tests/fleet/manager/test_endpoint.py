@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import ssl
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 import urllib3
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
@@ -251,16 +253,23 @@ def test_a_wrong_request_is_refused(
 
 
 def test_a_token_is_needed_where_there_is_one(tmp_path: Path) -> None:
-    tokens = tmp_path / "tokens"
-    tokens.write_text("# ours\n0123456789abcdef\n")
-    with serving(tmp_path, insecure="false", token_file=str(tokens)) as manager:
-        with pytest.raises(InvalidStatus) as caught, connect(manager.ws):
+    ca = trustme.CA()
+    ca.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "both.pem"))
+    (tmp_path / "web.yml").write_text("tls_server_config: {cert_file: both.pem, key_file: both.pem}\n")
+    (tmp_path / "tokens").write_text("# ours\n0123456789abcdef\n")
+    files = {"web.config.file": str(tmp_path / "web.yml"), "token_file": str(tmp_path / "tokens")}
+    context = ssl.create_default_context()
+    ca.configure_trust(context)
+    pool = urllib3.PoolManager(ssl_context=context)
+    with serving(tmp_path, insecure="false", **files) as manager, pool:
+        with pytest.raises(InvalidStatus) as caught, connect(manager.ws, ssl=context):
             pass
         assert caught.value.response.status_code == 401
-        assert post(manager, b"").status == 401
-        assert post(manager, b"", Authorization="Bearer 0123456789abcdeX").status == 401
+        for wrong in ({}, {"Authorization": "Bearer 0123456789abcdeX"}, {"Authorization": "Basic x"}):
+            given = {"Content-Type": CONTENT_TYPE, **wrong}
+            assert pool.request("POST", f"{manager.url}/agent", body=b"", headers=given).status == 401
         headers = {"Authorization": "Bearer 0123456789abcdef"}
-        with connect(manager.ws, additional_headers=headers) as joined:
+        with connect(manager.ws, ssl=context, additional_headers=headers) as joined:
             joined.send(b"\x00")
             answer = joined.recv(30)
             assert isinstance(answer, bytes)
