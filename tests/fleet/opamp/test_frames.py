@@ -63,7 +63,7 @@ def test_a_zip_bomb_is_not_unpacked() -> None:
         unpacked(bomb)
 
 
-@pytest.mark.parametrize("data", [b"no gzip", gzip.compress(b"whole")[:-4], b""])
+@pytest.mark.parametrize("data", [b"no gzip", gzip.compress(b"whole", mtime=0)[:-4], b""])
 def test_a_body_that_is_not_whole_gzip_is_malformed(data: bytes) -> None:
     with pytest.raises(MalformedMessage):
         unpacked(data)
