@@ -28,6 +28,7 @@ PROJECT_VARIABLE = "COMPOSE_PROJECT_NAME"
 # Whoever makes a container writes its labels: this many files are looked at for one container.
 MOST_FILES = 16
 LOOK_SECONDS = 1.0
+_STOP_SECONDS = 2.0
 
 # What a file was when it was read: its inode, size and time of change in nanoseconds; None without a file.
 _Stamp = tuple[int, int, int] | None
@@ -71,6 +72,7 @@ class DeclaredLabels:
         self.revision = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def look(self) -> int:
         """Read what has changed, and return the revision."""
@@ -92,11 +94,14 @@ class DeclaredLabels:
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Call ``changed``, in a thread, whenever a file that was read is another, until ``stop``."""
-        threading.Thread(target=self._look, args=[changed], name="compose-files", daemon=True).start()
+        self._thread = threading.Thread(target=self._look, args=[changed], name="compose-files", daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         """End the watch."""
         self._stop.set()
+        if self._thread is not None:
+            self._thread.join(_STOP_SECONDS)
 
     def _look(self, changed: Callable[[], None]) -> None:
         told = self.look()
