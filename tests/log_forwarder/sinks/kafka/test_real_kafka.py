@@ -20,6 +20,7 @@ from tests.log_forwarder.sinks.kafka.consuming import consumed
 from tests.log_forwarder.sinks.lines import batch, event, numbered
 
 SMALL_BYTES = 20_000
+USUAL_BYTES = 1_048_588
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +34,15 @@ def delivery(server: Kafka, topic: str, folder: Path) -> Delivery:
     return Delivery(made, folder)
 
 
+def make_topic(server: Kafka, name: str, partitions: int = 1) -> None:
+    """Make a topic that takes batches of the usual size, unlike the others of this server."""
+    topic = NewTopic(name, partitions, 1, config={"max.message.bytes": str(USUAL_BYTES)})
+    AdminClient({"bootstrap.servers": server.address}).create_topics([topic])[name].result(30)
+
+
 def test_everything_is_consumed_once_in_the_order_of_each_container(server: Kafka, tmp_path: Path) -> None:
     containers = [container(f"{n:064x}") for n in range(6)]
-    # A topic that the first message makes has no leader for a moment; what was sent then comes again.
-    admin = AdminClient({"bootstrap.servers": server.address})
-    admin.create_topics([NewTopic("everything", 3, 1)])["everything"].result(30)
+    make_topic(server, "everything", partitions=3)
     running = delivery(server, "everything", tmp_path)
     for at in range(100):
         running.put([make_batch(*(f"{at:03d}-{n:02d}" for n in range(20)), of=each) for each in containers])
@@ -83,6 +88,7 @@ def test_a_topic_that_is_missing_is_told_before_the_stall_limit_and_used_when_it
 
 
 def test_frozen_and_killed_it_loses_nothing(server: Kafka, tmp_path: Path) -> None:
+    make_topic(server, "faults")
     running = delivery(server, "faults", tmp_path)
     running.put([numbered(at, at + 100) for at in range(0, 2000, 100)])
     until(lambda: running.outbox.tally().sent)
