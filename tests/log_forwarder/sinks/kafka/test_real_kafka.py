@@ -34,15 +34,22 @@ def delivery(server: Kafka, topic: str, folder: Path) -> Delivery:
     return Delivery(made, folder)
 
 
-def make_topic(server: Kafka, name: str, partitions: int = 1) -> None:
+@pytest.fixture(scope="module")
+def admin(server: Kafka) -> AdminClient:
+    return AdminClient({"bootstrap.servers": server.address})
+
+
+def make_topic(admin: AdminClient, name: str, partitions: int = 1) -> None:
     """Make a topic that takes batches of the usual size, unlike the others of this server."""
     topic = NewTopic(name, partitions, 1, config={"max.message.bytes": str(USUAL_BYTES)})
-    AdminClient({"bootstrap.servers": server.address}).create_topics([topic])[name].result(30)
+    admin.create_topics([topic])[name].result(30)
 
 
-def test_everything_is_consumed_once_in_the_order_of_each_container(server: Kafka, tmp_path: Path) -> None:
+def test_everything_is_consumed_once_in_the_order_of_each_container(
+    server: Kafka, admin: AdminClient, tmp_path: Path
+) -> None:
     containers = [container(f"{n:064x}") for n in range(6)]
-    make_topic(server, "everything", partitions=3)
+    make_topic(admin, "everything", partitions=3)
     running = delivery(server, "everything", tmp_path)
     for at in range(100):
         running.put([make_batch(*(f"{at:03d}-{n:02d}" for n in range(20)), of=each) for each in containers])
@@ -87,8 +94,8 @@ def test_a_topic_that_is_missing_is_told_before_the_stall_limit_and_used_when_it
         assert len(consumed(strict.address, ["missing"])) == 10
 
 
-def test_frozen_and_killed_it_loses_nothing(server: Kafka, tmp_path: Path) -> None:
-    make_topic(server, "faults")
+def test_frozen_and_killed_it_loses_nothing(server: Kafka, admin: AdminClient, tmp_path: Path) -> None:
+    make_topic(admin, "faults")
     running = delivery(server, "faults", tmp_path)
     running.put([numbered(at, at + 100) for at in range(0, 2000, 100)])
     until(lambda: running.outbox.tally().sent)
