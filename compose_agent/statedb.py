@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Of pages in memory for each connection; what is asked for is small, and the kernel has the file as well.
-_CACHE_KIB = 256
+_CACHE_KIB = 128
 # Another process (a command line that looks on, or a worker) holds the database for milliseconds.
 _BUSY_SECONDS = 5.0
 _LOCK_PAUSE_SECONDS = 0.1
