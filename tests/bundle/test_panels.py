@@ -16,6 +16,7 @@ PATIENCE_SECONDS = 300.0
 # What has nothing to show on a fresh host: nothing of the kind has happened, or the kernel does not count it.
 EMPTY_HERE = {
     "Agent/agent.json: Disk in a day",
+    "Agent/agent.json: Spans dropped",
     "Agent/logs.json: Deliveries that failed",
     "Agent/logs.json: Left out against all wishes",
     "Agent/logs.json: Left out as configured",

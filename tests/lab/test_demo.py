@@ -8,6 +8,8 @@ import docker.errors
 import pytest
 
 from lab import LabError, demo
+from lab.engine import PrivateEngine
+from lab.fixtures import CALL_TIMEOUT_S
 
 pytestmark = pytest.mark.engine
 
@@ -23,6 +25,15 @@ WANTED = {
     "demo-web-2": "running healthy",
     "demo-worker-1": "running",
 }
+
+
+@pytest.fixture(scope="module")
+def docker_client(request: pytest.FixtureRequest) -> Iterator[docker.DockerClient]:
+    """Connect to an Engine of our own: others need the demo of theirs while we take ours down."""
+    with PrivateEngine(request.config.getoption("--engine-line")) as engine:
+        client = docker.DockerClient(base_url=engine.host, timeout=CALL_TIMEOUT_S)
+        yield client
+        client.close()
 
 
 @pytest.fixture(scope="module")
