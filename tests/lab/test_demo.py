@@ -7,7 +7,7 @@ import docker
 import docker.errors
 import pytest
 
-from lab import LabError, demo
+from lab import LabError, busybox, demo
 from lab.engine import PrivateEngine
 from lab.fixtures import CALL_TIMEOUT_S
 
@@ -117,9 +117,10 @@ def test_down_removes_every_trace(project: docker.DockerClient, other_volumes: s
 
 
 def test_a_project_of_the_same_name_that_is_not_ours_is_left_alone(
-    docker_client: docker.DockerClient, busybox: str
+    docker_client: docker.DockerClient,
 ) -> None:
-    foreign = docker_client.containers.create(busybox, labels={"com.docker.compose.project": "demo"})
+    image = busybox.ensure_image(docker_client)
+    foreign = docker_client.containers.create(image, labels={"com.docker.compose.project": "demo"})
     with pytest.raises(LabError, match="project named 'demo' of your own"):
         demo.up(docker_client)
     demo.down(docker_client)
