@@ -86,8 +86,8 @@ class Chain:
     def sync(self) -> None:
         """Have everything on the disk; raises OSError."""
         if self.dirty:
-            self.dirty = False
             os.fdatasync(self._file)
+            self.dirty = False
 
     def close(self) -> None:
         """Close the file that is written."""

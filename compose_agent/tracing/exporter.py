@@ -78,10 +78,12 @@ class Exporter:
             self._thread.join(max(0.0, seconds))
 
     def _run(self) -> None:
-        synced = time.monotonic()
-        while not self._stop.wait(self._pause or self._delay()):
-            self._turn()
-            if time.monotonic() - synced >= _SYNC_SECONDS:
+        turn_at = synced = time.monotonic()
+        while not self._stop.wait(max(0.0, min(turn_at, synced + _SYNC_SECONDS) - time.monotonic())):
+            if time.monotonic() >= turn_at:
+                self._turn()
+                turn_at = time.monotonic() + (self._pause or self._delay())
+            if time.monotonic() >= synced + _SYNC_SECONDS:  # also while the collector is left alone
                 self._spool.sync()
                 synced = time.monotonic()
         # A collector that was away a moment ago is not waited for.

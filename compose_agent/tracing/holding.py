@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,19 +84,19 @@ class Holding:
             one.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._limits = limits
         self._evicted = evicted
-        self._guard = _locked(folder)
-        try:
+        with ExitStack() as held:  # nothing of it, or who tries again would find the folder taken
+            held.callback(os.close, _locked(folder))
             found = recovered(folder)
             self._ledger = Ledger(folder)
+            held.callback(self._ledger.close)
             self._chain = Chain(folder, resource, limits.segment, found, self._ledger.counts.settled)
+            held.callback(self._chain.close)
             # What a kill has cut off is ended, so that those below have their parents.
             for each in found.begun.values():
                 self._chain.append(Group(spans=[interrupted(each, found.last_at)]))
-        except BaseException:
-            os.close(self._guard)
-            raise
-        self._next = self._chain.place(self._without_gap())
-        self.make_room()
+            self._next = self._chain.place(self._without_gap())
+            self.make_room()
+            self._held = held.pop_all()
 
     def append(self, group: Group) -> None:
         """Append a group; raises OSError, TooLarge, and ValueError and its like for what has no form."""
@@ -159,9 +160,7 @@ class Holding:
 
     def close(self) -> None:
         """Let go of the folder."""
-        self._chain.close()
-        self._ledger.close()
-        os.close(self._guard)
+        self._held.close()
 
     def _too_many(self) -> int:
         """Return how many segments have to go, with their spans counted."""

@@ -31,11 +31,16 @@ History = Callable[[bytes, int], list[Transition]]
 
 
 class NodesApi:
-    """Answers questions about nodes; ``history`` gives the last changes of one."""
+    """Answers questions about nodes, and changes them.
 
-    def __init__(self, registry: Registry, history: History) -> None:
+    ``history`` gives the last changes of a node. ``keep`` has what was changed on disk when it returns, or
+    says why it is not.
+    """
+
+    def __init__(self, registry: Registry, history: History, keep: Callable[[], str]) -> None:
         self._registry = registry
         self._history = history
+        self._keep = keep
 
     def routes(self) -> RouteTable:
         """Return the routes of exact paths."""
@@ -77,6 +82,8 @@ class NodesApi:
             self._registry.forget(found[0])
         else:
             self._registry.disable(found[0], disabled=deed == "disable")
+        if error := self._keep():
+            return _json(503, {"error": f"it is so until the manager ends, and not on disk: {error}"})
         return _json(200, row_of(found[0]).document())
 
     def _discovery(self, environ: WSGIEnvironment) -> Response:

@@ -185,7 +185,7 @@ class Registry:
         """Return the nodes that have changed and the uids that went since the last call."""
         with self._lock:
             nodes = [self._nodes[uid] for uid in self.changed if uid in self._nodes]
-            removed = list(self.removed)
+            removed = [uid for uid in self.removed if uid not in self._nodes]  # it may have come back
             self.changed.clear()
             self.removed.clear()
             return nodes, removed

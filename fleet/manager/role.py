@@ -53,7 +53,7 @@ class ManagerRole:
         self._registry = Registry(self._note)
         self._registry.expect(settings.expected)
         self._metrics.watch(self._registry)
-        self._api = NodesApi(self._registry, self._store.history)
+        self._api = NodesApi(self._registry, self._store.history, self._keep)
         self._page = NodesPage(self._registry, self._store.history, lambda: "; ".join(self.reasons()))
         self._table = {
             **health.routes(self._probe),
@@ -131,6 +131,11 @@ class ManagerRole:
             herd=Herd(settings.connect_rate),
             stopping=lambda: self._stopping,
         )
+
+    def _keep(self) -> str:
+        """Write what has changed, and return why that failed, empty if it did not."""
+        self._writer.flush()
+        return self._writer.error
 
     def _note(self, transition: Transition) -> None:
         self._writer.note(transition)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 import uvicorn
 
 from compose_agent.address import Address
-from compose_agent.errors import ComposeAgentError
 from compose_agent.web.listen import BACKLOG, listen_tcp
 from compose_agent.web.webfile import WebConfigFile
 from fleet.manager.app import App
@@ -126,7 +125,7 @@ class Server:
             await asyncio.sleep(self._every)
             try:
                 self._tick()
-            except ComposeAgentError:
+            except Exception:  # the next one must come: without any, who is silent stays online
                 logger.exception("a sweep over the nodes failed")
 
     def _close(self) -> None:

@@ -29,6 +29,7 @@ class Writer:
         self._every = every
         self._waiting: list[Transition] = []
         self._stopping = threading.Event()
+        self._flushing = threading.Lock()  # what is newer must be written later
         self._thread: threading.Thread | None = None
         self._registry: Registry | None = None
         self.error = ""
@@ -56,7 +57,11 @@ class Writer:
         self.flush()
 
     def flush(self) -> None:
-        """Write what has changed; what cannot be written is tried again the next time."""
+        """Write what has changed; what cannot be is tried again the next time, and ``error`` says why."""
+        with self._flushing:
+            self._flush()
+
+    def _flush(self) -> None:
         if self._registry is None:
             return
         with self._registry.lock():

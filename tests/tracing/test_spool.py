@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from compose_agent.tracing.ledger import Account
 from compose_agent.tracing.reading import account_of
 from compose_agent.tracing.records import ERROR, Span
 from compose_agent.tracing.spool import Spool
+from tests.log_forwarder.making import descriptors
 
 RESOURCE = {"service.name": "test"}
 TRACE = bytes(15) + b"\x01"
@@ -265,6 +267,31 @@ def test_a_full_disk_leaves_no_half_frame(tmp_path: Path) -> None:
         assert adds_up(spool.account())
         spool.close()
         assert adds_up(account_of(folder / "s"))
+    finally:
+        assert os.system(f"umount {folder}") == 0  # noqa: S605
+
+
+def test_a_disk_that_is_full_at_the_start_is_used_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is held by the attempts that failed: no lock, no descriptor."""
+    monkeypatch.setattr(spools, "_RETRY_SECONDS", 0.0)
+    folder = tmp_path / "full"
+    folder.mkdir()
+    assert os.system(f"mount -t tmpfs -o size=64k tmpfs {folder}") == 0  # noqa: S605
+    try:
+        killed(opened(folder / "s"))
+        with suppress(OSError), (folder / "filler").open("wb", buffering=0) as filler:
+            while True:
+                filler.write(b"x" * 1024)
+        spool = opened(folder / "s")
+        assert spool.error
+        before = descriptors()
+        assert not any(spool.append([span(1)]) for _ in range(5))
+        assert descriptors() == before
+        (folder / "filler").unlink()
+        assert spool.append([span(2)])
+        spool.close()
     finally:
         assert os.system(f"umount {folder}") == 0  # noqa: S605
 

@@ -168,3 +168,10 @@ def test_what_has_changed_is_given_out_once(scene: Scene) -> None:
     scene.registry.forget(node)
     assert scene.registry.taken() == ([], [UID])
     assert scene.registry.count()[State.ONLINE] == 0
+
+
+def test_one_that_was_forgotten_and_speaks_again_is_not_removed(scene: Scene) -> None:
+    node, peer = scene.join()
+    scene.registry.forget(node)
+    again = scene.registry.hear(UID, peer, described=False)
+    assert scene.registry.taken() == ([again], [])

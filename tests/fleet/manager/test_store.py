@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from compose_agent.errors import InstanceRunning, StateError
+from fleet.manager.api import NODES, NodesApi
 from fleet.manager.model import Description, Health, Node, Peer, State, Transition
 from fleet.manager.registry import Registry
 from fleet.manager.store import Store
 from fleet.manager.writer import Writer
+from fleet.opamp.uid import uid_text
 
 UID = b"u" * 16
 
@@ -116,3 +118,22 @@ def test_what_cannot_be_written_is_written_when_there_is_room(tmp_path: Path) ->
         assert writer.error == ""
         assert [node.uid for node in store.load()] == [UID]
         assert [one.after for one in store.history(UID, 10)] == [State.ONLINE]
+
+
+@pytest.mark.parametrize(("full", "status"), [(False, 200), (True, 503)])
+def test_what_a_person_changes_is_on_disk_or_said_not_to_be(tmp_path: Path, full: bool, status: int) -> None:
+    with closing(FailingStore(tmp_path)) as store:
+        store.full = full
+        writer = Writer(store, lambda: None)
+        registry = Registry(writer.note)
+        writer._registry = registry
+        registry.hear(UID, Peer("http", ""), described=True)
+
+        def keep() -> str:
+            writer.flush()
+            return writer.error
+
+        route = NodesApi(registry, store.history, keep).route(f"{NODES}/{uid_text(UID)}/disable")
+        assert route is not None
+        assert route["POST"]({}).status == status
+        assert [node.disabled for node in store.load()] == ([] if full else [True])
