@@ -6,9 +6,6 @@
         ...
         assert [entry.record["log"] for entry in server.entries()] == [...]
 
-Node.js and npm are taken when they are there, otherwise the distribution's packages are installed; the npm
-package is fetched once, into the lab's cache.
-
 Traps this module knows about:
 
 - The server acknowledges a chunk before it hands out its entries: ``entries`` may lag behind an ack for a
@@ -18,9 +15,7 @@ Traps this module knows about:
 
 from __future__ import annotations
 
-import hashlib
 import json
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -29,15 +24,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lab import LabError, packages
-from lab.command import run
+from lab import LabError, npm
 from lab.loopback import start_on_free_port
 from lab.process import Process
 from lab.scratch import Scratch
 
-PACKAGE = {"private": True, "dependencies": {"@fluent-org/logger": "1.0.10"}}
-# Two packages of a few hundred kilobytes, from a slow mirror.
-_INSTALL_TIMEOUT_S = 120
 # From an ack to the entries in the file.
 WAIT_TIMEOUT_S = 10.0
 _POLL_S = 0.01
@@ -109,12 +100,12 @@ class ForwardNode:
 
     def __enter__(self) -> Self:
         with ExitStack() as cleanup:
-            folder = install()
+            program = install()
             scratch = Scratch()
             cleanup.callback(scratch.close)
             self._entries = scratch.root / "entries.ndjson"
             self._entries.touch()
-            process, url = start_on_free_port(lambda address: self._process(scratch, folder, address))
+            process, url = start_on_free_port(lambda address: self._process(scratch, program, address))
             cleanup.callback(process.close)
             self.port = int(url.rpartition(":")[2])
             self._cleanup = cleanup.pop_all()
@@ -140,7 +131,7 @@ class ForwardNode:
             time.sleep(_POLL_S)
         return entries
 
-    def _process(self, scratch: Scratch, folder: Path, address: str) -> Process:
+    def _process(self, scratch: Scratch, program: Path, address: str) -> Process:
         options = {
             "port": int(address.rpartition(":")[2]),
             "entries": str(self._entries),
@@ -149,7 +140,7 @@ class ForwardNode:
         }
         process = Process(
             scratch,
-            [packages.which("node") or "node", str(folder / "sink.js")],
+            [npm.node(), str(program)],
             name="forward-node",
             answers=lambda: "READY" in process.logs(),
             environment={"FORWARD_NODE": json.dumps(options)},
@@ -158,39 +149,8 @@ class ForwardNode:
 
 
 def install() -> Path:
-    """Return the folder in the cache with the npm package and our program, made when it is not there."""
-    content = json.dumps(PACKAGE)
-    fingerprint = hashlib.sha256((content + _PROGRAM).encode()).hexdigest()[:8]
-    target = packages.cache_folder() / f"forward-node-{fingerprint}"
-    packages.ensure_installed({"node": "nodejs", "npm": "npm"})
-    if target.is_dir():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".installing-") as temporary:
-        folder = Path(temporary) / "forward-node"
-        folder.mkdir()
-        (folder / "package.json").write_text(content, encoding="utf-8")
-        (folder / "sink.js").write_text(_PROGRAM, encoding="utf-8")
-        packages.progress("installing @fluent-org/logger")
-        _npm(folder)
-        try:
-            folder.rename(target)
-        except OSError:
-            # Somebody else installed the same at the same moment: one folder is as good as the other.
-            if not target.is_dir():
-                raise
-    return target
-
-
-def _npm(folder: Path) -> None:
-    command = [packages.which("npm") or "npm", "install", "--no-package-lock", "--no-audit", "--no-fund"]
-    run(
-        command,
-        timeout=_INSTALL_TIMEOUT_S,
-        remedy="check Node.js and the network",
-        cwd=folder,
-        environment={"NO_UPDATE_NOTIFIER": "1"},
-    )
+    """Return our program, beside the npm package in the cache, made when it is not there."""
+    return npm.installed("forward-node", "@fluent-org/logger", "1.0.10", _PROGRAM)
 
 
 def _text(path: Path | None) -> str | None:

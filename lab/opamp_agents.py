@@ -5,8 +5,7 @@
     with PythonAgent("http://127.0.0.1:4320/v1/opamp", name="py", interval=1) as agent:
         ...
 
-Both speak plain HTTP. Node.js and npm are taken when they are there, otherwise the distribution's packages
-are installed; the npm package is fetched once, into the lab's cache.
+Both speak plain HTTP.
 
 Traps this module knows about:
 
@@ -17,23 +16,17 @@ Traps this module knows about:
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lab import packages
-from lab.command import run
+from lab import npm
 from lab.process import Process
 from lab.scratch import Scratch
-
-PACKAGE = {"private": True, "dependencies": {"@elastic/opamp-client-node": "0.5.0"}}
-_INSTALL_TIMEOUT_S = 120
 
 _PYTHON = """\
 import json, os, signal, time
@@ -67,7 +60,7 @@ process.on("SIGTERM", () => process.exit(0));
 """
 
 
-class _ForeignAgent:
+class _ForeignAgent(ABC):
     """A process with a client that registers as ``name`` at ``url`` and speaks every ``interval`` seconds.
 
     At the end of the with statement it is ended as a user would, and says goodbye if it does that.
@@ -78,13 +71,9 @@ class _ForeignAgent:
         self._cleanup = ExitStack()
         self._process: Process | None = None
 
+    @abstractmethod
     def command(self) -> Sequence[str]:
         """Return what starts it."""
-        raise NotImplementedError
-
-    def environment(self) -> Mapping[str, str]:
-        """Return what it needs besides."""
-        return {}
 
     def __enter__(self) -> Self:
         with ExitStack() as cleanup:
@@ -95,7 +84,7 @@ class _ForeignAgent:
                 self.command(),
                 name="opamp-agent",
                 answers=lambda: "READY" in process.logs(),
-                environment={"OPAMP_AGENT": json.dumps(self._options), **self.environment()},
+                environment={"OPAMP_AGENT": json.dumps(self._options)},
             )
             cleanup.callback(process.close)
             process.start()
@@ -127,35 +116,5 @@ class NodeAgent(_ForeignAgent):
 
     def command(self) -> Sequence[str]:
         """Return what starts it."""
-        return [packages.which("node") or "node", str(install() / "agent.js")]
-
-
-def install() -> Path:
-    """Return the folder in the cache with the npm package and our program, made when it is not there."""
-    content = json.dumps(PACKAGE)
-    fingerprint = hashlib.sha256((content + _NODE).encode()).hexdigest()[:8]
-    target = packages.cache_folder() / f"opamp-node-{fingerprint}"
-    packages.ensure_installed({"node": "nodejs", "npm": "npm"})
-    if target.is_dir():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".installing-") as temporary:
-        folder = Path(temporary) / "opamp-node"
-        folder.mkdir()
-        (folder / "package.json").write_text(content, encoding="utf-8")
-        (folder / "agent.js").write_text(_NODE, encoding="utf-8")
-        packages.progress("installing @elastic/opamp-client-node")
-        run(
-            [packages.which("npm") or "npm", "install", "--no-package-lock", "--no-audit", "--no-fund"],
-            timeout=_INSTALL_TIMEOUT_S,
-            remedy="check Node.js and the network",
-            cwd=folder,
-            environment={"NO_UPDATE_NOTIFIER": "1"},
-        )
-        try:
-            folder.rename(target)
-        except OSError:
-            # Somebody else installed the same at the same moment: one folder is as good as the other.
-            if not target.is_dir():
-                raise
-    return target
+        program = npm.installed("opamp-node", "@elastic/opamp-client-node", "0.5.0", _NODE)
+        return [npm.node(), str(program)]
