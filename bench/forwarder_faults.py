@@ -218,11 +218,24 @@ def perform(setup: Setup, *, keep: bool = False) -> Outcome:
     """Do one run in a folder of its own, which is left behind if ``keep`` is set or something is wrong."""
     home = Path(tempfile.mkdtemp(prefix="forwarder-faults-"))
     started = time.monotonic()
+    good = False
+    try:
+        outcome = _performed(setup, home, started)
+        good = outcome.good
+    finally:
+        if keep or not good:
+            print(f"kept: {home}", file=sys.stderr)
+        else:
+            shutil.rmtree(home, ignore_errors=True)
+    return outcome
+
+
+def _performed(setup: Setup, home: Path, started: float) -> Outcome:
     with ExitStack() as cleanup:
         run = Run(setup, home, cleanup)
         written = run.torment()
         verdict = run.wait_and_verify({str(each["id"])[:12]: int(each["lines"]) for each in written})
-        outcome = Outcome(
+        return Outcome(
             sink=setup.sink,
             seed=setup.seed,
             good=verdict.good(exactly_once=run.store.exactly_once),
@@ -235,11 +248,6 @@ def perform(setup: Setup, *, keep: bool = False) -> Outcome:
             load_average=round(os.getloadavg()[0], 2),
             remark=run.store.remark(),
         )
-    if keep or not outcome.good:
-        print(f"kept: {home}", file=sys.stderr)
-    else:
-        shutil.rmtree(home, ignore_errors=True)
-    return outcome
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -29,7 +29,8 @@ def installed(name: str, package: str, version: str, source: str) -> Path:
     """
     content = json.dumps({"private": True, "dependencies": {package: version}})
     # Of everything that is in it, so that what another checkout made is not taken for this.
-    fingerprint = hashlib.sha256("\0".join((name, content, source)).encode()).hexdigest()[:8]
+    everything = f"{name}\0{content}\0{source}"
+    fingerprint = hashlib.sha256(everything.encode()).hexdigest()[:8]
     target = packages.cache_folder() / f"{name}-{fingerprint}"
     program = target / f"{name}.js"
     packages.ensure_installed({"node": "nodejs", "npm": "npm"})

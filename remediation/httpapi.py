@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
@@ -25,6 +24,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as NoAnswer
 
 from compose_agent import __version__
+from compose_agent.asking import TlsSocket, said, with_deadline
 from compose_agent.deadline import DeadlineSocket
 from compose_agent.errors import ComposeAgentError, ConfigError, Problem
 from compose_agent.web.propagation import outgoing_headers
@@ -196,7 +196,7 @@ class HttpApi:
     def _unanswered(self, error: HTTPError) -> HttpError:
         if isinstance(error, NoAnswer) and not isinstance(error, NewConnectionError):
             return self.wrong(f"has not answered within {self._seconds:g} s")
-        return self.wrong(f"cannot be asked ({_said(error)})")
+        return self.wrong(f"cannot be asked ({said(error)})")
 
     def _excerpt(self, answer: Answer) -> str:
         """Return the beginning of a body, without credentials that a server has sent back."""
@@ -207,18 +207,14 @@ class HttpApi:
         return " ".join(text.split())[:_EXCERPT] or "nothing"
 
 
-class _TlsSocket(DeadlineSocket, ssl.SSLSocket):
-    """TLS with a deadline for everything, as DeadlineSocket has it."""
-
-
 class _Connection(HTTPConnection):
     def _new_conn(self) -> DeadlineSocket:
-        return _with_deadline(self, super()._new_conn())
+        return with_deadline(super()._new_conn(), self.timeout)
 
 
 class _TlsConnection(HTTPSConnection):
     def _new_conn(self) -> DeadlineSocket:
-        return _with_deadline(self, super()._new_conn())
+        return with_deadline(super()._new_conn(), self.timeout)
 
 
 class _Pool(urllib3.HTTPConnectionPool):
@@ -237,19 +233,5 @@ def _pool(scheme: str, host: str, port: int | None) -> urllib3.HTTPConnectionPoo
 
 def _trust() -> ssl.SSLContext:
     context = ssl.create_default_context()
-    context.sslsocket_class = _TlsSocket
+    context.sslsocket_class = TlsSocket
     return context
-
-
-def _with_deadline(connection: HTTPConnection, plain: Any) -> DeadlineSocket:
-    sock = DeadlineSocket(plain.family, plain.type, plain.proto, plain.detach())
-    sock.settimeout(connection.timeout)  # what is left of it is for the handshake, and for sending
-    return sock
-
-
-def _said(error: HTTPError) -> str:
-    cause: BaseException = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    reason = getattr(cause, "verify_message", None) or getattr(cause, "strerror", None)
-    return str(reason or cause or type(cause).__name__)

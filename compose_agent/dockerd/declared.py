@@ -27,6 +27,8 @@ FILES_LABEL = "com.docker.compose.project.config_files"
 PROJECT_VARIABLE = "COMPOSE_PROJECT_NAME"
 # Whoever makes a container writes its labels: this many files are looked at for one container.
 MOST_FILES = 16
+# So many are known at a time; a host on which projects come and go has ever new ones.
+MOST_KNOWN = 1000
 LOOK_SECONDS = 1.0
 _STOP_SECONDS = 2.0
 
@@ -132,9 +134,17 @@ class DeclaredLabels:
             known = self._known.get(path)
             if known is None or known.stamp != stamp:
                 before = known.file if known else None
+                if known is None and len(self._known) >= MOST_KNOWN:
+                    self._forget_one()
                 self.revision += known is not None
                 known = self._known[path] = _Known(stamp, _loaded(path, before) if stamp else None)
             return known.file
+
+    def _forget_one(self) -> None:
+        """Forget the file that a container has named longest ago; it is read anew if one still does."""
+        oldest = next((each for each in self._known if each not in self._files), None)
+        if oldest is not None:
+            del self._known[oldest]
 
 
 def _loaded(path: Path, before: ComposeFile | None) -> ComposeFile | None:

@@ -55,6 +55,6 @@ def _encode(resource: Mapping[str, Any], spans: Sequence[Span]) -> bytes:
 def _partial(body: bytes) -> tuple[int, str]:
     if not body:
         return 0, ""
-    from compose_agent.tracing.otlp import partial_success  # noqa: PLC0415
+    from compose_agent.otlp import partial_success  # noqa: PLC0415
 
     return partial_success(body)

@@ -1,4 +1,4 @@
-"""OTLP: spans of the spool to a request, and what an answer says.
+"""OTLP: spans of the spool to a request.
 
 Names and numbers are those of opentelemetry/proto/trace/v1/trace.proto and its neighbours. The bytes are made
 here, because protobuf's library would be three MiB more in every role that exports; a test compares them,
@@ -28,10 +28,6 @@ _STRING, _BOOL, _INT, _DOUBLE, _ARRAY, _BYTES = 1, 2, 3, 4, 5, 7
 _VALUES = 1
 # Bits of Span.flags and Link.flags: whether it is known where the parent is, and that it is elsewhere.
 _HAS_REMOTE, _IS_REMOTE = 0x100, 0x200
-# ExportTraceServiceResponse, ExportTracePartialSuccess
-_PARTIAL_SUCCESS = 1
-_REJECTED, _MESSAGE = 1, 2
-_MOST_WORDS = 300
 
 
 def request(resource: Mapping[str, Any], spans: Sequence[Span]) -> bytes:
@@ -45,18 +41,6 @@ def request(resource: Mapping[str, Any], spans: Sequence[Span]) -> bytes:
         for name, those in scopes.items()
     ]
     return protobuf.data(_RESOURCE_SPANS, whose + b"".join(said))
-
-
-def partial_success(body: bytes) -> tuple[int, str]:
-    """Return how many spans a collector did not take, and why; 0 when it took all or cannot be read."""
-    try:
-        partial = protobuf.members(body).get(_PARTIAL_SUCCESS)
-        found = protobuf.members(partial) if isinstance(partial, bytes) else {}
-    except ValueError:
-        return 0, ""
-    rejected, words = found.get(_REJECTED, 0), found.get(_MESSAGE, b"")
-    said = words[:_MOST_WORDS].decode("utf-8", "replace") if isinstance(words, bytes) else ""
-    return (rejected if isinstance(rejected, int) and rejected < 1 << 63 else 0), said
 
 
 def _scope(name: str) -> bytes:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import gzip
 import http.client
 import ssl
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from compose_agent import __version__
-from compose_agent.deadline import DeadlineSocket
+from compose_agent.asking import TlsSocket, retry_after, said, with_deadline
 from compose_agent.tracing.settings import Collector
 
 # These say that the request is not what it should be; the same spans would be refused again.
@@ -23,6 +20,7 @@ _REFUSED = (400, 413, 422)
 _MOST_ANSWER_BYTES = 64 << 10
 _EXCERPT = 200
 _FASTEST = 1
+_BROKEN = (OSError, http.client.HTTPException, ValueError)
 _HEADERS = {
     "User-Agent": f"compose-agent/{__version__}",
     "Content-Type": "application/x-protobuf",
@@ -71,25 +69,25 @@ class Poster:
         kept = self._connection is not None
         try:
             return self._posted(body, timeout)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except _BROKEN as error:
             self.close()
-            if kept and isinstance(error, http.client.RemoteDisconnected | ConnectionError):
-                return self.post_anew(body, timeout)
-            return Later(f"{self._where} cannot be reached: {_said(error)}")
-
-    def post_anew(self, body: bytes, timeout: float) -> Answer:
-        """Send what is compressed already over a new connection: the one that was kept has ended."""
+            if not (kept and isinstance(error, ConnectionError)):
+                return self._later(error)
+        # The one that was kept had ended meanwhile.
         try:
             return self._posted(body, timeout)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except _BROKEN as error:
             self.close()
-            return Later(f"{self._where} cannot be reached: {_said(error)}")
+            return self._later(error)
 
     def close(self) -> None:
         """Close the connection."""
         if self._connection:
             self._connection.close()
             self._connection = None
+
+    def _later(self, error: Exception) -> Later:
+        return Later(f"{self._where} cannot be reached: {said(error)}")
 
     @property
     def _port(self) -> int:
@@ -108,14 +106,14 @@ class Poster:
         data = response.read(_MOST_ANSWER_BYTES)
         if not response.isclosed():
             self.close()
-        return self._meaning(response.status, response.headers.get("Retry-After"), data)
+        return self._meaning(response.status, response.headers.get("Retry-After", ""), data)
 
     def _connected(self, timeout: float) -> http.client.HTTPConnection:
         host = self._url.hostname or ""
         if self._url.scheme != "https":
             return _Connection(host, self._port, timeout=timeout)
         trust = ssl.create_default_context(cafile=self._collector.ca)
-        trust.sslsocket_class = _TlsSocket
+        trust.sslsocket_class = TlsSocket
         if self._collector.certificate:
             trust.load_cert_chain(self._collector.certificate, self._collector.key)
         return _TlsConnection(host, self._port, timeout=timeout, context=trust)
@@ -124,11 +122,11 @@ class Poster:
         path = self._collector.headers_file
         return {**(header_lines(path) if path else {}), **self._collector.headers}
 
-    def _meaning(self, status: int, retry_after: str | None, body: bytes) -> Answer:
+    def _meaning(self, status: int, patience: str, body: bytes) -> Answer:
         if 200 <= status < 300:
             return Taken(body)
         words = f"{self._where} has answered {status} ({_excerpt(body)})"
-        return Refused(words) if status in _REFUSED else Later(words, _seconds(retry_after))
+        return Refused(words) if status in _REFUSED else Later(words, retry_after(patience))
 
 
 def header_lines(path: Path) -> Mapping[str, str]:
@@ -139,44 +137,18 @@ def header_lines(path: Path) -> Mapping[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-class _TlsSocket(DeadlineSocket, ssl.SSLSocket):
-    """TLS with a deadline for everything, as DeadlineSocket has it."""
-
-
 class _Connection(http.client.HTTPConnection):
     def connect(self) -> None:
         super().connect()
-        self.sock = _with_deadline(self.sock, self.timeout)
+        self.sock = with_deadline(self.sock, self.timeout)
 
 
 class _TlsConnection(http.client.HTTPSConnection):
     def connect(self) -> None:
         http.client.HTTPConnection.connect(self)
-        plain = _with_deadline(self.sock, self.timeout)
+        plain = with_deadline(self.sock, self.timeout)
         context: ssl.SSLContext = self._context  # type: ignore[attr-defined]
         self.sock = context.wrap_socket(plain, server_hostname=self.host)
-
-
-def _with_deadline(plain: Any, timeout: float | None) -> DeadlineSocket:
-    sock = DeadlineSocket(plain.family, plain.type, plain.proto, plain.detach())
-    sock.settimeout(timeout)
-    return sock
-
-
-def _seconds(retry_after: str | None, now: Callable[[], float] = time.time) -> float:
-    """Return what a Retry-After says, in seconds from now; 0 if it says nothing that can be read."""
-    text = (retry_after or "").strip()
-    if text.isdecimal() and text.isascii():
-        return float(text[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now())
-    except (TypeError, ValueError):
-        return 0.0
-
-
-def _said(error: Exception) -> str:
-    reason = getattr(error, "verify_message", None) or getattr(error, "strerror", None)
-    return str(reason or error or type(error).__name__)
 
 
 def _excerpt(body: bytes) -> str:

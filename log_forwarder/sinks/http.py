@@ -10,14 +10,11 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
-import math
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import urllib3.exceptions
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -25,6 +22,7 @@ from urllib3.response import BaseHTTPResponse
 
 from compose_agent import __version__
 from compose_agent.address import Address
+from compose_agent.asking import retry_after, said
 from compose_agent.config import kinds
 from compose_agent.errors import ConfigError
 from log_forwarder.sinks.contract import RequestTooLarge, SinkUnavailable
@@ -109,7 +107,7 @@ class HttpClient:
         except _BROKEN as error:
             server = self.server
             self._give_up()
-            raise SinkUnavailable(f"no answer from {server} ({_said(error)})", unseen=True) from error
+            raise SinkUnavailable(f"no answer from {server} ({said(error)})", unseen=True) from error
         if response.status == 401:
             self._authorize()
         if response.status in (502, 503, 504):
@@ -243,18 +241,6 @@ def checked(response: Response) -> Response:
     return response
 
 
-def retry_after(text: str) -> float:
-    """Return the seconds of a Retry-After header, which has a number or a date (RFC 9110, 10.2.3)."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            return 0.0
-    return max(0.0, seconds) if math.isfinite(seconds) else 0.0
-
-
 def _within(deadline: float, answer: BaseHTTPResponse) -> Iterator[bytes]:
     size = 0
     for chunk in answer.stream(_CHUNK_BYTES):
@@ -273,12 +259,12 @@ def _context(word: SinkWord) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca)
     except (ssl.SSLError, OSError) as error:
-        raise word.problem(f"ca: {ca} holds no certificate ({_said(error)})") from error
+        raise word.problem(f"ca: {ca} holds no certificate ({said(error)})") from error
     try:
         if cert:
             context.load_cert_chain(cert, key)
     except (ssl.SSLError, OSError) as error:
-        raise word.problem(f"cert: {cert} and its key cannot be used ({_said(error)})") from error
+        raise word.problem(f"cert: {cert} and its key cannot be used ({said(error)})") from error
     if word.read("insecure", kinds.boolean, default=False):
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -310,7 +296,7 @@ def _encoded(text: str) -> str:
 
 
 def _unreachable(failures: Mapping[str, Exception]) -> SinkUnavailable:
-    reasons = ", ".join(f"{server} ({_said(error)})" for server, error in failures.items())
+    reasons = ", ".join(f"{server} ({said(error)})" for server, error in failures.items())
     distrusted = any(_is_distrust(error) for error in failures.values())
     remedy = "give its authority with ca=" if distrusted else "check the address, and that it is running"
     return SinkUnavailable(f"cannot connect to {reasons}", remedy=remedy)
@@ -318,14 +304,3 @@ def _unreachable(failures: Mapping[str, Exception]) -> SinkUnavailable:
 
 def _is_distrust(error: BaseException) -> bool:
     return isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(error)
-
-
-def _said(error: BaseException) -> str:
-    """Return the shortest sentence in an error and its causes."""
-    cause: BaseException = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    if isinstance(cause, TimeoutError) and not cause.args:
-        return "timed out"
-    reason = getattr(cause, "verify_message", None) or getattr(cause, "strerror", None)
-    return str(reason or cause or type(cause).__name__)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from compose_agent.dockerd import declared as module
 from compose_agent.dockerd.declared import FILES_LABEL, MOST_FILES, DeclaredLabels, labelled
 from compose_agent.dockerd.model import PROJECT_LABEL, SERVICE_LABEL, Container
 from compose_agent.dockerd.verbs.optin import OptIn
@@ -86,6 +87,20 @@ def test_only_so_many_files_are_looked_at(tmp_path: Path) -> None:
     write(tmp_path / "last.yml", "restart")
     named = ",".join(["/none.yml"] * MOST_FILES + ["/last.yml"])
     assert LABEL not in declared(rootfs=tmp_path).merged(labels() | {FILES_LABEL: named})
+
+
+def test_only_so_many_files_are_kept_in_mind(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_KNOWN", 3)
+    found = declared(file, rootfs=tmp_path)
+    for number in range(10):
+        name = f"p{number}"
+        write(tmp_path / name / "compose.yml", name)
+        assert found.merged(labels(name, **{FILES_LABEL: f"/{name}/compose.yml"}))[LABEL] == name
+    assert len(found._known) == 3
+    assert file in found._known
+    assert found.merged(labels("p0", **{FILES_LABEL: "/p0/compose.yml"}))[LABEL] == "p0"
 
 
 def test_a_change_counts_at_once_and_what_is_wrong_leaves_what_was(file: Path) -> None:

@@ -15,8 +15,9 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from opentelemetry.trace.span import TraceState
 
 from compose_agent import __version__
+from compose_agent.otlp import partial_success
 from compose_agent.tracing import context
-from compose_agent.tracing.otlp import partial_success, request
+from compose_agent.tracing.otlp import request
 from compose_agent.tracing.records import span_of
 
 RESOURCE: dict[str, str | int] = {"service.name": "x", "process.pid": 7}

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from compose_agent.protobuf import fields
+from compose_agent import otlp, protobuf
 from log_forwarder.sinks.contract import RequestTooLarge, SinkUnavailable
 from log_forwarder.sinks.http import Response
 
-_PARTIAL_SUCCESS = 1  # of ExportLogsServiceResponse
-_REJECTED, _MESSAGE = 1, 2  # of ExportLogsPartialSuccess
 _STATUS_MESSAGE = 2  # of google.rpc.Status
-_EXCERPT = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +35,9 @@ def partial_success(response: Response) -> Partial:
     try:
         if "json" in response.headers.get("content-type", ""):
             return _from_json(response.body)
-        partial = _member(response.body, _PARTIAL_SUCCESS)
-        return Partial(_count(partial), _text(_member(partial, _MESSAGE)))
     except (ValueError, msgspec.MsgspecError):
         return Partial()
+    return Partial(*otlp.partial_success(response.body))
 
 
 def refused(response: Response) -> RequestTooLarge | SinkUnavailable:
@@ -65,28 +61,10 @@ def _from_json(body: bytes) -> Partial:
     return Partial(int(found.rejected_log_records), found.error_message) if found else Partial()
 
 
-def _count(partial: bytes) -> int:
-    for number, value in fields(partial):
-        if number == _REJECTED and isinstance(value, int):
-            return value
-    return 0
-
-
-def _member(message: bytes, wanted: int) -> bytes:
-    for number, value in fields(message):
-        if number == wanted and isinstance(value, bytes):
-            return value
-    return b""
-
-
 def _said(response: Response) -> str:
     """Return the reason in an error's body, which is a ``Status`` or whatever a proxy makes of it."""
     try:
-        found = _text(_member(response.body, _STATUS_MESSAGE))
+        found = otlp.words(protobuf.members(response.body).get(_STATUS_MESSAGE))
     except ValueError:
         found = ""
     return found or response.excerpt or "nothing"
-
-
-def _text(data: bytes) -> str:
-    return " ".join(data[:_EXCERPT].decode("utf-8", "replace").split())

@@ -15,10 +15,11 @@ import pytest
 import trustme
 
 from compose_agent.address import Address
+from compose_agent.asking import retry_after
 from compose_agent.errors import ConfigError
 from log_forwarder.fake.bulk import FakeBulk
 from log_forwarder.sinks.contract import RequestTooLarge, SinkUnavailable
-from log_forwarder.sinks.http import HttpClient, Response, checked, client_of, retry_after
+from log_forwarder.sinks.http import HttpClient, Response, checked, client_of
 from log_forwarder.sinks.word import SinkWord, parse_word
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
