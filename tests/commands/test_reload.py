@@ -168,7 +168,9 @@ def test_what_needs_a_start_waits_also_when_the_role_dies_meanwhile(agent: Start
     other = one.folder / "other"
     (one.folder / "agent.yml").write_text(f"state-dir: {other}\nlog.level: debug\n")
     one.wait_for_config(2, successful=True)
-    assert one.log.count('msg="takes effect at the next start" option=state-dir') == 1
+    said = 'msg="takes effect at the next start" option=state-dir'
+    eventually(lambda: said in one.log, "it was not said")
+    assert one.log.count(said) == 1
     assert not other.exists()
 
 

@@ -42,7 +42,8 @@ def modern() -> Iterator[FakeEngine]:
 
 @pytest.fixture
 def inventory(engine: FakeEngine) -> Iterator[Inventory]:
-    engine.add_container("web", behaviour=Behaviour(health="healthy", health_takes=0.0))
+    engine.add_container("web", healthcheck=True)
+    engine.set_health("web", "healthy")
     engine.add_container("done", running=False)
     with watching(engine) as started:
         until_true_to(engine, started)

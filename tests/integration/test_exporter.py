@@ -8,6 +8,7 @@ from typing import Any
 
 import docker
 import pytest
+from docker.models.containers import Container
 
 from lab.agent import Agent
 from lab.engine import PrivateEngine
@@ -136,10 +137,8 @@ def _expect_state(agent: Agent, name: str, state: str | None) -> None:
 def test_an_out_of_memory_kill_is_counted_once(
     agent: Agent, project: docker.DockerClient, busybox: str
 ) -> None:
-    command = ["sh", "-c", "dd if=/dev/zero of=/dev/null bs=64M count=100"]
-    container = project.containers.run(busybox, command, name="greedy", mem_limit="16m", detach=True)
+    container = _out_of_memory(project, busybox)
     try:
-        container.wait()
 
         def check() -> None:
             scrape = Exposition.of(agent)
@@ -150,6 +149,22 @@ def test_an_out_of_memory_kill_is_counted_once(
         eventually(check, seconds=3)
     finally:
         container.remove(force=True)
+
+
+def _out_of_memory(project: docker.DockerClient, busybox: str) -> Container:
+    """Return a container that ran out of memory, and of which the Engine knows that.
+
+    An Engine 20.10 misses about one in sixty: it learns of the exit before it is told why.
+    """
+    command = ["sh", "-c", "dd if=/dev/zero of=/dev/null bs=64M count=100"]
+    for _ in range(5):
+        container = project.containers.run(busybox, command, name="greedy", mem_limit="16m", detach=True)
+        container.wait()
+        container.reload()
+        if container.attrs["State"]["OOMKilled"]:
+            return container
+        container.remove()
+    raise AssertionError("the Engine never learned that a container ran out of memory")
 
 
 def test_hostile_labels_give_valid_exposition(

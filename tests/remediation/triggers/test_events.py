@@ -16,13 +16,18 @@ from tests.dockerd.watched import until
 from tests.remediation.triggers.told import Inbox, Memories
 
 SICK = Behaviour(health="unhealthy", health_takes=0.0)
-WELL = Behaviour(health="healthy", health_takes=0.0)
 
 
 @pytest.fixture
 def engine() -> Iterator[FakeEngine]:
     with FakeEngine() as started:
         yield started
+
+
+def add_healthy(engine: FakeEngine, name: str) -> None:
+    """Add a container that is healthy by now: none of its health checks is still to come."""
+    engine.add_container(name, healthcheck=True)
+    engine.set_health(name, "healthy")
 
 
 @contextmanager
@@ -43,7 +48,7 @@ def telling(engine: FakeEngine, inbox: Inbox, memories: Memories | None = None) 
 
 
 def test_a_crash_and_an_unhealthy_container_are_told(engine: FakeEngine) -> None:
-    engine.add_container("web", behaviour=WELL)
+    add_healthy(engine, "web")
     inbox = Inbox()
     with telling(engine, inbox):
         engine.set_health("web", "unhealthy")
@@ -79,7 +84,7 @@ def test_nothing_is_told_twice_over_restarts_and_what_happened_meanwhile_is_told
     engine: FakeEngine,
 ) -> None:
     for name in ("sick", "mended", "crashed", "removed"):
-        engine.add_container(name, behaviour=WELL)
+        add_healthy(engine, name)
     inbox, memories = Inbox(), Memories()
     with telling(engine, inbox, memories):
         for name in ("sick", "mended", "removed"):
