@@ -109,6 +109,14 @@ class AgentSettings:
         "agent speaks with its manager.",
         restart=True,
     )
+    commands: tuple[str, ...] = option(
+        "commands",
+        kinds.string,
+        None,
+        "The commands of the manager that this host carries out, such as restart or logs; repeatable. Unset: "
+        "all. 'none' allows none.",
+        multiple=True,
+    )
     interval: float = option(
         "heartbeat-interval",
         kinds.positive_duration,
