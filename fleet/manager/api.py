@@ -18,6 +18,7 @@ from fleet.manager.model import Health, Node, Transition
 from fleet.manager.principal import Role, principal_of
 from fleet.manager.registry import Registry
 from fleet.manager.rows import ORDERS, Selection, row_of
+from fleet.manager.sight import Sight
 from fleet.opamp.uid import uid_text
 
 NODES = "/api/v1/nodes"
@@ -59,13 +60,14 @@ class NodesApi:
 
     def _list(self, environ: WSGIEnvironment) -> Response:
         selection = selection_of(str(environ.get("QUERY_STRING", "")))
-        total, rows = self._registry.read(lambda nodes: selection.page(nodes, self._registry.never_seen()))
-        states = {state.value: count for state, count in self._registry.count().items()}
+        sight = self._sight(environ)
+        total, rows = sight.read(lambda nodes: selection.page(nodes, sight.never_seen()))
+        states = {state.value: count for state, count in sight.count().items()}
         body = {"total": total, "states": states, "nodes": [row.document() for row in rows]}
         return compressed(_json(200, body), environ)
 
     def _one(self, environ: WSGIEnvironment, name: str) -> Response:
-        found = self._registry.find(name)
+        found = self._sight(environ).find(name)
         if len(found) != 1:
             return _not_one(name, found)
         node = found[0]
@@ -78,7 +80,7 @@ class NodesApi:
     def _change(self, environ: WSGIEnvironment, name: str, deed: str) -> Response:
         if not principal_of(environ).may(Role.OPERATOR):
             return _json(403, {"error": "this needs the role operator"})
-        found = self._registry.find(name)
+        found = self._sight(environ).find(name)
         if len(found) != 1:
             return _not_one(name, found)
         if deed == "forget":
@@ -90,8 +92,11 @@ class NodesApi:
         return _json(200, row_of(found[0]).document())
 
     def _discovery(self, environ: WSGIEnvironment) -> Response:
-        answer = _json(200, self._registry.read(targets))
+        answer = _json(200, self._sight(environ).read(targets))
         return compressed(Response(200, answer.body, answer.content_type, (_REFRESH,)), environ)
+
+    def _sight(self, environ: WSGIEnvironment) -> Sight:
+        return Sight(self._registry, principal_of(environ))
 
 
 def details(node: Node, history: list[Transition]) -> dict[str, Any]:
