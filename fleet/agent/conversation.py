@@ -20,7 +20,13 @@ CAPABILITIES = (
 # Where the host lets the manager set something.
 REMOTE_CAPABILITIES = AgentCan.ACCEPT_REMOTE_CONFIG | AgentCan.REPORT_REMOTE_CONFIG
 # What is left out of a message while it is the same as in the one before.
-_PARTS = ("agent_description", "health", "effective_config", "remote_config_status")
+_PARTS = (
+    "agent_description",
+    "health",
+    "effective_config",
+    "remote_config_status",
+    "custom_capabilities",
+)
 # The specification's least pause where a server is overloaded and does not say for how long.
 UNAVAILABLE_SECONDS = 30.0
 # A server that is wrong about its own load is not to silence an agent for ever.
@@ -58,7 +64,7 @@ class Conversation:
         self.sequence = sequence
 
     def heartbeat(self) -> AgentToServer:
-        """Return the next message: what has changed, at first everything."""
+        """Return what has changed, at first everything."""
         if self._remote:
             self._remote.spoke()
         message = self._whole()
@@ -67,7 +73,15 @@ class Conversation:
             if self._said.get(name) == part:
                 message.ClearField(name)
             self._said[name] = part
-        return self._numbered(message)
+        return message
+
+    def numbered(self, message: AgentToServer) -> AgentToServer:
+        """Make a message the next one; who calls sends it before any other."""
+        message.instance_uid = self._identity.uid
+        message.sequence_num = self.sequence
+        message.capabilities = CAPABILITIES | (REMOTE_CAPABILITIES if self._remote else 0)
+        self.sequence += 1
+        return message
 
     def has_news(self) -> bool:
         """Tell whether there is something to say before the next heartbeat."""
@@ -88,7 +102,7 @@ class Conversation:
         """Return the last message."""
         message = AgentToServer()
         message.agent_disconnect.SetInParent()
-        return self._numbered(message)
+        return message
 
     def take(self, reply: ServerToAgent) -> Orders:
         """Return what an answer asks for, and do what concerns the identity."""
@@ -112,13 +126,6 @@ class Conversation:
         message = self._report()
         if self._remote:
             message.remote_config_status.CopyFrom(self._remote.status())
-        return message
-
-    def _numbered(self, message: AgentToServer) -> AgentToServer:
-        message.instance_uid = self._identity.uid
-        message.sequence_num = self.sequence
-        message.capabilities = CAPABILITIES | (REMOTE_CAPABILITIES if self._remote else 0)
-        self.sequence += 1
         return message
 
 

@@ -22,6 +22,7 @@ from fleet.agent import report as reporting
 from fleet.agent.check import check, read_token, tls_context
 from fleet.agent.configs import Keeper
 from fleet.agent.conversation import Conversation
+from fleet.agent.custom import Custom
 from fleet.agent.facts import FactsReader
 from fleet.agent.identity import Identity
 from fleet.agent.link import Link, Parts
@@ -33,7 +34,7 @@ from fleet.agent.settings import AgentSettings
 from fleet.agent.transport import Target, Transport
 from fleet.agent.watchdog import Watchdog
 from fleet.agent.websocket import WebSocketTransport
-from fleet.opamp.opamp_pb2 import AgentToServer
+from fleet.opamp.opamp_pb2 import AgentToServer, CustomMessage
 from fleet.opamp.uid import uid_text
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class AgentRole:
         self._keeper = Keeper(
             RemoteStore(general.state_dir()), supervisor.reload, lambda: self._settings.remote_timeout
         )
+        self._custom = Custom(self._post)
         self._watchdog = Watchdog(self._link)
 
     def start(self) -> None:
@@ -122,8 +124,12 @@ class AgentRole:
             begin=self._begin,
             interval=lambda: self._interval,
             set_interval=self._set_interval,
+            heard=self._custom.heard,
         )
         return Link(parts, polls_only=self._target.polls)
+
+    def _post(self, message: CustomMessage) -> bool:
+        return self._watchdog.link.post(message)
 
     def _converse(self, number: int) -> Conversation:
         remote = self._keeper if self._settings.accepts_remote else None
@@ -143,7 +149,7 @@ class AgentRole:
         except StateError as error:  # the uid in memory is right; it is written when the disk has room
             logger.warning("the agent's uid is not on disk", extra={"error": str(error)})
         given = {key: each.value for key, each in self._config.given.items()}
-        return reporting.parts(
+        message = reporting.parts(
             Report(
                 uid=self._identity.uid,
                 settings=self._settings,
@@ -155,6 +161,8 @@ class AgentRole:
                 local_address=self._local_address,
             )
         )
+        message.custom_capabilities.CopyFrom(self._custom.capabilities())
+        return message
 
 
 def _way(settings: AgentSettings) -> tuple[object, ...]:
