@@ -15,8 +15,10 @@ from compose_agent.web.compression import compressed
 from compose_agent.web.response import Handler, Response, RouteTable
 from fleet.manager.discovery import targets
 from fleet.manager.model import Health, Node, Transition
+from fleet.manager.principal import Role, principal_of
 from fleet.manager.registry import Registry
 from fleet.manager.rows import ORDERS, Selection, row_of
+from fleet.manager.sight import Sight
 from fleet.opamp.uid import uid_text
 
 NODES = "/api/v1/nodes"
@@ -53,18 +55,19 @@ class NodesApi:
             return None
         name = unquote(name)
         if deed:
-            return {"POST": lambda _environ: self._change(name, deed)}
+            return {"POST": lambda environ: self._change(environ, name, deed)}
         return {"GET": lambda environ: self._one(environ, name)}
 
     def _list(self, environ: WSGIEnvironment) -> Response:
         selection = selection_of(str(environ.get("QUERY_STRING", "")))
-        total, rows = self._registry.read(lambda nodes: selection.page(nodes, self._registry.never_seen()))
-        states = {state.value: count for state, count in self._registry.count().items()}
+        sight = self._sight(environ)
+        total, rows = sight.read(lambda nodes: selection.page(nodes, sight.never_seen()))
+        states = {state.value: count for state, count in sight.count().items()}
         body = {"total": total, "states": states, "nodes": [row.document() for row in rows]}
         return compressed(_json(200, body), environ)
 
     def _one(self, environ: WSGIEnvironment, name: str) -> Response:
-        found = self._registry.find(name)
+        found = self._sight(environ).find(name)
         if len(found) != 1:
             return _not_one(name, found)
         node = found[0]
@@ -74,8 +77,10 @@ class NodesApi:
             return _json(500, {"error": str(error)})
         return compressed(_json(200, details(node, history)), environ)
 
-    def _change(self, name: str, deed: str) -> Response:
-        found = self._registry.find(name)
+    def _change(self, environ: WSGIEnvironment, name: str, deed: str) -> Response:
+        if not principal_of(environ).may(Role.OPERATOR):
+            return _json(403, {"error": "this needs the role operator"})
+        found = self._sight(environ).find(name)
         if len(found) != 1:
             return _not_one(name, found)
         if deed == "forget":
@@ -87,8 +92,11 @@ class NodesApi:
         return _json(200, row_of(found[0]).document())
 
     def _discovery(self, environ: WSGIEnvironment) -> Response:
-        answer = _json(200, self._registry.read(targets))
+        answer = _json(200, self._sight(environ).read(targets))
         return compressed(Response(200, answer.body, answer.content_type, (_REFRESH,)), environ)
+
+    def _sight(self, environ: WSGIEnvironment) -> Sight:
+        return Sight(self._registry, principal_of(environ))
 
 
 def details(node: Node, history: list[Transition]) -> dict[str, Any]:
