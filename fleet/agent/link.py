@@ -6,10 +6,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from fleet.agent.conversation import Conversation, Orders
-from fleet.agent.pace import POLLING_SECONDS, Backoff, Choice
+from fleet.agent.pace import Backoff, Choice
 from fleet.agent.transport import ANSWER_SECONDS, LinkError, Transport
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,6 @@ class Link:
 
     def __init__(self, parts: Parts, *, polls_only: bool) -> None:
         self._parts = parts
-        self._polls_only = polls_only
         self._choice = Choice(polls_only=polls_only)
         self._backoff = Backoff()
         self._stopping = threading.Event()
@@ -105,7 +105,7 @@ class Link:
     def _keep(self, transport: Transport, conversation: Conversation, *, polling: bool) -> float | None:
         """Speak and listen until the connection ends, the agent stops, or WebSocket is to be tried again."""
         clock = time.monotonic
-        until = clock() + POLLING_SECONDS if polling and not self._polls_only else float("inf")
+        until = clock() + self._choice.spell() if polling else float("inf")
         sent, answered, news_at = self._say(transport, conversation), False, clock() + NEWS_SECONDS
         while not self._stopping.is_set() and clock() < until:
             due = sent + self._parts.interval()
@@ -115,8 +115,12 @@ class Link:
                 answered = True
                 orders = conversation.take(reply)
                 if orders.pause is not None:
-                    return self._rest(orders)
-                if self._follow(orders, transport):
+                    self._failed(orders.error or "the manager is overloaded")
+                    if not polling:  # the specification's order: a goodbye, then the end of the connection
+                        with suppress(LinkError):
+                            transport.send(conversation.goodbye())
+                    return orders.pause
+                if self._follow(orders, transport, polling=polling):
                     sent, answered = self._say(transport, conversation), False
                     continue
             elif not answered and clock() - sent > ANSWER_SECONDS:
@@ -134,24 +138,20 @@ class Link:
         self._progressed()
         return time.monotonic()
 
-    def _follow(self, orders: Orders, transport: Transport) -> bool:
+    def _follow(self, orders: Orders, transport: Transport, *, polling: bool) -> bool:
         """Do what an answer asks for; tell whether there is something to say at once."""
         if orders.error:
             logger.warning("the manager refuses a message", extra={"error": orders.error})
         else:
-            self._worked(transport)
+            self._worked(transport, polling=polling)
         if orders.interval is not None and orders.interval != self._parts.interval():
             self._parts.set_interval(orders.interval)
             return True
         return orders.at_once
 
-    def _rest(self, orders: Orders) -> float | None:
-        self._failed(orders.error or "the manager is overloaded")
-        return orders.pause
-
-    def _worked(self, transport: Transport) -> None:
+    def _worked(self, transport: Transport, *, polling: bool) -> None:
         self._backoff.reset()
-        self._choice.worked()
+        self._choice.worked(polling=polling)
         if not self.status.connected or self.status.transport != transport.name:
             connections = self.status.connections + 1
             self.status = Status(

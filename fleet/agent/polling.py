@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from fleet.agent.path import SOCKET_OPTIONS
 from fleet.agent.transport import ANSWER_SECONDS, CONNECT_SECONDS, LinkError, Target, retry_after
 from fleet.opamp.frames import CONTENT_TYPE, MalformedMessage, from_body
 from fleet.opamp.opamp_pb2 import AgentToServer, ServerToAgent
@@ -26,7 +27,9 @@ class PollingTransport:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._pool = urllib3.PoolManager(1, ssl_context=target.tls, retries=False)
+        self._pool = urllib3.PoolManager(
+            1, ssl_context=target.tls, retries=False, socket_options=SOCKET_OPTIONS
+        )
         self._answers: list[ServerToAgent] = []
         self._closed = threading.Event()
         self.local_address = ""
