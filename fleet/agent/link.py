@@ -17,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 # How soon a change on this host is told, at the latest; asking the roles costs some milliseconds.
 NEWS_SECONDS = 10.0
+# A server that is never content would have the two speak without an end, hundreds of times a second.
+_LEAST_BETWEEN_SECONDS = 1.0
 # How long the loop waits at a time: a stop, with a goodbye to the manager, takes no longer.
 _WAIT_SECONDS = 1.0
 
@@ -107,6 +109,7 @@ class Link:
         clock = time.monotonic
         until = clock() + self._choice.spell() if polling else float("inf")
         sent, answered, news_at = self._say(transport, conversation), False, clock() + NEWS_SECONDS
+        wanted, hurried = False, float("-inf")
         while not self._stopping.is_set() and clock() < until:
             due = sent + self._parts.interval()
             reply = transport.receive(min(_WAIT_SECONDS, max(0.0, min(due, news_at) - clock())))
@@ -120,13 +123,13 @@ class Link:
                         with suppress(LinkError):
                             transport.send(conversation.goodbye())
                     return orders.pause
-                if self._follow(orders, transport, polling=polling):
-                    sent, answered = self._say(transport, conversation), False
-                    continue
+                wanted = self._follow(orders, transport, polling=polling) or wanted
             elif not answered and clock() - sent > ANSWER_SECONDS:
                 raise LinkError(f"the manager has not answered for {ANSWER_SECONDS:g} s")
-            if clock() >= due or (clock() >= news_at and conversation.has_news()):
-                sent, answered = self._say(transport, conversation), False
+            hurry = wanted and clock() - hurried >= _LEAST_BETWEEN_SECONDS
+            if hurry or clock() >= due or (clock() >= news_at and conversation.has_news()):
+                sent, answered, wanted = self._say(transport, conversation), False, False
+                hurried = sent if hurry else hurried
             if clock() >= news_at:
                 news_at = clock() + NEWS_SECONDS
         if self._stopping.is_set():
