@@ -9,16 +9,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from compose_agent.web.ratelimit import TokenBucket
+from compose_agent.web.webconfig import RateLimit
 from fleet.agent.conversation import Conversation, Orders
 from fleet.agent.pace import Backoff, Choice
 from fleet.agent.transport import ANSWER_SECONDS, LinkError, Transport
+from fleet.opamp.opamp_pb2 import AgentToServer, CustomMessage, ServerToAgent
 
 logger = logging.getLogger(__name__)
 
 # How soon a change on this host is told, at the latest; asking the roles costs some milliseconds.
 NEWS_SECONDS = 10.0
-# A server that is never content would have the two speak without an end, hundreds of times a second.
-_LEAST_BETWEEN_SECONDS = 1.0
+# A server that is never content would have the two speak without an end, hundreds of times a second. What is
+# not said at once is said with the next message.
+_AT_ONCE = RateLimit(interval=1.0, burst=3)
 # How long the loop waits at a time: a stop, with a goodbye to the manager, takes no longer.
 _WAIT_SECONDS = 1.0
 
@@ -36,7 +40,10 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a link is made of; ``begin`` is told of each new transport before its first message."""
+    """What a link is made of.
+
+    ``begin`` is told of each new transport before its first message, ``heard`` of what the manager says.
+    """
 
     websocket: Callable[[], Transport]
     polling: Callable[[], Transport]
@@ -44,6 +51,7 @@ class Parts:
     begin: Callable[[Transport], None]
     interval: Callable[[], float]
     set_interval: Callable[[float], None]
+    heard: Callable[[ServerToAgent], None]
 
 
 class Link:
@@ -53,8 +61,11 @@ class Link:
         self._parts = parts
         self._choice = Choice(polls_only=polls_only)
         self._backoff = Backoff()
+        self._at_once = TokenBucket(_AT_ONCE)
         self._stopping = threading.Event()
         self._transport: Transport | None = None
+        self._speaking = threading.Lock()  # messages leave in the order of their numbers
+        self._live: tuple[Transport, Conversation] | None = None
         self._sequence = 0
         self._thread = threading.Thread(target=self._run, name="agent-link", daemon=True)
         self.progress = time.monotonic()
@@ -75,6 +86,18 @@ class Link:
         self._stopping.set()
         if transport := self._transport:
             threading.Thread(target=transport.close, name="agent-link-close", daemon=True).start()
+
+    def post(self, message: CustomMessage) -> bool:
+        """Send a message beside the heartbeats, from any other thread; tell whether it was sent."""
+        live = self._live
+        if live is None:
+            return False
+        try:
+            self._send(*live, AgentToServer(custom_message=message))
+        except LinkError as error:  # the link's own thread notices, and begins anew
+            logger.debug("a message did not reach the manager", extra={"error": str(error)})
+            return False
+        return True
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -99,6 +122,7 @@ class Link:
             try:
                 return self._keep(transport, conversation, polling=polling)
             finally:
+                self._live = None
                 self._sequence = conversation.sequence
         finally:
             self._transport = None
@@ -109,7 +133,7 @@ class Link:
         clock = time.monotonic
         until = clock() + self._choice.spell() if polling else float("inf")
         sent, answered, news_at = self._say(transport, conversation), False, clock() + NEWS_SECONDS
-        wanted, hurried = False, float("-inf")
+        self._live = transport, conversation
         while not self._stopping.is_set() and clock() < until:
             due = sent + self._parts.interval()
             reply = transport.receive(min(_WAIT_SECONDS, max(0.0, min(due, news_at) - clock())))
@@ -118,43 +142,55 @@ class Link:
                 answered = True
                 orders = conversation.take(reply)
                 if orders.pause is not None:
-                    self._failed(orders.error or "the manager is overloaded")
-                    if not polling:  # the specification's order: a goodbye, then the end of the connection
-                        with suppress(LinkError):
-                            transport.send(conversation.goodbye())
-                    return orders.pause
-                wanted = self._follow(orders, transport, polling=polling) or wanted
+                    return self._rest(orders, transport, conversation)
+                if not orders.error:
+                    self._parts.heard(reply)
+                if self._follow(orders, transport) and self._at_once.take():
+                    sent, answered = self._say(transport, conversation), False
+                    continue
             elif not answered and clock() - sent > ANSWER_SECONDS:
                 raise LinkError(f"the manager has not answered for {ANSWER_SECONDS:g} s")
-            hurry = wanted and clock() - hurried >= _LEAST_BETWEEN_SECONDS
-            if hurry or clock() >= due or (clock() >= news_at and conversation.has_news()):
-                sent, answered, wanted = self._say(transport, conversation), False, False
-                hurried = sent if hurry else hurried
+            if clock() >= due or (clock() >= news_at and conversation.has_news()):
+                sent, answered = self._say(transport, conversation), False
             if clock() >= news_at:
                 news_at = clock() + NEWS_SECONDS
         if self._stopping.is_set():
-            transport.send(conversation.goodbye())
+            self._live = None
+            self._send(transport, conversation, conversation.goodbye())
         return None
 
     def _say(self, transport: Transport, conversation: Conversation) -> float:
-        transport.send(conversation.heartbeat())
+        self._send(transport, conversation, conversation.heartbeat())
         self._progressed()
         return time.monotonic()
 
-    def _follow(self, orders: Orders, transport: Transport, *, polling: bool) -> bool:
+    def _send(self, transport: Transport, conversation: Conversation, message: AgentToServer) -> None:
+        with self._speaking:
+            transport.send(conversation.numbered(message))
+
+    def _follow(self, orders: Orders, transport: Transport) -> bool:
         """Do what an answer asks for; tell whether there is something to say at once."""
         if orders.error:
             logger.warning("the manager refuses a message", extra={"error": orders.error})
         else:
-            self._worked(transport, polling=polling)
+            self._worked(transport)
         if orders.interval is not None and orders.interval != self._parts.interval():
             self._parts.set_interval(orders.interval)
             return True
         return orders.at_once
 
-    def _worked(self, transport: Transport, *, polling: bool) -> None:
+    def _rest(self, orders: Orders, transport: Transport, conversation: Conversation) -> float | None:
+        """Leave the manager alone, with a goodbye before the connection's end as the specification has it."""
+        self._failed(orders.error or "the manager is overloaded")
+        self._live = None
+        if not transport.polls:
+            with suppress(LinkError):
+                self._send(transport, conversation, conversation.goodbye())
+        return orders.pause
+
+    def _worked(self, transport: Transport) -> None:
         self._backoff.reset()
-        self._choice.worked(polling=polling)
+        self._choice.worked(polling=transport.polls)
         if not self.status.connected or self.status.transport != transport.name:
             connections = self.status.connections + 1
             self.status = Status(

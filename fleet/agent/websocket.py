@@ -22,6 +22,7 @@ class WebSocketTransport:
     """See :class:`fleet.agent.transport.Transport`."""
 
     name = "websocket"
+    polls = False
 
     def __init__(self, target: Target) -> None:
         self._target = target

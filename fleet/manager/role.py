@@ -21,6 +21,7 @@ from fleet.manager.admission import Admission, Everybody, TokenFile
 from fleet.manager.api import NodesApi
 from fleet.manager.app import App
 from fleet.manager.check import require_safety
+from fleet.manager.custom import Custom
 from fleet.manager.desk import Counts, Desk
 from fleet.manager.endpoint import Endpoint
 from fleet.manager.herd import Herd
@@ -30,7 +31,7 @@ from fleet.manager.page import NodesPage
 from fleet.manager.registry import Registry
 from fleet.manager.server import Server
 from fleet.manager.settings import ManagerSettings
-from fleet.manager.store import Store
+from fleet.manager.store import Store, manager_database
 from fleet.manager.writer import Writer
 
 NAME = "manager"
@@ -48,10 +49,13 @@ class ManagerRole:
         self._web = WebConfigFile(settings.web_config_file) if settings.web_config_file else None
         require_safety(settings, self._web)
         self._metrics = ManagerMetrics(state)
-        self._store = Store(config.of(GeneralSettings).state_dir())
+        # Each part makes its own store of it.
+        self._database = manager_database(config.of(GeneralSettings).state_dir())
+        self._store = Store(self._database)
         self._writer = Writer(self._store, self._metrics.write_failed)
         self._registry = Registry(self._note)
         self._registry.expect(settings.expected)
+        self._custom = Custom(self._registry)
         self._metrics.watch(self._registry)
         self._api = NodesApi(self._registry, self._store.history, self._keep)
         self._page = NodesPage(self._registry, self._store.history, lambda: "; ".join(self.reasons()))
@@ -71,7 +75,7 @@ class ManagerRole:
             self._registry.restore(self._store.load())
             self._server.bind(self._settings.listen_addresses)
         except BaseException:
-            self._store.close()
+            self._database.close()
             raise
         self._writer.start(self._registry)
         self._server.start()
@@ -90,7 +94,7 @@ class ManagerRole:
         self._stopping = True
         self._server.stop()
         self._writer.stop()
-        self._store.close()
+        self._database.close()
 
     def listeners(self) -> tuple[str, ...]:
         """Return the URLs of the manager."""
@@ -119,7 +123,7 @@ class ManagerRole:
 
     def _endpoint(self, settings: ManagerSettings) -> Endpoint:
         counts = Counts(self._metrics.refused, self._metrics.full_state, self._metrics.gap)
-        desk = Desk(self._registry, lambda: self._settings.heartbeat, counts, time.monotonic)
+        desk = Desk(self._registry, lambda: self._settings.heartbeat, counts, time.monotonic, self._custom)
         admission: Admission = Everybody()
         if not settings.insecure and settings.token_file:
             admission = TokenFile(settings.token_file)
