@@ -30,7 +30,7 @@ from fleet.manager.page import NodesPage
 from fleet.manager.registry import Registry
 from fleet.manager.server import Server
 from fleet.manager.settings import ManagerSettings
-from fleet.manager.store import Store
+from fleet.manager.store import Store, manager_database
 from fleet.manager.writer import Writer
 
 NAME = "manager"
@@ -48,7 +48,9 @@ class ManagerRole:
         self._web = WebConfigFile(settings.web_config_file) if settings.web_config_file else None
         require_safety(settings, self._web)
         self._metrics = ManagerMetrics(state)
-        self._store = Store(config.of(GeneralSettings).state_dir())
+        # Each part makes its own store of it.
+        self._database = manager_database(config.of(GeneralSettings).state_dir())
+        self._store = Store(self._database)
         self._writer = Writer(self._store, self._metrics.write_failed)
         self._registry = Registry(self._note)
         self._registry.expect(settings.expected)
@@ -71,7 +73,7 @@ class ManagerRole:
             self._registry.restore(self._store.load())
             self._server.bind(self._settings.listen_addresses)
         except BaseException:
-            self._store.close()
+            self._database.close()
             raise
         self._writer.start(self._registry)
         self._server.start()
@@ -90,7 +92,7 @@ class ManagerRole:
         self._stopping = True
         self._server.stop()
         self._writer.stop()
-        self._store.close()
+        self._database.close()
 
     def listeners(self) -> tuple[str, ...]:
         """Return the URLs of the manager."""

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from compose_agent.errors import StateError
+from compose_agent.groupcommit import Writer
 from remediation.journal.chain import Anchor, Row, Verdict, checked
 from remediation.journal.schema import state_file
 from remediation.journal.tallies import Tallies
 from remediation.journal.tx import Tx
 from remediation.journal.upkeep import Retention, tidy
 from remediation.journal.view import View
-from remediation.journal.writer import Writer
 from remediation.model import Signal
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Journal:
             raise
         self._guard = threading.Lock()
         self.tallies = Tallies()
-        self._writer = Writer(self._file, self._database, self._begin, self._committed)
+        self._writer = Writer(self._file, self._database, self._begin, self._committed, "journal")
         self._stop = threading.Event()
         self._keeper = threading.Thread(target=self._tidy, name="journal upkeep", daemon=True)
         self._keeper.start()

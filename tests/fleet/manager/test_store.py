@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from compose_agent.errors import InstanceRunning, StateError
+from fleet.database import Database
 from fleet.manager.api import NODES, NodesApi
 from fleet.manager.model import Description, Health, Node, Peer, State, Transition
 from fleet.manager.registry import Registry
-from fleet.manager.store import Store
+from fleet.manager.store import Store, manager_database
 from fleet.manager.writer import Writer
 from fleet.opamp.uid import uid_text
 
@@ -42,9 +44,18 @@ def a_change(after: State) -> Transition:
     return Transition(UID, "web", 5.0, State.ONLINE, after, "r")
 
 
+S = TypeVar("S", bound=Store)
+
+
+@contextmanager
+def opened(state_dir: Path, kind: Callable[[Database], S] = Store) -> Iterator[S]:
+    with closing(manager_database(state_dir)) as database:
+        yield kind(database)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(Store(tmp_path)) as made:
+    with opened(tmp_path) as made:
         yield made
 
 
@@ -53,9 +64,9 @@ def fields(node: Node) -> dict[str, object]:
 
 
 def test_a_node_comes_back_as_it_was(tmp_path: Path) -> None:
-    with closing(Store(tmp_path)) as store:
+    with opened(tmp_path) as store:
         store.write([a_node()], [], [])
-    with closing(Store(tmp_path)) as again:
+    with opened(tmp_path) as again:
         assert [fields(node) for node in again.load()] == [fields(a_node())]
 
 
@@ -75,13 +86,13 @@ def test_the_history_of_a_node_begins_with_the_newest(store: Store) -> None:
 @pytest.mark.usefixtures("store")
 def test_a_second_manager_on_the_same_state_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InstanceRunning, match="a manager runs on"):
-        Store(tmp_path)
+        manager_database(tmp_path)
 
 
 def test_a_damaged_file_is_said_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "manager.db").write_bytes(b"no database " * 1000)
     with pytest.raises(StateError, match=r"move .*manager\.db away"):
-        Store(tmp_path)
+        manager_database(tmp_path)
 
 
 def test_a_kill_in_the_middle_of_a_transaction_leaves_what_was(store: Store, tmp_path: Path) -> None:
@@ -105,7 +116,7 @@ class FailingStore(Store):
 
 def test_what_cannot_be_written_is_written_when_there_is_room(tmp_path: Path) -> None:
     failures: list[bool] = []
-    with closing(FailingStore(tmp_path)) as store:
+    with opened(tmp_path, FailingStore) as store:
         writer = Writer(store, lambda: failures.append(True))
         registry = Registry(writer.note)
         writer._registry = registry
@@ -122,7 +133,7 @@ def test_what_cannot_be_written_is_written_when_there_is_room(tmp_path: Path) ->
 
 @pytest.mark.parametrize(("full", "status"), [(False, 200), (True, 503)])
 def test_what_a_person_changes_is_on_disk_or_said_not_to_be(tmp_path: Path, full: bool, status: int) -> None:
-    with closing(FailingStore(tmp_path)) as store:
+    with opened(tmp_path, FailingStore) as store:
         store.full = full
         writer = Writer(store, lambda: None)
         registry = Registry(writer.note)
