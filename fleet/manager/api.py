@@ -15,6 +15,7 @@ from compose_agent.web.compression import compressed
 from compose_agent.web.response import Handler, Response, RouteTable
 from fleet.manager.discovery import targets
 from fleet.manager.model import Health, Node, Transition
+from fleet.manager.principal import Role, principal_of
 from fleet.manager.registry import Registry
 from fleet.manager.rows import ORDERS, Selection, row_of
 from fleet.opamp.uid import uid_text
@@ -53,7 +54,7 @@ class NodesApi:
             return None
         name = unquote(name)
         if deed:
-            return {"POST": lambda _environ: self._change(name, deed)}
+            return {"POST": lambda environ: self._change(environ, name, deed)}
         return {"GET": lambda environ: self._one(environ, name)}
 
     def _list(self, environ: WSGIEnvironment) -> Response:
@@ -74,7 +75,9 @@ class NodesApi:
             return _json(500, {"error": str(error)})
         return compressed(_json(200, details(node, history)), environ)
 
-    def _change(self, name: str, deed: str) -> Response:
+    def _change(self, environ: WSGIEnvironment, name: str, deed: str) -> Response:
+        if not principal_of(environ).may(Role.OPERATOR):
+            return _json(403, {"error": "this needs the role operator"})
         found = self._registry.find(name)
         if len(found) != 1:
             return _not_one(name, found)

@@ -27,6 +27,8 @@ from fleet.manager.herd import Herd
 from fleet.manager.metrics import ManagerMetrics
 from fleet.manager.model import Transition
 from fleet.manager.page import NodesPage
+from fleet.manager.people.gate import FileUsers, Gate
+from fleet.manager.principal import KEY, LOCAL
 from fleet.manager.registry import Registry
 from fleet.manager.server import Server
 from fleet.manager.settings import ManagerSettings
@@ -63,7 +65,8 @@ class ManagerRole:
             **self._page.routes(),
             "/metrics": {"GET": metrics_view(self._metrics.text)},
         }
-        app = App(self._endpoint(settings), self._find, self._web)
+        gate = Gate([FileUsers(lambda: self._web)])
+        app = App(self._endpoint(settings), self._find, gate, self._web)
         self._server = Server(app, self._web, lambda: self._registry.sweep(_SWEEP_SECONDS), _SWEEP_SECONDS)
 
     def start(self) -> None:
@@ -103,10 +106,11 @@ class ManagerRole:
         return tuple(each for each in (self._server.error(), self._writer.error) if each)
 
     def routes(self) -> WSGIApplication:
-        """Return the routes for the local socket: the same, and what changes a node."""
+        """Return the routes for the local socket, where everybody is the host's administrator."""
         return self._serve_locally
 
     def _serve_locally(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ[KEY] = LOCAL
         methods = self._find(environ["PATH_INFO"]) or {}
         method = environ["REQUEST_METHOD"]
         handler = methods.get("GET" if method == "HEAD" else method)
