@@ -17,19 +17,6 @@ from fleet.envelopes.command import Command, Stage
 # Where the role takes commands; see remediation/commands.
 PATH = "/v1/commands"
 ROLE = "remediation"
-NAMES = (
-    "restart",
-    "stop",
-    "start",
-    "scale",
-    "exec",
-    "recreate",
-    "pause",
-    "unpause",
-    "kill",
-    "freeze",
-    "thaw",
-)
 # Words of the role for an end, and ours.
 _ENDS = {
     "done": Stage.DONE,
