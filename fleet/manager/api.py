@@ -15,6 +15,7 @@ from compose_agent.web.compression import compressed
 from compose_agent.web.response import Handler, Response, RouteTable
 from fleet.manager.discovery import targets
 from fleet.manager.model import Health, Node, Transition
+from fleet.manager.people.audit import tell
 from fleet.manager.principal import Role, principal_of
 from fleet.manager.registry import Registry
 from fleet.manager.rows import ORDERS, Selection, row_of
@@ -83,6 +84,7 @@ class NodesApi:
         found = self._sight(environ).find(name)
         if len(found) != 1:
             return _not_one(name, found)
+        tell(environ, found[0].environment, node=uid_text(found[0].uid))
         if deed == "forget":
             self._registry.forget(found[0])
         else:

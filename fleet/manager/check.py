@@ -20,6 +20,9 @@ def check(settings: ManagerSettings) -> None:
             if not is_loopback(address):
                 what = f"manager.insecure on {address}: expected addresses of this machine, such as 127.0.0.1"
                 raise ConfigError(Problem(_WHERE, what))
+    if bool(settings.proxy_header) is not bool(settings.proxy_addresses):
+        what = "manager.proxy.header and manager.proxy.address belong together, expected both or neither"
+        raise ConfigError(Problem(_WHERE, what))
     if settings.web_config_file:
         WebConfigFile(settings.web_config_file)  # opens the certificates too
     if settings.token_file:

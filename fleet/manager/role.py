@@ -26,7 +26,7 @@ from fleet.manager.herd import Herd
 from fleet.manager.metrics import ManagerMetrics
 from fleet.manager.model import Transition
 from fleet.manager.page import NodesPage
-from fleet.manager.people.gate import FileUsers, Gate
+from fleet.manager.people.parts import People
 from fleet.manager.principal import KEY, LOCAL
 from fleet.manager.registry import Registry
 from fleet.manager.server import Server
@@ -56,16 +56,17 @@ class ManagerRole:
         self._registry = Registry(self._note)
         self._registry.expect(settings.expected)
         self._metrics.watch(self._registry)
+        self._people = People(self._database, settings, lambda: self._web)
         self._api = NodesApi(self._registry, self._store.history, self._keep)
         self._page = NodesPage(self._registry, self._store.history, lambda: "; ".join(self.reasons()))
         self._table = {
             **health.routes(self._probe),
             **self._api.routes(),
             **self._page.routes(),
+            **self._people.routes(),
             "/metrics": {"GET": lambda environ: self._metrics.view(self._registry, environ)},
         }
-        gate = Gate([FileUsers(lambda: self._web)])
-        app = App(self._endpoint(settings), self._find, gate, self._web)
+        app = App(self._endpoint(settings), self._find, self._people, self._web)
         self._server = Server(app, self._web, lambda: self._registry.sweep(_SWEEP_SECONDS), _SWEEP_SECONDS)
 
     def start(self) -> None:
@@ -94,6 +95,7 @@ class ManagerRole:
         self._stopping = True
         self._server.stop()
         self._writer.stop()
+        self._people.auditor.close()
         self._database.close()
 
     def listeners(self) -> tuple[str, ...]:
@@ -113,14 +115,14 @@ class ManagerRole:
         methods = self._find(environ["PATH_INFO"]) or {}
         method = environ["REQUEST_METHOD"]
         handler = methods.get("GET" if method == "HEAD" else method)
-        answer = handler(environ) if handler else Response.text(404, "not found")
+        answer = self._people.auditor.handle(handler, environ) if handler else Response.text(404, "not found")
         return answer(environ, start_response)
 
     def _find(self, path: str) -> dict[str, Handler] | None:
         found = self._table.get(path)
         if found is not None:
             return dict(found)
-        return self._api.route(path)
+        return self._api.route(path) or self._people.route(path)
 
     def _endpoint(self, settings: ManagerSettings) -> Endpoint:
         counts = Counts(self._metrics.refused, self._metrics.full_state, self._metrics.gap)
