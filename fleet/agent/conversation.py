@@ -17,7 +17,7 @@ CAPABILITIES = (
     | AgentCan.ACCEPT_CONNECTION_SETTINGS
 )
 # What is left out of a message while it is the same as in the one before.
-_PARTS = ("agent_description", "health", "effective_config")
+_PARTS = ("agent_description", "health", "effective_config", "custom_capabilities")
 # The specification's least pause where a server is overloaded and does not say for how long.
 UNAVAILABLE_SECONDS = 30.0
 # A server that is wrong about its own load is not to silence an agent for ever.
@@ -45,14 +45,22 @@ class Conversation:
         self.sequence = sequence
 
     def heartbeat(self) -> AgentToServer:
-        """Return the next message: what has changed, at first everything."""
+        """Return what has changed, at first everything."""
         message = self._report()
         for name in _PARTS:
             part = getattr(message, name).SerializeToString(deterministic=True)
             if self._said.get(name) == part:
                 message.ClearField(name)
             self._said[name] = part
-        return self._numbered(message)
+        return message
+
+    def numbered(self, message: AgentToServer) -> AgentToServer:
+        """Make a message the next one; who calls sends it before any other."""
+        message.instance_uid = self._identity.uid
+        message.sequence_num = self.sequence
+        message.capabilities = CAPABILITIES
+        self.sequence += 1
+        return message
 
     def has_news(self) -> bool:
         """Tell whether there is something to say before the next heartbeat."""
@@ -66,7 +74,7 @@ class Conversation:
         """Return the last message."""
         message = AgentToServer()
         message.agent_disconnect.SetInParent()
-        return self._numbered(message)
+        return message
 
     def take(self, reply: ServerToAgent) -> Orders:
         """Return what an answer asks for, and do what concerns the identity."""
@@ -81,13 +89,6 @@ class Conversation:
         # No interval, which is what an offer of something else has, means that it stays as it is.
         offered = reply.connection_settings.opamp.heartbeat_interval_seconds
         return Orders(interval=float(offered) if offered else None, at_once=at_once)
-
-    def _numbered(self, message: AgentToServer) -> AgentToServer:
-        message.instance_uid = self._identity.uid
-        message.sequence_num = self.sequence
-        message.capabilities = CAPABILITIES
-        self.sequence += 1
-        return message
 
 
 def _after_error(reply: ServerToAgent) -> Orders:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from fleet.agent.conversation import Conversation, Orders
 from fleet.agent.pace import POLLING_SECONDS, Backoff, Choice
 from fleet.agent.transport import ANSWER_SECONDS, LinkError, Transport
+from fleet.opamp.opamp_pb2 import AgentToServer, CustomMessage, ServerToAgent
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,10 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a link is made of; ``begin`` is told of each new transport before its first message."""
+    """What a link is made of.
+
+    ``begin`` is told of each new transport before its first message, ``heard`` of what the manager says.
+    """
 
     websocket: Callable[[], Transport]
     polling: Callable[[], Transport]
@@ -41,6 +45,7 @@ class Parts:
     begin: Callable[[Transport], None]
     interval: Callable[[], float]
     set_interval: Callable[[float], None]
+    heard: Callable[[ServerToAgent], None]
 
 
 class Link:
@@ -53,6 +58,8 @@ class Link:
         self._backoff = Backoff()
         self._stopping = threading.Event()
         self._transport: Transport | None = None
+        self._speaking = threading.Lock()  # messages leave in the order of their numbers
+        self._live: tuple[Transport, Conversation] | None = None
         self._sequence = 0
         self._thread = threading.Thread(target=self._run, name="agent-link", daemon=True)
         self.progress = time.monotonic()
@@ -73,6 +80,18 @@ class Link:
         self._stopping.set()
         if transport := self._transport:
             threading.Thread(target=transport.close, name="agent-link-close", daemon=True).start()
+
+    def post(self, message: CustomMessage) -> bool:
+        """Send a message beside the heartbeats, from any other thread; tell whether it was sent."""
+        live = self._live
+        if live is None:
+            return False
+        try:
+            self._send(*live, AgentToServer(custom_message=message))
+        except LinkError as error:  # the link's own thread notices, and begins anew
+            logger.debug("a message did not reach the manager", extra={"error": str(error)})
+            return False
+        return True
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -97,6 +116,7 @@ class Link:
             try:
                 return self._keep(transport, conversation, polling=polling)
             finally:
+                self._live = None
                 self._sequence = conversation.sequence
         finally:
             self._transport = None
@@ -107,6 +127,7 @@ class Link:
         clock = time.monotonic
         until = clock() + POLLING_SECONDS if polling and not self._polls_only else float("inf")
         sent, answered, news_at = self._say(transport, conversation), False, clock() + NEWS_SECONDS
+        self._live = transport, conversation
         while not self._stopping.is_set() and clock() < until:
             due = sent + self._parts.interval()
             reply = transport.receive(min(_WAIT_SECONDS, max(0.0, min(due, news_at) - clock())))
@@ -116,6 +137,8 @@ class Link:
                 orders = conversation.take(reply)
                 if orders.pause is not None:
                     return self._rest(orders)
+                if not orders.error:
+                    self._parts.heard(reply)
                 if self._follow(orders, transport):
                     sent, answered = self._say(transport, conversation), False
                     continue
@@ -126,13 +149,18 @@ class Link:
             if clock() >= news_at:
                 news_at = clock() + NEWS_SECONDS
         if self._stopping.is_set():
-            transport.send(conversation.goodbye())
+            self._live = None
+            self._send(transport, conversation, conversation.goodbye())
         return None
 
     def _say(self, transport: Transport, conversation: Conversation) -> float:
-        transport.send(conversation.heartbeat())
+        self._send(transport, conversation, conversation.heartbeat())
         self._progressed()
         return time.monotonic()
+
+    def _send(self, transport: Transport, conversation: Conversation, message: AgentToServer) -> None:
+        with self._speaking:
+            transport.send(conversation.numbered(message))
 
     def _follow(self, orders: Orders, transport: Transport) -> bool:
         """Do what an answer asks for; tell whether there is something to say at once."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import queue
 import socket
-import threading
 from urllib.parse import urlsplit
 
 import urllib3
@@ -27,8 +27,7 @@ class PollingTransport:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._pool = urllib3.PoolManager(1, ssl_context=target.tls, retries=False)
-        self._answers: list[ServerToAgent] = []
-        self._closed = threading.Event()
+        self._answers: queue.SimpleQueue[ServerToAgent | None] = queue.SimpleQueue()  # None: it is closed
         self.local_address = ""
 
     def open(self) -> None:
@@ -62,19 +61,21 @@ class PollingTransport:
             what = f"the manager answers with status {answer.status}"
             raise LinkError(what, pause=retry_after(answer.headers.get("Retry-After")))
         try:
-            self._answers.append(from_body(ServerToAgent, answer.data))
+            self._answers.put(from_body(ServerToAgent, answer.data))
         except MalformedMessage as error:
             raise LinkError(f"the manager sends no OpAMP: {error}") from error
 
     def receive(self, timeout: float) -> ServerToAgent | None:
-        """Return the answer to the last message, once; else wait."""
-        if self._answers:
-            return self._answers.pop(0)
-        if self._closed.wait(timeout):
+        """Return the next answer; waits for messages of other threads to have one."""
+        try:
+            answer = self._answers.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        if answer is None:
             raise LinkError("the connection is closed")
-        return None
+        return answer
 
     def close(self) -> None:
         """Close what is open."""
-        self._closed.set()
+        self._answers.put(None)
         self._pool.clear()

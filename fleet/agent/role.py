@@ -19,6 +19,7 @@ from compose_agent.web.response import Response, routed
 from fleet.agent import report as reporting
 from fleet.agent.check import read_token, tls_context
 from fleet.agent.conversation import Conversation
+from fleet.agent.custom import Custom
 from fleet.agent.facts import FactsReader
 from fleet.agent.identity import Identity
 from fleet.agent.link import Link, Parts
@@ -30,7 +31,7 @@ from fleet.agent.settings import AgentSettings
 from fleet.agent.transport import Target, Transport
 from fleet.agent.watchdog import Watchdog
 from fleet.agent.websocket import WebSocketTransport
-from fleet.opamp.opamp_pb2 import AgentToServer
+from fleet.opamp.opamp_pb2 import AgentToServer, CustomMessage
 from fleet.opamp.uid import uid_text
 
 logger = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class AgentRole:
         self._facts = FactsReader(self._engine)
         self._roles = RolesReader(general.run_dir(), self._peers)
         self._target = self._target_of(settings)
+        self._custom = Custom(self._post)
         self._watchdog = Watchdog(self._link)
 
     def start(self) -> None:
@@ -103,8 +105,12 @@ class AgentRole:
             begin=self._begin,
             interval=lambda: self._interval,
             set_interval=self._set_interval,
+            heard=self._custom.heard,
         )
         return Link(parts, polls_only=self._target.polls)
+
+    def _post(self, message: CustomMessage) -> bool:
+        return self._watchdog.link.post(message)
 
     def _begin(self, transport: Transport) -> None:
         self._local_address = transport.local_address
@@ -120,7 +126,7 @@ class AgentRole:
         except StateError as error:  # the uid in memory is right; it is written when the disk has room
             logger.warning("the agent's uid is not on disk", extra={"error": str(error)})
         given = {key: each.value for key, each in self._config.given.items()}
-        return reporting.parts(
+        message = reporting.parts(
             Report(
                 uid=self._identity.uid,
                 settings=self._settings,
@@ -132,3 +138,5 @@ class AgentRole:
                 local_address=self._local_address,
             )
         )
+        message.custom_capabilities.CopyFrom(self._custom.capabilities())
+        return message

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fleet.manager.custom import Custom
 from fleet.manager.describe import config_of, description_of, health_of
 from fleet.manager.model import Node, Peer
 from fleet.manager.registry import Registry
@@ -47,9 +48,15 @@ class Desk:
     """Takes messages; ``interval`` gives the seconds between heartbeats that our own agents are offered."""
 
     def __init__(
-        self, registry: Registry, interval: Callable[[], float], counts: Counts, now: Callable[[], float]
+        self,
+        registry: Registry,
+        interval: Callable[[], float],
+        counts: Counts,
+        now: Callable[[], float],
+        custom: Custom,
     ) -> None:
         self._registry = registry
+        self._custom = custom
         self._interval = interval
         self._counts = counts
         self._now = now
@@ -65,6 +72,7 @@ class Desk:
             reply = ServerToAgent(instance_uid=uid, capabilities=CAPABILITIES)
             gap = self._follow_sequence(node, message, known=known)
             self._learn(node, message)
+            self._custom.learn(node, message, peer, known=known)
             if message.HasField("agent_disconnect"):
                 self._registry.leave(node, "the agent said goodbye")
                 return reply
@@ -74,6 +82,9 @@ class Desk:
                 return _unavailable(uid, "this node is switched off at the manager", DISABLED_RETRY_SECONDS)
             self._ask_full_state(node, message, reply, gap=gap)
             self._offer_interval(node, reply)
+            self._custom.answer(node, peer, reply, first=message.HasField("custom_capabilities"))
+        if message.HasField("custom_message"):
+            self._custom.take(node, message.custom_message)
         return reply
 
     def malformed(self, reason: str) -> ServerToAgent:

@@ -14,6 +14,7 @@ from fleet.manager.desk import Desk
 from fleet.manager.herd import Herd
 from fleet.manager.metrics import ManagerMetrics
 from fleet.manager.model import Peer
+from fleet.manager.pusher import Pusher
 from fleet.manager.registry import Registry
 from fleet.opamp.frames import (
     CONTENT_TYPE,
@@ -71,11 +72,13 @@ class Endpoint:
             await _deny(receive, send, *refusal)
             return
         await send({"type": "websocket.accept"})
-        peer = Peer("websocket", _address(scope))
+        pusher = Pusher(send)
+        peer = Peer("websocket", _address(scope), push=pusher.push)
         code, reason = 1006, "the connection broke"
         try:
             code, reason = await self._converse(peer, receive, send)
         finally:
+            pusher.close()
             if not self._stopping():
                 self._registry.lose(peer, reason, clean=code in _CLEAN_CODES)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -63,12 +63,17 @@ class Health:
 
 @dataclass(eq=False, slots=True)
 class Peer:
-    """One connection, or one request over HTTP; ``address`` is the other end's IP address."""
+    """One connection, or one request over HTTP; ``address`` is the other end's IP address.
+
+    ``push`` sends a frame without being asked, from any thread, and tells whether it is under way; None for
+    a request over HTTP.
+    """
 
     transport: str
     address: str
     uids: set[bytes] = field(default_factory=set)  # of the agents that speak over it
     offered: dict[bytes, bytes] = field(default_factory=dict)  # a uid we gave → the one that was another's
+    push: Callable[[bytes], bool] | None = None
 
     @property
     def lasting(self) -> bool:
@@ -106,6 +111,7 @@ class Node:
     rival: bytes = b""
     asked_full_at: float = float("-inf")
     offered_interval: float = 0.0
+    custom: frozenset[str] = frozenset()  # capabilities of its custom messages
 
     @property
     def node_id(self) -> str:

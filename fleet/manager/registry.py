@@ -53,6 +53,11 @@ class Registry:
         with self._lock:
             return work(self._nodes.values())
 
+    def get(self, uid: bytes) -> Node | None:
+        """Return the node with a uid."""
+        with self._lock:
+            return self._nodes.get(uid)
+
     def find(self, name: str) -> list[Node]:
         """Return the nodes that are called so, by node id or uid."""
         with self._lock:

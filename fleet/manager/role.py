@@ -20,6 +20,7 @@ from fleet.manager.admission import Admission, Everybody, TokenFile
 from fleet.manager.api import NodesApi
 from fleet.manager.app import App
 from fleet.manager.check import require_safety
+from fleet.manager.custom import Custom
 from fleet.manager.desk import Counts, Desk
 from fleet.manager.endpoint import Endpoint
 from fleet.manager.herd import Herd
@@ -55,6 +56,7 @@ class ManagerRole:
         self._writer = Writer(self._store, self._metrics.write_failed)
         self._registry = Registry(self._note)
         self._registry.expect(settings.expected)
+        self._custom = Custom(self._registry)
         self._metrics.watch(self._registry)
         self._people = People(self._database, settings, lambda: self._web)
         self._api = NodesApi(self._registry, self._store.history, self._keep)
@@ -126,7 +128,7 @@ class ManagerRole:
 
     def _endpoint(self, settings: ManagerSettings) -> Endpoint:
         counts = Counts(self._metrics.refused, self._metrics.full_state, self._metrics.gap)
-        desk = Desk(self._registry, lambda: self._settings.heartbeat, counts, time.monotonic)
+        desk = Desk(self._registry, lambda: self._settings.heartbeat, counts, time.monotonic, self._custom)
         admission: Admission = Everybody()
         if not settings.insecure and settings.token_file:
             admission = TokenFile(settings.token_file)

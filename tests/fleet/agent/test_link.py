@@ -216,6 +216,7 @@ def _parts(websocket: Callable[[], WebSocketTransport]) -> Parts:
         begin=lambda _transport: None,
         interval=lambda: 1.0,
         set_interval=lambda _seconds: None,
+        heard=lambda _reply: None,
     )
 
 

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
@@ -45,13 +44,10 @@ def a_change(after: State) -> Transition:
     return Transition(UID, "web", 5.0, State.ONLINE, after, "r")
 
 
-S = TypeVar("S", bound=Store)
-
-
 @contextmanager
-def opened(state_dir: Path, kind: Callable[[Database], S] = Store) -> Iterator[S]:
+def opened(state_dir: Path) -> Iterator[Store]:
     with closing(manager_database(state_dir)) as database:
-        yield kind(database)
+        yield Store(database)
 
 
 @pytest.fixture
@@ -107,7 +103,9 @@ def test_a_kill_in_the_middle_of_a_transaction_leaves_what_was(store: Store, tmp
 class FailingStore(Store):
     """A store whose disk is full while ``full`` is set."""
 
-    full = True
+    def __init__(self, database: Database, *, full: bool) -> None:
+        super().__init__(database)
+        self.full = full
 
     def write(self, *given: object) -> None:
         if self.full:
@@ -117,7 +115,8 @@ class FailingStore(Store):
 
 def test_what_cannot_be_written_is_written_when_there_is_room(tmp_path: Path) -> None:
     failures: list[bool] = []
-    with opened(tmp_path, FailingStore) as store:
+    with closing(manager_database(tmp_path)) as database:
+        store = FailingStore(database, full=True)
         writer = Writer(store, lambda: failures.append(True))
         registry = Registry(writer.note)
         writer._registry = registry
@@ -134,8 +133,8 @@ def test_what_cannot_be_written_is_written_when_there_is_room(tmp_path: Path) ->
 
 @pytest.mark.parametrize(("full", "status"), [(False, 200), (True, 503)])
 def test_what_a_person_changes_is_on_disk_or_said_not_to_be(tmp_path: Path, full: bool, status: int) -> None:
-    with opened(tmp_path, FailingStore) as store:
-        store.full = full
+    with closing(manager_database(tmp_path)) as database:
+        store = FailingStore(database, full=full)
         writer = Writer(store, lambda: None)
         registry = Registry(writer.note)
         writer._registry = registry
