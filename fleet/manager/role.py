@@ -61,10 +61,9 @@ class ManagerRole:
         self._custom = Custom(self._registry)
         self._metrics.watch(self._registry)
         self._people = People(self._database, settings, lambda: self._web)
-        self._api = NodesApi(self._registry, self._store.history, self._keep)
         nodes = NodesApi(self._registry, self._store.history, self._keep)
         self._page = NodesPage(self._registry, self._store.history, lambda: "; ".join(self.reasons()))
-        self._api = Table(self._operations(nodes))
+        self._api = Table(self._operations(nodes, self._people.api))
         self._table = {
             **health.routes(self._probe),
             **self._page.routes(),
@@ -127,7 +126,7 @@ class ManagerRole:
         found = self._table.get(path)
         if found is not None:
             return dict(found)
-        return self._api.route(path) or self._people.route(path)
+        return self._api.route(path)
 
     def _operations(self, *parts: ApiPart) -> list[Operation]:
         """Return everything that the API can be asked, the document of it as well."""

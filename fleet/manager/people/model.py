@@ -97,6 +97,14 @@ def role_of(text: object) -> Role:
         raise Refused(f"there is no role {text!r}, expected one of {names}") from None
 
 
+def kind_of(text: object) -> Kind:
+    """Return the kind of token of this name; raises Refused."""
+    try:
+        return Kind(str(text))
+    except ValueError:
+        raise Refused(f"there is no kind {text!r} of token, expected api or join") from None
+
+
 def environments_of(given: object) -> frozenset[str] | None:
     """Return environments out of a list of their names, None (all) for none given; raises Refused."""
     if given is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from compose_agent.web.formguard import FormGuard
 from compose_agent.web.page import Pages
-from compose_agent.web.response import Handler, RouteTable
+from compose_agent.web.response import RouteTable
 from compose_agent.web.webfile import WebConfigFile
 from fleet.database import Database
 from fleet.manager import page
@@ -42,14 +42,10 @@ class People:
         if settings.proxy_header and settings.proxy_addresses:
             ways.append(Proxy(directory, settings.proxy_header, settings.proxy_addresses))
         self.gate = Gate(ways, self.forms, settings.request_rate)
-        self._api = PeopleApi(directory, sessions, self.audit)
+        self.api = PeopleApi(directory, sessions, self.audit)
         pages = Pages(Path(page.__file__).parent)
         self._login = LoginPage(pages, passwords, sessions, self.forms)
 
     def routes(self) -> RouteTable:
-        """Return the routes of exact paths."""
-        return {**self._api.routes(), **self._login.routes()}
-
-    def route(self, path: str) -> dict[str, Handler] | None:
-        """Return the methods of another path, None for a path that is none."""
-        return self._api.route(path)
+        """Return the routes of the pages."""
+        return self._login.routes()

@@ -46,7 +46,7 @@ def locally(manager: Manager, method: str, path: str, body: object = None) -> tu
         "QUERY_STRING": query,
         "wsgi.input": BytesIO(data),
     }
-    answer = manager.role.routes()(environ, lambda status, *_: statuses.append(status))  # type: ignore[arg-type, return-value, func-returns-value]
+    answer = manager.role.routes()(environ, lambda status, *_: statuses.append(status))  # type: ignore[arg-type]
     return int(statuses[0].split()[0]), json.loads(b"".join(answer))
 
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import urllib3
 
 from fleet.manager.people.gate import LOGIN
-from fleet.opamp.attributes import to_attributes
+from fleet.opamp.attributes import Plain, to_attributes
 from fleet.opamp.uid import uid_text
 from tests.fleet.manager.people.asking import Asker, locally, person, token
 from tests.fleet.manager.serving import HandAgent, Manager, serving
 
 MARK = "prodmark"  # in everything that production's agent says, and in nothing else
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH")
-# Below these an id follows; an exact route is found in the manager's own table.
-FOLDERS = ("/api/v1/nodes", "/api/v1/tokens", "/api/v1/people")
-DEEDS = ("", "/disable", "/enable", "/forget", "/revoke", "/metrics/exporter")
 
 
 @pytest.fixture
@@ -29,10 +27,10 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
 
 
 def joined(manager: Manager, environment: str, mark: str) -> HandAgent:
-    told = {"host_name": f"{mark}-host", "deployment_environment_name": environment}
+    told: dict[str, Any] = {"host_name": f"{mark}-host", "deployment_environment_name": environment}
     agent = HandAgent(manager, f"{mark}-node", interval=3600.0, **told)
     message = agent.message(described=True)
-    more = {
+    more: dict[str, Plain | None] = {
         "compose_agent.tags": [f"{mark}-tag"],
         "compose_agent.listener.exporter": f"http://{mark}.example:9417",
         "deployment.environment.name": environment,
@@ -47,19 +45,23 @@ def joined(manager: Manager, environment: str, mark: str) -> HandAgent:
 def every_path(manager: Manager, agent: HandAgent) -> list[str]:
     """Return each route of the manager, aimed at production's agent where it takes a name."""
     names = (f"{MARK}-node", uid_text(agent.uid), f"{MARK}-person")
-    below = [f"{folder}/{name}{deed}" for folder in FOLDERS for name in names for deed in DEEDS]
-    queries = [f"?id={name}&q={MARK}" for name in names] + ["?fragment=1", ""]
-    exact = [path + query for path in manager.role._table for query in queries]
-    return [*exact, *below]
+    below = {re.sub(r"\{\w+\}", name, each.path) for each in manager.role._api.operations for name in names}
+    queries = [f"?id={name}" for name in names] + [f"?q={MARK}", "?fragment=1", ""]
+    return sorted(below) + [path + query for path in manager.role._table for query in queries]
 
 
-BODIES = (None, {}, {"selector": f'node_id="{MARK}-node"', "command": "reload", "node": f"{MARK}-node"})
+BODIES: tuple[dict[str, str] | None, ...] = (
+    None,
+    {},
+    {"selector": f'node_id="{MARK}-node"', "command": "reload", "node": f"{MARK}-node"},
+)
 
 
 @pytest.fixture(params=["token", "person"])
 def staging(manager: Manager, request: pytest.FixtureRequest) -> Asker:
-    made = token if request.param == "token" else person
-    return made(manager, *(("admin", ["staging"]) if made is token else ("stella", "admin", ["staging"])))  # type: ignore[operator]
+    if request.param == "token":
+        return token(manager, "admin", ["staging"])
+    return person(manager, "stella", "admin", ["staging"])
 
 
 def test_nothing_of_another_environment_is_seen_or_reached(manager: Manager, staging: Asker) -> None:
