@@ -12,7 +12,8 @@ from compose_agent.web.propagation import incoming_trace
 from compose_agent.web.response import Handler, Response
 from compose_agent.web.webfile import WebConfigFile
 from fleet.manager.endpoint import PATHS, Endpoint, Receive, Scope, Send
-from fleet.manager.people.gate import SAFE_METHODS
+from fleet.manager.peercert import address_of
+from fleet.manager.people.gate import PEER, SAFE_METHODS
 from fleet.manager.people.parts import People
 
 # The largest thing that somebody sends is a configuration of many files, or the alerts of a bad night.
@@ -91,6 +92,7 @@ def environ_of(scope: Scope) -> WSGIEnvironment:
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "REMOTE_ADDR": scope["client"][0] if scope.get("client") else "",
         "wsgi.url_scheme": scope["scheme"],
+        PEER: address_of(scope),
     }
     for name, value in scope["headers"]:
         key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")

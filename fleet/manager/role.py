@@ -16,10 +16,10 @@ from compose_agent.web import health
 from compose_agent.web.health import Readiness
 from compose_agent.web.response import Handler, Response
 from compose_agent.web.webfile import WebConfigFile
-from fleet.manager.admission import Admission, Everybody, TokenFile
 from fleet.manager.api import NodesApi
 from fleet.manager.app import App
 from fleet.manager.check import require_safety
+from fleet.manager.credentials.parts import AgentAccess
 from fleet.manager.custom import Custom
 from fleet.manager.desk import Counts, Desk
 from fleet.manager.endpoint import Endpoint
@@ -61,9 +61,10 @@ class ManagerRole:
         self._custom = Custom(self._registry)
         self._metrics.watch(self._registry)
         self._people = People(self._database, settings, lambda: self._web)
+        self._access = AgentAccess(self._database, settings, self._people.directory, self._registry)
         nodes = NodesApi(self._registry, self._store.history, self._keep)
         self._page = NodesPage(self._registry, self._store.history, lambda: "; ".join(self.reasons()))
-        self._api = Table(self._operations(nodes, self._people.api))
+        self._api = Table(self._operations(nodes, self._people.api, self._access))
         self._table = {
             **health.routes(self._probe),
             **self._page.routes(),
@@ -71,7 +72,13 @@ class ManagerRole:
             "/metrics": {"GET": lambda environ: self._metrics.view(self._registry, environ)},
         }
         app = App(self._endpoint(settings), self._find, self._people, self._web)
-        self._server = Server(app, self._web, lambda: self._registry.sweep(_SWEEP_SECONDS), _SWEEP_SECONDS)
+        self._server = Server(
+            app,
+            self._web,
+            lambda: self._registry.sweep(_SWEEP_SECONDS),
+            _SWEEP_SECONDS,
+            map(str, settings.proxy_addresses),
+        )
 
     def start(self) -> None:
         """Take up the nodes of the last time, and listen."""
@@ -99,7 +106,8 @@ class ManagerRole:
         self._stopping = True
         self._server.stop()
         self._writer.stop()
-        self._people.auditor.close()
+        self._people.close()
+        self._access.close()
         self._database.close()
 
     def listeners(self) -> tuple[str, ...]:
@@ -135,15 +143,19 @@ class ManagerRole:
 
     def _endpoint(self, settings: ManagerSettings) -> Endpoint:
         counts = Counts(self._metrics.refused, self._metrics.full_state, self._metrics.gap)
-        desk = Desk(self._registry, lambda: self._settings.heartbeat, counts, time.monotonic, self._custom)
-        admission: Admission = Everybody()
-        if not settings.insecure and settings.token_file:
-            admission = TokenFile(settings.token_file)
+        desk = Desk(
+            self._registry,
+            lambda: self._settings.heartbeat,
+            counts,
+            time.monotonic,
+            custom=self._custom,
+            doorman=self._access.doorman,
+        )
         return Endpoint(
             desk,
             self._registry,
             self._metrics,
-            admission=admission,
+            admission=self._access.admission,
             herd=Herd(settings.connect_rate),
             stopping=lambda: self._stopping,
         )

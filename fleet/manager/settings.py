@@ -57,7 +57,8 @@ class ManagerSettings:
         "token-file",
         kinds.path,
         None,
-        "File with the tokens with which agents join, one on each line; read again whenever it changes.",
+        "File with tokens with which agents join, one on each line, behind it the environments for it if not "
+        "all; read again whenever it changes. Others are made with compose-agent tokens.",
         restart=True,
     )
     heartbeat: float = option(
@@ -73,6 +74,24 @@ class ManagerSettings:
         "Node ids that there should be, which are shown as never seen until an agent comes with them; "
         "repeatable.",
         multiple=True,
+    )
+    ca_file: Path | None = option(
+        "ca-file",
+        kinds.path,
+        None,
+        "Certificate of the authority that signs agents' certificates. Without it agents get a key as their "
+        "own credential.",
+        restart=True,
+    )
+    ca_key_file: Path | None = option(
+        "ca-key-file", kinds.path, None, "Key of the authority in manager.ca-file.", restart=True
+    )
+    credential_lifetime: float = option(
+        "credential-lifetime",
+        kinds.positive_duration,
+        "30d",
+        "How long an agent's own credential holds; it is renewed after two thirds of that.",
+        restart=True,
     )
     proxy_header: str | None = option(
         "proxy.header",

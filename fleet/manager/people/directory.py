@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import bcrypt
 
+from compose_agent.errors import StateError
 from fleet.manager.people.model import Kind, Person, Refused, Scope, Token
 from fleet.manager.people.store import PeopleStore
+
+logger = logging.getLogger(__name__)
 
 # A token says what it is, so that a scanner of repositories finds one that was committed.
 PREFIX = "compose-agent"
@@ -31,6 +36,7 @@ class Directory:
         self._store = store
         self._now = now
         self._lock = threading.Lock()
+        self._later = ThreadPoolExecutor(1, "manager-directory")
         self._people = {person.name: person for person in store.people()}
         self._tokens = {token.digest: token for token in store.tokens()}
 
@@ -106,16 +112,31 @@ class Directory:
         token = self._tokens.get(digest_of(text))
         return token if token and token.kind is kind and token.holds(self._now()) else None
 
-    def use(self, text: str, kind: Kind) -> Token | None:
-        """Return the token like ``valid``, with one of its uses taken, on disk, where they are counted."""
+    def spend(self, id: str) -> bool:
+        """Take one of the uses of a token, if they are counted, and tell whether there was one.
+
+        It is on disk soon: whoever calls this serves agents, and waits for nothing.
+        """
         with self._lock:
-            token = self.valid(text, kind)
-            if token is None or token.uses_left is None:
-                return token
+            token = next((each for each in self._tokens.values() if each.id == id), None)
+            if token is None or token.uses_left == 0:
+                return False
+            if token.uses_left is None:
+                return True
             used = replace(token, uses_left=token.uses_left - 1)
-            self._store.put_token(used)
             self._tokens[token.digest] = used
-            return used
+        self._later.submit(self._write, used)
+        return True
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._later.shutdown()
+
+    def _write(self, token: Token) -> None:
+        try:
+            self._store.spend(token.id)
+        except StateError as error:
+            logger.warning("the use of a token is not on disk", extra={"error": str(error)})
 
     def _tidy(self, now: float) -> None:
         for token in [each for each in self._tokens.values() if not each.holds(now)]:

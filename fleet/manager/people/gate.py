@@ -28,6 +28,8 @@ LOGIN, LOGOUT = "/login", "/logout"
 TOKEN_HEADER = "HTTP_X_FORM_TOKEN"  # noqa: S105 - a name
 _FORM = "application/x-www-form-urlencoded"
 _WAY = "compose_agent.way"
+# The address that a connection comes from, a proxy's if there is one, in a request's environment.
+PEER = "compose_agent.peer"
 # Answered to everybody: it tells nothing of nodes, and without it nobody could log in.
 _OPEN = frozenset({"/-/healthy", "/-/ready", LOGIN})
 _OPEN_FOLDER = "/static/"

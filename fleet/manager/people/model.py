@@ -62,8 +62,8 @@ class Person:
 class Token:
     """A token without its text, of which ``digest`` is the SHA-256.
 
-    Times are Unix time. ``uses_left`` None is any number; ``expires_at`` 0 is never. The environments of a
-    join token are those that its agents may be in.
+    Times are Unix time, ``expires_at`` 0 is never. ``uses_left``, of a join token, is how many more agents
+    may come with it, None any number; its environments are those that these may be in.
     """
 
     id: str
@@ -76,8 +76,8 @@ class Token:
     uses_left: int | None = None
 
     def holds(self, now: float) -> bool:
-        """Tell whether it can still be used."""
-        return (not self.expires_at or now < self.expires_at) and self.uses_left != 0
+        """Tell whether its time is not over."""
+        return not self.expires_at or now < self.expires_at
 
 
 def name_of(text: object) -> str:

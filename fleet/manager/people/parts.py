@@ -46,6 +46,11 @@ class People:
         pages = Pages(Path(page.__file__).parent)
         self._login = LoginPage(pages, passwords, sessions, self.forms)
 
+    def close(self) -> None:
+        """Write what is left."""
+        self.auditor.close()
+        self.directory.close()
+
     def routes(self) -> RouteTable:
         """Return the routes of the pages."""
         return self._login.routes()

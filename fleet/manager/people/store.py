@@ -58,6 +58,10 @@ class PeopleStore:
         row = (*first, *_written(token.scope), token.digest, token.created_at, *last)
         self._run("INSERT OR REPLACE INTO people_token VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
+    def spend(self, id: str) -> None:
+        """Take one of a token's uses; one that was revoked meanwhile does not come back."""
+        self._run("UPDATE people_token SET uses_left = uses_left - 1 WHERE id = ? AND uses_left > 0", (id,))
+
     def remove_token(self, id: str) -> None:
         """Remove a token."""
         self._run("DELETE FROM people_token WHERE id = ?", (id,))

@@ -10,6 +10,7 @@ from wsgiref.types import WSGIEnvironment
 from compose_agent.web.auth import Authenticator
 from compose_agent.web.webfile import WebConfigFile
 from fleet.manager.people.directory import Directory
+from fleet.manager.people.gate import PEER
 from fleet.manager.people.limits import Failures
 from fleet.manager.people.model import Kind
 from fleet.manager.people.sessions import Sessions
@@ -131,7 +132,7 @@ class Proxy:
     def find(self, environ: WSGIEnvironment) -> Principal | None:
         """Return whom the proxy names."""
         name = str(environ.get(self._key, ""))
-        if not name or not self._trusts(str(environ.get("REMOTE_ADDR", ""))):
+        if not name or not self._trusts(str(environ.get(PEER, ""))):
             return None
         person = self._directory.person(name)
         return person.scope.principal(name) if person else None
