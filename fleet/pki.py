@@ -121,6 +121,13 @@ def der_of(certificate: bytes) -> bytes:
     return x509.load_pem_x509_certificate(certificate).public_bytes(serialization.Encoding.DER)
 
 
+def names_of(certificate: bytes) -> list[str]:
+    """Return the DNS names and IP addresses that a server's certificate, PEM, is for."""
+    loaded = x509.load_pem_x509_certificate(certificate)
+    names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return [str(each.value) for each in names]
+
+
 def _public_key(request: bytes) -> ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey:
     if len(request) > MAX_REQUEST_BYTES:
         raise BadRequest(f"the certificate request has more than {MAX_REQUEST_BYTES} bytes")
