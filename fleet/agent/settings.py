@@ -76,9 +76,7 @@ class AgentSettings:
         "false",
         "Speak without TLS with a manager on another machine.",
     )
-    role: str = option(
-        "role", kinds.choice("worker", "manager"), "worker", "What the node is for."
-    )
+    role: str = option("role", kinds.choice("worker", "manager"), "worker", "What the node is for.")
     capacity: int | None = option(
         "capacity",
         kinds.count,

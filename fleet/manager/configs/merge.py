@@ -32,7 +32,9 @@ def is_yaml(name: str) -> bool:
 
 def _over(below: Any, above: Any) -> Any:
     if isinstance(below, dict) and isinstance(above, dict):
-        return below | {key: _over(below[key], value) if key in below else value for key, value in above.items()}
+        return below | {
+            key: _over(below[key], value) if key in below else value for key, value in above.items()
+        }
     return above
 
 
