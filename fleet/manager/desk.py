@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fleet.manager.configs.office import Learner
 from fleet.manager.custom import Custom
 from fleet.manager.describe import config_of, description_of, health_of
 from fleet.manager.model import Node, Peer
@@ -22,7 +23,10 @@ from fleet.opamp.uid import is_uid, new_uid, uid_text
 logger = logging.getLogger(__name__)
 
 CAPABILITIES = (
-    ServerCan.ACCEPT_STATUS | ServerCan.ACCEPT_EFFECTIVE_CONFIG | ServerCan.OFFER_CONNECTION_SETTINGS
+    ServerCan.ACCEPT_STATUS
+    | ServerCan.OFFER_REMOTE_CONFIG
+    | ServerCan.ACCEPT_EFFECTIVE_CONFIG
+    | ServerCan.OFFER_CONNECTION_SETTINGS
 )
 # An agent that has nothing to add answers the question for its whole state with the same as before: asking at
 # each message would have both go on without an end, hundreds of times a second.
@@ -53,9 +57,12 @@ class Desk:
         interval: Callable[[], float],
         counts: Counts,
         now: Callable[[], float],
+        *,
         custom: Custom,
+        configs: Learner,
     ) -> None:
         self._registry = registry
+        self._configs = configs
         self._custom = custom
         self._interval = interval
         self._counts = counts
@@ -73,6 +80,7 @@ class Desk:
             gap = self._follow_sequence(node, message, known=known)
             self._learn(node, message)
             self._custom.learn(node, message, peer, known=known)
+            self._configs.learn(node, message)
             if message.HasField("agent_disconnect"):
                 self._registry.leave(node, "the agent said goodbye")
                 return reply
@@ -82,6 +90,7 @@ class Desk:
                 return _unavailable(uid, "this node is switched off at the manager", DISABLED_RETRY_SECONDS)
             self._ask_full_state(node, message, reply, gap=gap)
             self._offer_interval(node, reply)
+            self._configs.answer(node, peer, reply)
             self._custom.answer(node, peer, reply, first=message.HasField("custom_capabilities"))
         if message.HasField("custom_message"):
             self._custom.take(node, message.custom_message)

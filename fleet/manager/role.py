@@ -20,6 +20,7 @@ from fleet.manager.admission import Admission, Everybody, TokenFile
 from fleet.manager.api import NodesApi
 from fleet.manager.app import App
 from fleet.manager.check import require_safety
+from fleet.manager.configs.part import Configs
 from fleet.manager.custom import Custom
 from fleet.manager.desk import Counts, Desk
 from fleet.manager.endpoint import Endpoint
@@ -57,12 +58,14 @@ class ManagerRole:
         self._registry = Registry(self._note)
         self._registry.expect(settings.expected)
         self._custom = Custom(self._registry)
+        self._configs = Configs(self._registry, self._database)
         self._metrics.watch(self._registry)
         self._api = NodesApi(self._registry, self._store.history, self._keep)
         self._page = NodesPage(self._registry, self._store.history, lambda: "; ".join(self.reasons()))
         self._table = {
             **health.routes(self._probe),
             **self._api.routes(),
+            **self._configs.api.routes(),
             **self._page.routes(),
             "/metrics": {"GET": lambda environ: self._metrics.view(self._registry, environ)},
         }
@@ -75,11 +78,13 @@ class ManagerRole:
         _raise_descriptor_limit()
         try:
             self._registry.restore(self._store.load())
+            self._configs.restore()
             self._server.bind(self._settings.listen_addresses)
         except BaseException:
             self._database.close()
             raise
         self._writer.start(self._registry)
+        self._configs.start()
         self._server.start()
 
     def apply(self, config: Config) -> None:
@@ -95,6 +100,7 @@ class ManagerRole:
         """Close every connection, without taking that for the agents' end, and write what is left."""
         self._stopping = True
         self._server.stop()
+        self._configs.stop()
         self._writer.stop()
         self._database.close()
 
@@ -104,7 +110,9 @@ class ManagerRole:
 
     def reasons(self) -> tuple[str, ...]:
         """Return why the manager does not do its work."""
-        return tuple(each for each in (self._server.error(), self._writer.error) if each)
+        return tuple(
+            each for each in (self._server.error(), self._writer.error, self._configs.error()) if each
+        )
 
     def routes(self) -> WSGIApplication:
         """Return the routes for the local socket, where everybody is the host's administrator."""
@@ -122,11 +130,18 @@ class ManagerRole:
         found = self._table.get(path)
         if found is not None:
             return dict(found)
-        return self._api.route(path)
+        return self._api.route(path) or self._configs.api.route(path)
 
     def _endpoint(self, settings: ManagerSettings) -> Endpoint:
         counts = Counts(self._metrics.refused, self._metrics.full_state, self._metrics.gap)
-        desk = Desk(self._registry, lambda: self._settings.heartbeat, counts, time.monotonic, self._custom)
+        desk = Desk(
+            self._registry,
+            lambda: self._settings.heartbeat,
+            counts,
+            time.monotonic,
+            custom=self._custom,
+            configs=self._configs.office,
+        )
         admission: Admission = Everybody()
         if not settings.insecure and settings.token_file:
             admission = TokenFile(settings.token_file)

@@ -1,4 +1,4 @@
-"""Choosing nodes by matchers in Alertmanager's syntax: ``role="worker", tag=~"eu|us", host!="db-1"``. Pure."""
+"""Choosing nodes by matchers in Alertmanager's syntax: ``role="worker", tag=~"eu|us"``. Pure."""
 
 from __future__ import annotations
 

@@ -61,6 +61,6 @@ class Layers:
                 yield version
         for key, (rollout, new) in self._open.items():
             if key.scope.matches(uid, told):
-                version = new if rollout.has_version(uid) else self._in_force.get(key)
-                if version is not None:
-                    yield version
+                found = new if rollout.has_version(uid) else self._in_force.get(key)
+                if found is not None:
+                    yield found

@@ -58,9 +58,9 @@ class Agent:
     offered_at: float = float("-inf")
     offered_over: Peer | None = None
 
-    def status_of(self, hash: bytes) -> Status:
+    def status_of(self, wanted: Compiled) -> Status:
         """Return what it says of a configuration."""
-        return self.status if self.reported == hash else Status.UNSET
+        return self.status if self.reported == wanted.hash else Status.UNSET
 
 
 class Learner(Protocol):
@@ -116,17 +116,17 @@ class Office:
             return
         told = message.remote_config_status
         status = _STATUSES.get(told.status, Status.UNSET)
-        hash, reason = told.last_remote_config_hash, told.error_message[:_LONGEST_REASON]
+        digest, reason = told.last_remote_config_hash, told.error_message[:_LONGEST_REASON]
         agent = self.agent(node.uid)
-        if (agent.reported, agent.status, agent.reason) == (hash, status, reason):
+        if (agent.reported, agent.status, agent.reason) == (digest, status, reason):
             return
-        agent.reported, agent.status, agent.reason = hash, status, reason
+        agent.reported, agent.status, agent.reason = digest, status, reason
         if status is Status.APPLIED:
-            agent.applied = hash.hex()
+            agent.applied = digest.hex()
         elif status is Status.FAILED:
-            agent.failed, agent.failed_reason = hash.hex(), reason
+            agent.failed, agent.failed_reason = digest.hex(), reason
         if status is not Status.UNSET:
-            self._events.append(Event(node.uid, node.node_id, self._wall(), hash.hex(), status, reason))
+            self._events.append(Event(node.uid, node.node_id, self._wall(), digest.hex(), status, reason))
         self._changed.add(node.uid)
         self.heard.set()
 
@@ -141,7 +141,7 @@ class Office:
             reply.remote_config.CopyFrom(wanted.message)
 
     def push(self, uids: Iterable[bytes]) -> None:
-        """Send agents what they are to have, at once to those that are connected; the others ask by themselves."""
+        """Send what they are to have to agents that are connected; the others ask by themselves."""
         sending: list[tuple[Callable[[bytes], bool], bytes]] = []
         with self._registry.lock():
             for uid in uids:

@@ -28,7 +28,7 @@ _PRUNE_EVERY = 5000
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is kept of an agent: whether it was ever sent anything, what it reported last, applied last, refused last.
+    """What is kept of an agent: whether it was sent anything, what it reported, applied and refused last.
 
     ``reason`` is that of the refusal.
     """
@@ -141,7 +141,8 @@ class ConfigStore:
                 map(astuple, reports),
             )
             tx.executemany(
-                "INSERT INTO configs_event (uid, node_id, at, hash, status, reason) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO configs_event (uid, node_id, at, hash, status, reason) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
                 ((one.uid, one.node_id, one.at, one.hash, one.status, one.reason) for one in events),
             )
             self._prune(tx, len(events))

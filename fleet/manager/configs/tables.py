@@ -37,6 +37,7 @@ CREATE TABLE configs_rollout (
     selector TEXT NOT NULL,
     batch_size INTEGER NOT NULL,
     gate REAL NOT NULL,
+    within REAL NOT NULL,
     actor TEXT NOT NULL,
     at REAL NOT NULL,
     phase TEXT NOT NULL,
@@ -77,8 +78,8 @@ CREATE INDEX configs_event_of_node ON configs_event (uid, id);
 """
 VERSION = "id, scope, name, number, body, kind, at, actor, note"
 ROLLOUT = (
-    "id, scope, name, version, former, selector, batch_size, gate, actor, at, phase, reason, batch, "
-    "released_at, ended_at"
+    "id, scope, name, version, former, selector, batch_size, gate, within, actor, at, phase, reason, "
+    "batch, released_at, ended_at"
 )
 
 
@@ -100,8 +101,9 @@ def numbered(tx: sqlite3.Connection, new: Version) -> Version:
 def insert_rollout(tx: sqlite3.Connection, rollout: Rollout) -> None:
     """Write a new roll-out, which is given its id here."""
     cursor = tx.execute(
-        "INSERT INTO configs_rollout (scope, name, version, former, selector, batch_size, gate, actor, at, "
-        "phase, reason, batch, released_at, ended_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO configs_rollout (scope, name, version, former, selector, batch_size, gate, within, "
+        "actor, at, phase, reason, batch, released_at, ended_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             str(rollout.key.scope),
             rollout.key.name,
@@ -110,6 +112,7 @@ def insert_rollout(tx: sqlite3.Connection, rollout: Rollout) -> None:
             rollout.selector,
             rollout.batch_size,
             rollout.gate,
+            rollout.within,
             rollout.actor,
             rollout.at,
             rollout.phase,
@@ -136,7 +139,7 @@ def members_of(tx: sqlite3.Connection, rollout: int) -> dict[bytes, Member]:
         "ORDER BY batch, node_id"
     )
     rows = tx.execute(question, (rollout,)).fetchall()
-    return {row[0]: Member(*row[:3], MemberState(row[3]), row[4], bool(row[5])) for row in rows}
+    return {row[0]: Member(row[0], row[1], row[2], MemberState(row[3]), row[4], bool(row[5])) for row in rows}
 
 
 def member_row(rollout: int, member: Member) -> tuple[object, ...]:
@@ -154,22 +157,23 @@ def member_row(rollout: int, member: Member) -> tuple[object, ...]:
 
 def version_of(row: Sequence[Any]) -> Version:
     """Return the version in a row of the columns VERSION."""
-    id, scope, name, *rest = row
-    return Version(id, LayerKey(parse_scope(scope), name), *rest)
+    number, scope, name, *rest = row
+    return Version(number, LayerKey(parse_scope(scope), name), *rest)
 
 
 def rollout_of(row: Sequence[Any], members: dict[bytes, Member]) -> Rollout:
     """Return the roll-out in a row of the columns ROLLOUT."""
-    id, scope, name, *rest = row
-    version, former, selector, size, gate, actor, at, phase, reason, batch, released, ended = rest
+    number, scope, name, *rest = row
+    version, former, selector, size, gate, within, actor, at, phase, reason, batch, released, ended = rest
     return Rollout(
-        id=id,
+        id=number,
         key=LayerKey(parse_scope(scope), name),
         version=version,
         former=former,
         selector=selector,
         batch_size=size,
         gate=gate,
+        within=within,
         actor=actor,
         at=at,
         phase=Phase(phase),
