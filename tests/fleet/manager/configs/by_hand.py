@@ -9,11 +9,12 @@ from typing import Any
 from fleet.opamp.capabilities import AgentCan
 from fleet.opamp.opamp_pb2 import (
     AgentToServer,
+    RemoteConfigStatus,
     RemoteConfigStatuses_APPLIED,
     RemoteConfigStatuses_FAILED,
     ServerToAgent,
 )
-from tests.fleet.manager.serving import HandAgent, Manager
+from tests.fleet.manager.serving import HandAgent, Manager, Place
 
 TAKES = (
     AgentCan.REPORT_STATUS
@@ -26,11 +27,22 @@ TAKES = (
 class ConfiguredAgent(HandAgent):
     """Applies what it is sent, except files in which ``bad`` stands; says so when it is told to ``listen``."""
 
-    def __init__(self, manager: Manager, name: str, uid: bytes | None = None, **more: Any) -> None:
-        super().__init__(manager, name, uid, **more)
-        self.files: dict[str, str] = {}
-        self.hash = b""
-        self.hear_from(self.say(described=True))
+    def __init__(self, manager: Place, name: str, former: ConfiguredAgent | None = None) -> None:
+        super().__init__(manager, name, former.uid if former else None)
+        self._name = name
+        self.files: dict[str, str] = former.files if former else {}
+        self.status = former.status if former else RemoteConfigStatus()
+        first = self.message(described=True)
+        first.remote_config_status.CopyFrom(self.status)
+        self.hear_from(self.say(first))
+
+    @property
+    def hash(self) -> bytes:
+        return self.status.last_remote_config_hash
+
+    def comes_back(self, manager: Place) -> ConfiguredAgent:
+        """Return the same agent on a new connection, with what it has and has said."""
+        return ConfiguredAgent(manager, self._name, self)
 
     def message(self, *, described: bool = False) -> AgentToServer:
         message = super().message(described=described)
@@ -43,13 +55,14 @@ class ConfiguredAgent(HandAgent):
             return False
         given = reply.remote_config
         files = {name: file.body.decode() for name, file in given.config.config_map.items()}
-        message = self.message()
-        status = message.remote_config_status
-        status.last_remote_config_hash = self.hash = given.config_hash
+        self.status = RemoteConfigStatus(last_remote_config_hash=given.config_hash)
         if any("bad" in text for text in files.values()):
-            status.status, status.error_message = RemoteConfigStatuses_FAILED, "agent.yml:1: bad is no option"
+            self.status.status = RemoteConfigStatuses_FAILED
+            self.status.error_message = "agent.yml:1: bad is no option"
         else:
-            status.status, self.files = RemoteConfigStatuses_APPLIED, files
+            self.status.status, self.files = RemoteConfigStatuses_APPLIED, files
+        message = self.message()
+        message.remote_config_status.CopyFrom(self.status)
         self.hear_from(self.say(message))
         return True
 
@@ -57,6 +70,11 @@ class ConfiguredAgent(HandAgent):
         """Take the next thing that the manager sets by itself."""
         while not self.hear_from(self.hear()):
             pass
+
+    def speaks(self) -> bool:
+        """Say that it is there, and take what is set in the answer; always true."""
+        self.hear_from(self.say())
+        return True
 
 
 def ask(manager: Manager, method: str, path: str, body: object = None) -> tuple[int, Any]:
