@@ -31,6 +31,9 @@ _PARTS = (
 UNAVAILABLE_SECONDS = 30.0
 # A server that is wrong about its own load is not to silence an agent for ever.
 _LONGEST_RETRY_SECONDS = 600.0
+# A server that is wrong about the interval is not to silence an agent for ever either.
+_LONGEST_INTERVAL_SECONDS = 86_400.0
+_LONGEST_ERROR = 500
 _NANOSECONDS = 1e9
 
 
@@ -120,7 +123,8 @@ class Conversation:
             self._said.clear()
         # No interval, which is what an offer of something else has, means that it stays as it is.
         offered = reply.connection_settings.opamp.heartbeat_interval_seconds
-        return Orders(interval=float(offered) if offered else None, at_once=at_once)
+        interval = min(float(offered), _LONGEST_INTERVAL_SECONDS) if offered else None
+        return Orders(interval=interval, at_once=at_once)
 
     def _whole(self) -> AgentToServer:
         message = self._report()
@@ -131,7 +135,8 @@ class Conversation:
 
 def _after_error(reply: ServerToAgent) -> Orders:
     error = reply.error_response
+    told = error.error_message[:_LONGEST_ERROR]
     if error.type != ServerErrorResponseType_Unavailable:
-        return Orders(error=error.error_message or "the manager refuses a message")
+        return Orders(error=told or "the manager refuses a message")
     wanted = error.retry_info.retry_after_nanoseconds / _NANOSECONDS or UNAVAILABLE_SECONDS
-    return Orders(pause=min(wanted, _LONGEST_RETRY_SECONDS), error=error.error_message)
+    return Orders(pause=min(wanted, _LONGEST_RETRY_SECONDS), error=told)

@@ -26,6 +26,7 @@ from fleet.agent.custom import Custom
 from fleet.agent.facts import FactsReader
 from fleet.agent.identity import Identity
 from fleet.agent.link import Link, Parts
+from fleet.agent.path import look_up_promptly
 from fleet.agent.polling import PollingTransport
 from fleet.agent.redaction import effective
 from fleet.agent.report import Report
@@ -50,6 +51,7 @@ class AgentRole:
     """Identity, reporter, link and its watchdog; ``names`` gives the roles that a configuration runs."""
 
     def __init__(self, config: Config, state: ConfigState, names: Callable[[Config], Sequence[str]]) -> None:
+        look_up_promptly(os.environ)
         general = config.of(GeneralSettings)
         self._config = config
         self._settings = settings = config.of(AgentSettings)

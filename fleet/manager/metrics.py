@@ -69,7 +69,7 @@ class ManagerMetrics:
             self._transitions.labels(value.value)
         for transport in ("websocket", "http"):
             self.messages.labels(transport)
-        for reason in ("malformed", "oversize", "uid"):
+        for reason in ("malformed", "oversize", "uid", "full"):
             self._refused.labels(reason)
         for reason in ("token", "rate"):
             self.turned_away.labels(reason)

@@ -109,6 +109,7 @@ class Node:
     left: bool = False
     conflict_until: float = 0.0
     rival: bytes = b""
+    missed: bool = False  # messages of it are missing, and it has not said everything anew since
     asked_full_at: float = float("-inf")
     offered_interval: float = 0.0
     custom: frozenset[str] = frozenset()  # capabilities of its custom messages

@@ -27,6 +27,8 @@ from fleet.manager.endpoint import Endpoint
 from fleet.manager.herd import Herd
 from fleet.manager.metrics import ManagerMetrics
 from fleet.manager.model import Transition
+from fleet.manager.openapi import ApiPart, Operation, Table
+from fleet.manager.openapi.document import OpenApi
 from fleet.manager.page import NodesPage
 from fleet.manager.people.gate import FileUsers, Gate
 from fleet.manager.principal import KEY, LOCAL
@@ -60,12 +62,11 @@ class ManagerRole:
         self._custom = Custom(self._registry)
         self._configs = Configs(self._registry, self._database)
         self._metrics.watch(self._registry)
-        self._api = NodesApi(self._registry, self._store.history, self._keep)
+        nodes = NodesApi(self._registry, self._store.history, self._keep)
         self._page = NodesPage(self._registry, self._store.history, lambda: "; ".join(self.reasons()))
+        self._api = Table(self._operations(nodes, self._configs.api))
         self._table = {
             **health.routes(self._probe),
-            **self._api.routes(),
-            **self._configs.api.routes(),
             **self._page.routes(),
             "/metrics": {"GET": lambda environ: self._metrics.view(self._registry, environ)},
         }
@@ -130,7 +131,12 @@ class ManagerRole:
         found = self._table.get(path)
         if found is not None:
             return dict(found)
-        return self._api.route(path) or self._configs.api.route(path)
+        return self._api.route(path)
+
+    def _operations(self, *parts: ApiPart) -> list[Operation]:
+        """Return everything that the API can be asked, the document of it as well."""
+        found = [each for part in parts for each in part.operations()]
+        return found + list(OpenApi(lambda: self._api.operations).operations())
 
     def _endpoint(self, settings: ManagerSettings) -> Endpoint:
         counts = Counts(self._metrics.refused, self._metrics.full_state, self._metrics.gap)

@@ -17,7 +17,10 @@ from compose_agent.errors import ComposeAgentError
 from tests.commands.program import Agent, eventually
 from tests.fleet.manager.configs.by_hand import ConfiguredAgent
 
-MANAGER = "manager:\n  insecure: true\n  heartbeat-interval: {heartbeat}\n  web.listen-address: ['127.0.0.1:{port}']\n"
+MANAGER = (
+    "manager:\n  insecure: true\n  heartbeat-interval: {heartbeat}\n"
+    "  web.listen-address: ['127.0.0.1:{port}']\n"
+)
 ALLOWED = "agent.remote-options: [log, exporter, agent.manager-url, docker.host]\n"
 PATH = "/api/v1/configs"
 Start = Callable[..., Agent]
@@ -200,7 +203,7 @@ def test_a_kill_in_the_middle_of_applying_leaves_a_trial_that_goes_on(
 
 
 def test_a_manager_that_is_killed_goes_on_with_its_roll_out(
-    agent: Start, engine: FakeEngine, port: int, manager: Agent, host: Agent
+    agent: Start, port: int, manager: Agent, host: Agent
 ) -> None:
     number = push(manager, "exporter.scrape-timeout: 7s\n", gate="3s")
     eventually(lambda: node(manager)["status"] == "applied", host.log)

@@ -25,13 +25,13 @@ TAKES = (
 
 
 class ConfiguredAgent(HandAgent):
-    """Applies what it is sent, except files in which ``bad`` stands; says so when it is told to ``listen``."""
+    """Applies what it is sent, except files in which ``bad`` stands, and says so."""
 
     def __init__(self, manager: Place, name: str, former: ConfiguredAgent | None = None) -> None:
         super().__init__(manager, name, former.uid if former else None)
         self._name = name
         self.files: dict[str, str] = former.files if former else {}
-        self.status = former.status if former else RemoteConfigStatus()
+        self.status: RemoteConfigStatus = former.status if former else RemoteConfigStatus()
         first = self.message(described=True)
         first.remote_config_status.CopyFrom(self.status)
         self.hear_from(self.say(first))
@@ -80,10 +80,10 @@ class ConfiguredAgent(HandAgent):
 def ask(manager: Manager, method: str, path: str, body: object = None) -> tuple[int, Any]:
     """Return status and document of a request as the host's administrator."""
     path, _, query = path.partition("?")
-    environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query}
+    environ: dict[str, Any] = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query}
     environ["wsgi.input"] = BytesIO(json.dumps(body).encode())
     answered: list[str] = []
-    parts = manager.role.routes()(environ, lambda status, _headers: answered.append(status))
+    parts = manager.role.routes()(environ, lambda status, *_: answered.append(status))  # type: ignore[arg-type]
     return int(answered[0].split()[0]), json.loads(b"".join(parts))
 
 
