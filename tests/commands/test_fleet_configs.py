@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import pytest
 
 from compose_agent.dockerd.fake import FakeEngine
 from compose_agent.errors import ComposeAgentError
-from tests.commands.program import Agent, eventually
+from tests.commands.program import COMMAND, Agent, environment, eventually
 from tests.fleet.manager.configs.by_hand import ConfiguredAgent
 
 MANAGER = (
@@ -251,3 +252,35 @@ class Place:
     @property
     def ws(self) -> str:
         return f"ws://127.0.0.1:{self.port}/agent"
+
+
+def test_the_commands_that_a_person_types(manager: Agent, host: Agent, tmp_path: Path) -> None:
+    file = tmp_path / "agent.yml"
+    file.write_text("log.level: info\n")
+    first = typed(manager, "push", str(file), "--gate=0s", "--wait", "--note=first")
+    assert first.stdout.splitlines()[-1].startswith("roll-out 1 done, batch 1 of 1 (1 passed)"), first
+    file.write_text("log.level: loud\n")
+    second = typed(manager, "push", str(file), "--gate=0s", "--wait")
+    assert (second.returncode, "expected one of debug, info" in second.stderr) == (1, True), second
+    shown = typed(manager, "show").stdout.splitlines()
+    assert [line.split()[:3] for line in shown] == [["FILE", "SCOPE", "VERSION"], ["agent.yml", "all", "1"]]
+    assert typed(manager, "show", "agent.yml").stdout == "log.level: info\n"
+    assert "failed" in typed(manager, "show", "--node=web-1").stdout
+    assert [line.split()[0] for line in typed(manager, "history", "agent.yml").stdout.splitlines()[1:]] == [
+        "2",
+        "1",
+    ]
+    assert typed(manager, "diff", "agent.yml").stdout.splitlines()[-2:] == [
+        "-log.level: info",
+        "+log.level: loud",
+    ]
+    assert "reverted" in typed(manager, "rollout").stdout
+    assert "web-1  failed" in typed(manager, "rollout", "2").stdout
+    refused = typed(manager, "rollout", "2", "--resume")
+    assert (refused.returncode, "roll-out 2 is reverted" in refused.stderr) == (1, True)
+
+
+def typed(manager: Agent, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [*COMMAND, "config", *arguments, f"--run-dir={manager.run_dir}"]
+    home = environment(manager.folder)
+    return subprocess.run(command, capture_output=True, text=True, env=home, check=False)

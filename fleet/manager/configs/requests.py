@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from compose_agent.config import kinds
@@ -107,7 +105,3 @@ def _check_body(name: str, body: str) -> None:
         except ConfigError as error:
             raise Detail(str(error)) from error
 
-
-def pushed(values: dict[str, Any]) -> bytes:
-    """Return the body that asks for a push; what clients of ours send."""
-    return msgspec.json.encode(values)
