@@ -203,7 +203,7 @@ class Cell:
         ]
 
     def _agent_command(self) -> list[str]:
-        own_resolver = f"mount --bind {self._folder}/resolv.conf /etc/resolv.conf && exec \"$@\""
+        own_resolver = f'mount --bind {self._folder}/resolv.conf /etc/resolv.conf && exec "$@"'
         return [
             "/bin/sh",
             "-c",

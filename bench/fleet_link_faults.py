@@ -87,7 +87,7 @@ def campaign(count: int, seed: int, cells: int, kinds: Sequence[Kind] = tuple(Ki
     """Run ``count`` faults and return figures."""
     began = time.monotonic()
     shares = [share for share in shared(faults(count, seed, kinds), cells) if share]
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, ThreadPoolExecutor(len(shares)) as pool:  # noqa: S108 - rather memory than a disk
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, ThreadPoolExecutor(len(shares)) as pool:
         with FakeEngine(Path(folder) / "docker.sock") as engine:
             homes = [Path(folder) / f"cell-{number}" for number in range(len(shares))]
             for home in homes:

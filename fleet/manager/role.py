@@ -21,6 +21,7 @@ from fleet.manager.app import App
 from fleet.manager.check import require_safety
 from fleet.manager.commands.metrics import CommandMetrics
 from fleet.manager.commands.part import Commands
+from fleet.manager.configs.part import Configs
 from fleet.manager.credentials.parts import AgentAccess
 from fleet.manager.custom import Custom
 from fleet.manager.desk import Counts, Desk
@@ -62,6 +63,7 @@ class ManagerRole:
         self._registry = Registry(self._note)
         self._registry.expect(settings.expected)
         self._custom = Custom(self._registry)
+        self._configs = Configs(self._registry, self._database)
         self._metrics.watch(self._registry)
         self._people = People(self._database, settings, lambda: self._web)
         self._access = AgentAccess(self._database, settings, self._people.directory, self._registry)
@@ -70,9 +72,8 @@ class ManagerRole:
         self._jobs = JobsPart(self._database, self._commands, self._registry)
         nodes = NodesApi(self._registry, self._store.history, self._keep)
         self._page = NodesPage(self._registry, self._store.history, lambda: "; ".join(self.reasons()))
-        self._api = Table(
-            self._operations(nodes, self._people.api, self._access, self._commands.api, self._jobs.api)
-        )
+        parts = (self._people.api, self._access, self._commands.api, self._jobs.api, self._configs.api)
+        self._api = Table(self._operations(nodes, *parts))
         self._table = {
             **health.routes(self._probe),
             **self._page.routes(),
@@ -95,11 +96,13 @@ class ManagerRole:
             self._registry.restore(self._store.load())
             self._commands.start()
             self._jobs.driver.start()
+            self._configs.restore()
             self._server.bind(self._settings.listen_addresses)
         except BaseException:
             self._database.close()
             raise
         self._writer.start(self._registry)
+        self._configs.start()
         self._server.start()
 
     def apply(self, config: Config) -> None:
@@ -117,6 +120,7 @@ class ManagerRole:
         self._server.stop()
         self._jobs.driver.stop()
         self._commands.stop()
+        self._configs.stop()
         self._writer.stop()
         self._people.close()
         self._access.close()
@@ -128,7 +132,13 @@ class ManagerRole:
 
     def reasons(self) -> tuple[str, ...]:
         """Return why the manager does not do its work."""
-        errors = (self._server.error(), self._writer.error, self._commands.error, self._jobs.error)
+        errors = (
+            self._server.error(),
+            self._writer.error,
+            self._commands.error,
+            self._jobs.error,
+            self._configs.error(),
+        )
         return tuple(each for each in errors if each)
 
     def routes(self) -> WSGIApplication:
@@ -162,6 +172,7 @@ class ManagerRole:
             counts,
             time.monotonic,
             custom=self._custom,
+            configs=self._configs.office,
             doorman=self._access.doorman,
         )
         return Endpoint(
