@@ -59,10 +59,6 @@ class Cable:
         self._lan.run("iptables", "-A", self._chain("from"), "-s", self.address, *rule)
         self._lan.run("iptables", "-A", self._chain("to"), "-d", self.address, *rule)
 
-    def filter_from(self, *rule: str) -> None:
-        """Apply a rule to what comes from the host only."""
-        self._lan.run("iptables", "-A", self._chain("from"), "-s", self.address, *rule)
-
     def prepare(self) -> None:
         """Make the places for its rules."""
         for name, hook in (("from", "INPUT"), ("to", "OUTPUT")):

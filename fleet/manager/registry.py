@@ -16,8 +16,7 @@ from fleet.opamp.uid import parse_uid
 
 T = TypeVar("T")
 
-# Who may join can also make up uids without an end, and each one is a node. Ten thousand are planned for; so
-# many of usual size take about a gigabyte.
+# Ten thousand are planned for; so many of usual size take about a gigabyte.
 MOST_NODES = 50_000
 # Requests that were under way together arrive within this time.
 ECHO_SECONDS = 5.0

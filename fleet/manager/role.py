@@ -53,7 +53,7 @@ class ManagerRole:
         self._database = manager_database(config.of(GeneralSettings).state_dir())
         self._store = Store(self._database)
         self._writer = Writer(self._store, self._metrics.write_failed)
-        self._registry = Registry(self._note)
+        self._registry = Registry(self._note, most=settings.most_nodes)
         self._registry.expect(settings.expected)
         self._custom = Custom(self._registry)
         self._metrics.watch(self._registry)
@@ -65,8 +65,8 @@ class ManagerRole:
             **self._page.routes(),
             "/metrics": {"GET": metrics_view(self._metrics.text)},
         }
-        app = App(self._endpoint(settings), self._find, self._web)
-        self._server = Server(app, self._web, lambda: self._registry.sweep(_SWEEP_SECONDS), _SWEEP_SECONDS)
+        self.app = App(self._endpoint(settings), self._find, self._web)
+        self._server = Server(self.app, self._web, lambda: self._registry.sweep(_SWEEP_SECONDS), _SWEEP_SECONDS)
 
     def start(self) -> None:
         """Take up the nodes of the last time, and listen."""

@@ -58,6 +58,14 @@ class ManagerSettings:
         "repeatable.",
         multiple=True,
     )
+    most_nodes: int = option(
+        "most-nodes",
+        kinds.count,
+        "50000",
+        "How many nodes the manager has at most; further agents are told to come again later. Whoever may join "
+        "can make up nodes without an end.",
+        restart=True,
+    )
     connect_rate: int = option(
         "connect-rate",
         kinds.count,
