@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fleet.agent.configs.keeper import Remote
 from fleet.agent.identity import Identity
 from fleet.opamp.capabilities import AgentCan, ServerAsks, ServerCan
 from fleet.opamp.opamp_pb2 import AgentToServer, ServerErrorResponseType_Unavailable, ServerToAgent
@@ -16,8 +17,16 @@ CAPABILITIES = (
     | AgentCan.REPORT_HEARTBEAT
     | AgentCan.ACCEPT_CONNECTION_SETTINGS
 )
+# Where the host lets the manager set something.
+REMOTE_CAPABILITIES = AgentCan.ACCEPT_REMOTE_CONFIG | AgentCan.REPORT_REMOTE_CONFIG
 # What is left out of a message while it is the same as in the one before.
-_PARTS = ("agent_description", "health", "effective_config", "custom_capabilities")
+_PARTS = (
+    "agent_description",
+    "health",
+    "effective_config",
+    "remote_config_status",
+    "custom_capabilities",
+)
 # What is sent only to a server that says it can take it; the others are part of every status.
 _WANTED_IF = {"effective_config": ServerCan.ACCEPT_EFFECTIVE_CONFIG}
 _EVERYTHING = ~0
@@ -42,18 +51,30 @@ class Orders:
 
 
 class Conversation:
-    """One connection's worth of messages; ``report`` gives what there is to say, without uid and number."""
+    """One connection's worth of messages; ``report`` gives what there is to say, without uid and number.
 
-    def __init__(self, identity: Identity, report: Callable[[], AgentToServer], sequence: int = 0) -> None:
+    ``remote`` takes what the manager sets; None where it may set nothing.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        report: Callable[[], AgentToServer],
+        sequence: int = 0,
+        remote: Remote | None = None,
+    ) -> None:
         self._identity = identity
         self._report = report
+        self._remote = remote
         self._said: dict[str, bytes] = {}
         self._server_can = _EVERYTHING
         self.sequence = sequence
 
     def heartbeat(self) -> AgentToServer:
         """Return what has changed, at first everything."""
-        message = self._report()
+        if self._remote:
+            self._remote.spoke()
+        message = self._whole()
         for name in _PARTS:
             part = getattr(message, name).SerializeToString(deterministic=True)
             if self._said.get(name) == part or not self._takes(name):
@@ -65,18 +86,25 @@ class Conversation:
         """Make a message the next one; who calls sends it before any other."""
         message.instance_uid = self._identity.uid
         message.sequence_num = self.sequence
-        message.capabilities = CAPABILITIES
+        message.capabilities = CAPABILITIES | (REMOTE_CAPABILITIES if self._remote else 0)
         self.sequence += 1
         return message
 
     def has_news(self) -> bool:
         """Tell whether there is something to say before the next heartbeat."""
-        report = self._report()
+        report = self._whole()
         return any(
             self._said.get(name) != getattr(report, name).SerializeToString(deterministic=True)
             for name in _PARTS
             if self._takes(name)
         )
+
+    def is_urgent(self) -> bool:
+        """Tell whether something is to be said at once; asking costs nothing."""
+        if self._remote is None:
+            return False
+        status = self._remote.status().SerializeToString(deterministic=True)
+        return self._remote.waits() or status != self._said.get("remote_config_status")
 
     def goodbye(self) -> AgentToServer:
         """Return the last message."""
@@ -90,6 +118,10 @@ class Conversation:
             return _after_error(reply)
         self._server_can = reply.capabilities or self._server_can
         at_once = bool(reply.flags & ServerAsks.FULL_STATE)
+        if self._remote:
+            self._remote.answered()
+            if reply.HasField("remote_config"):
+                self._remote.offer(reply.remote_config)
         new_uid = reply.agent_identification.new_instance_uid
         if new_uid and new_uid != self._identity.uid and self._identity.adopt(new_uid):
             at_once = True
@@ -103,6 +135,12 @@ class Conversation:
     def _takes(self, part: str) -> bool:
         """Tell whether the server takes a part of the messages; until it has said so, it takes all."""
         return part not in _WANTED_IF or bool(self._server_can & _WANTED_IF[part])
+
+    def _whole(self) -> AgentToServer:
+        message = self._report()
+        if self._remote:
+            message.remote_config_status.CopyFrom(self._remote.status())
+        return message
 
 
 def _after_error(reply: ServerToAgent) -> Orders:

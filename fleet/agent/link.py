@@ -150,7 +150,8 @@ class Link:
                     continue
             elif not answered and clock() - sent > ANSWER_SECONDS:
                 raise LinkError(f"the manager has not answered for {ANSWER_SECONDS:g} s")
-            if clock() >= due or (clock() >= news_at and conversation.has_news()):
+            news = clock() >= news_at and conversation.has_news()
+            if clock() >= due or news or conversation.is_urgent():
                 sent, answered = self._say(transport, conversation), False
             if clock() >= news_at:
                 news_at = clock() + NEWS_SECONDS

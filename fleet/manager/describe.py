@@ -60,7 +60,10 @@ def _health(given: ComponentHealth, left: Iterator[None], depth: int) -> Health:
         status=given.status[:_LONGEST_ERROR],
         error=given.last_error[:_LONGEST_ERROR],
         since=given.start_time_unix_nano / _NANOSECONDS,
-        parts={name[:_LONGEST_NAME]: _health(each, left, depth + 1) for (name, each), _ in zip(below, left, strict=False)},
+        parts={
+            name[:_LONGEST_NAME]: _health(each, left, depth + 1)
+            for (name, each), _ in zip(below, left, strict=False)
+        },
     )
 
 

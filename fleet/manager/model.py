@@ -120,6 +120,11 @@ class Node:
         return self.description.node_id if self.description else uid_text(self.uid)
 
     @property
+    def environment(self) -> str:
+        """The environment it is in, empty for none."""
+        return self.description.environment if self.description else ""
+
+    @property
     def interval(self) -> float:
         """Seconds within which it should be heard."""
         given = self.description.interval if self.description else None

@@ -238,6 +238,8 @@ class Registry:
         node.rival = b""
         for uid in list(self._named[node.node_id] - {node.uid}):
             other = self._nodes[uid]
+            if other.environment != node.environment:
+                continue  # each environment has names of its own, and knows nothing of another's
             if other.state is State.OFFLINE and self._same_host(node, other):
                 self.forget(other)
             elif other.state in ALIVE and not other.rival:

@@ -14,7 +14,6 @@ from compose_agent.errors import ConfigError, Problem
 from compose_agent.role import ConfigState
 from compose_agent.web import health
 from compose_agent.web.health import Readiness
-from compose_agent.web.metricsview import metrics_view
 from compose_agent.web.response import Handler, Response
 from compose_agent.web.webfile import WebConfigFile
 from fleet.manager.admission import Admission, Everybody, TokenFile
@@ -27,7 +26,11 @@ from fleet.manager.endpoint import Endpoint
 from fleet.manager.herd import Herd
 from fleet.manager.metrics import ManagerMetrics
 from fleet.manager.model import Transition
+from fleet.manager.openapi import ApiPart, Operation, Table
+from fleet.manager.openapi.document import OpenApi
 from fleet.manager.page import NodesPage
+from fleet.manager.people.gate import FileUsers, Gate
+from fleet.manager.principal import KEY, LOCAL
 from fleet.manager.registry import Registry
 from fleet.manager.server import Server
 from fleet.manager.settings import ManagerSettings
@@ -57,15 +60,16 @@ class ManagerRole:
         self._registry.expect(settings.expected)
         self._custom = Custom(self._registry)
         self._metrics.watch(self._registry)
-        self._api = NodesApi(self._registry, self._store.history, self._keep)
+        nodes = NodesApi(self._registry, self._store.history, self._keep)
         self._page = NodesPage(self._registry, self._store.history, lambda: "; ".join(self.reasons()))
+        self._api = Table(self._operations(nodes))
         self._table = {
             **health.routes(self._probe),
-            **self._api.routes(),
             **self._page.routes(),
-            "/metrics": {"GET": metrics_view(self._metrics.text)},
+            "/metrics": {"GET": lambda environ: self._metrics.view(self._registry, environ)},
         }
-        self.app = App(self._endpoint(settings), self._find, self._web)
+        gate = Gate([FileUsers(lambda: self._web)])
+        self.app = App(self._endpoint(settings), self._find, gate, self._web)
         self._server = Server(self.app, self._web, lambda: self._registry.sweep(_SWEEP_SECONDS), _SWEEP_SECONDS)
 
     def start(self) -> None:
@@ -105,10 +109,11 @@ class ManagerRole:
         return tuple(each for each in (self._server.error(), self._writer.error) if each)
 
     def routes(self) -> WSGIApplication:
-        """Return the routes for the local socket: the same, and what changes a node."""
+        """Return the routes for the local socket, where everybody is the host's administrator."""
         return self._serve_locally
 
     def _serve_locally(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ[KEY] = LOCAL
         methods = self._find(environ["PATH_INFO"]) or {}
         method = environ["REQUEST_METHOD"]
         handler = methods.get("GET" if method == "HEAD" else method)
@@ -120,6 +125,11 @@ class ManagerRole:
         if found is not None:
             return dict(found)
         return self._api.route(path)
+
+    def _operations(self, *parts: ApiPart) -> list[Operation]:
+        """Return everything that the API can be asked, the document of it as well."""
+        found = [each for part in parts for each in part.operations()]
+        return found + list(OpenApi(lambda: self._api.operations).operations())
 
     def _endpoint(self, settings: ManagerSettings) -> Endpoint:
         counts = Counts(self._metrics.refused, self._metrics.full_state, self._metrics.gap)

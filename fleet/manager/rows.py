@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 from fleet.manager.model import Health, Node, State
@@ -77,11 +78,20 @@ class Selection:
         return self.state in {"", State.NEVER_SEEN} and all(word in name.casefold() for word in words)
 
 
+class Order(StrEnum):
+    """What a list of nodes begins with."""
+
+    STATE = "state"  # the worst
+    NODE = "node"
+    HOST = "host"
+    HEARD = "heard"  # the latest
+
+
 ORDERS: dict[str, Callable[[Node], Any]] = {
-    "state": lambda node: (_RANK[node.state], node.node_id),
-    "node": lambda node: node.node_id,
-    "host": lambda node: (node.description.host if node.description else "", node.node_id),
-    "heard": lambda node: (-node.last_heard, node.node_id),
+    Order.STATE: lambda node: (_RANK[node.state], node.node_id),
+    Order.NODE: lambda node: node.node_id,
+    Order.HOST: lambda node: (node.description.host if node.description else "", node.node_id),
+    Order.HEARD: lambda node: (-node.last_heard, node.node_id),
 }
 
 

@@ -11,6 +11,8 @@ from compose_agent.errors import InstanceRunning, StateError
 from fleet.database import Database
 from fleet.manager.api import NODES, NodesApi
 from fleet.manager.model import Description, Health, Node, Peer, State, Transition
+from fleet.manager.openapi import Table
+from fleet.manager.principal import KEY, LOCAL
 from fleet.manager.registry import Registry
 from fleet.manager.store import Store, manager_database
 from fleet.manager.writer import Writer
@@ -143,7 +145,8 @@ def test_what_a_person_changes_is_on_disk_or_said_not_to_be(tmp_path: Path, full
             writer.flush()
             return writer.error
 
-        route = NodesApi(registry, store.history, keep).route(f"{NODES}/{uid_text(UID)}/disable")
+        table = Table(NodesApi(registry, store.history, keep).operations())
+        route = table.route(f"{NODES}/{uid_text(UID)}/disable")
         assert route is not None
-        assert route["POST"]({}).status == status
+        assert route["POST"]({KEY: LOCAL}).status == status
         assert [node.disabled for node in store.load()] == ([] if full else [True])
