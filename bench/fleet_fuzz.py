@@ -1,4 +1,4 @@
-"""Send damaged and random messages to a manager and to an agent, and look at what becomes of them. Prints JSON.
+"""Send damaged and random messages to a manager and to an agent, and see what becomes of them. Prints JSON.
 
     python -m bench.fleet_fuzz 1000000 --seed 1
 
@@ -120,7 +120,7 @@ class Caller:
 
 async def over_websocket(app: App, seed: int, numbers: Sequence[int], found: Found) -> None:
     """Send frames, ``_FRAMES`` on each connection."""
-    frames = ((number, frame(AgentToServer, seed, number)) for number in numbers)
+    frames = ((number, frame("agent", seed, number)) for number in numbers)
     while (first := next(frames, None)) is not None:
         found.answers["connections"] += 1
         caller = Caller(_chained(first, islice(frames, _FRAMES - 1)), found)
@@ -175,11 +175,11 @@ def over_sockets(url: str, seed: int, numbers: Sequence[int], found: Found) -> N
         found.answers["real connections"] += 1
         with suppress(WebSocketException, OSError), connect(url, compression=None) as connection:
             for at in [number, *islice(left, _FRAMES)]:
-                connection.send(frame(AgentToServer, seed, at))
+                connection.send(frame("agent", seed, at))
                 answer = connection.recv(_ANSWER_SECONDS)
                 found.answers["real " + _kind_of(answer)] += 1
             if number % 3 == 0:
-                connection.socket.sendall(frame(AgentToServer, seed, number))
+                connection.socket.sendall(frame("agent", seed, number))
 
 
 def _kind_of(data: bytes | str) -> str:
@@ -272,7 +272,7 @@ def campaign(count: int, seed: int) -> dict[str, Any]:
     websocket = range(int(count * 0.7))
     http = range(websocket.stop, int(count * 0.8))
     real = range(http.stop, http.stop + max(60, int(count * _OVER_SOCKETS)))
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # noqa: S108 - rather memory than a disk
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # rather memory than a disk
         manager = manager_campaign(Path(folder) / "manager", seed, websocket, http, real)
         agent = agent_in_process(Path(folder), seed, range(http.stop, count))
         agent["link"] = agent_over_sockets(Path(folder), seed)

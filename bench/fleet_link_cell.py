@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +33,14 @@ _LINK = ("-p", "tcp", "-m", "multiport", "--ports", str(_PORT))
 _DNS = ("-p", "udp", "-m", "multiport", "--ports", "53")
 _RESET = ("-j", "REJECT", "--reject-with", "tcp-reset")
 _LOSS = ("-m", "statistic", "--mode", "random", "--probability", "0.33", "-j", "DROP")
+_RULES: Mapping[Kind, tuple[str, ...]] = {
+    Kind.RESET: (*_LINK, *_RESET),
+    Kind.DROP: (*_LINK, "-j", "DROP"),
+    Kind.STALL: (*_LINK, "-j", "DROP"),
+    Kind.LOSS: (*_LINK, *_LOSS),
+    Kind.DNS_SILENT: (*_DNS, "-j", "DROP"),
+    Kind.DNS_REFUSED: (*_DNS, "-j", "REJECT"),
+}
 _TOKEN = "0123456789abcdef"  # noqa: S105 - of a manager that nobody else can reach
 _PROGRAM = (sys.executable, "-P", "-m", "compose_agent")
 _READY_SECONDS = 120.0
@@ -49,7 +57,6 @@ class Cell:
         self._folder = folder
         self._engine = engine
         self._cleanup = ExitStack()
-        self._cuts: list[Callable[[], None]] = []
 
     def __enter__(self) -> Self:
         with ExitStack() as cleanup:
@@ -126,12 +133,10 @@ class Cell:
                 self._cable.plug()
             case Kind.FORGOTTEN:
                 port = self._local_port()
-                rule = ("-p", "tcp", "-m", "multiport", "--ports", port, "-j", "DROP")
-                self._cable.filter(*rule)
+                self._cable.filter("-p", "tcp", "-m", "multiport", "--ports", port, "-j", "DROP")
                 return began
             case _:
-                for rule in self._rules(fault.kind):
-                    self._cable.filter(*rule)
+                self._cable.filter(*_RULES[fault.kind])
                 self._wait(fault)
                 self._cable.plug()
         return time.time()
@@ -139,17 +144,6 @@ class Cell:
     def mend(self) -> None:
         """Take away what is left of a fault."""
         self._cable.plug()
-
-    def _rules(self, kind: Kind) -> list[tuple[str, ...]]:
-        cut = (*_LINK, *_RESET)
-        return {
-            Kind.RESET: [cut],
-            Kind.DROP: [(*_LINK, "-j", "DROP")],
-            Kind.STALL: [(*_LINK, "-j", "DROP")],
-            Kind.LOSS: [(*_LINK, *_LOSS)],
-            Kind.DNS_SILENT: [(*_DNS, "-j", "DROP")],
-            Kind.DNS_REFUSED: [(*_DNS, "-j", "REJECT")],
-        }[kind]
 
     def _wait(self, fault: Fault) -> None:
         if fault.kind in {Kind.DNS_SILENT, Kind.DNS_REFUSED}:
@@ -185,9 +179,7 @@ class Cell:
 
     def _process(self, name: str, command: list[str], answers: Callable[[], bool]) -> Process:
         environment = {"MANAGER_URL": f"wss://{_NAME}:{_PORT}/agent"} if name == "agent" else {}
-        return Process(
-            self._lan.scratch, command, name=name, answers=answers, environment=environment
-        )
+        return Process(self._lan.scratch, command, name=name, answers=answers, environment=environment)
 
     def _nameserver(self) -> list[str]:
         return [sys.executable, "-P", "-m", "lab.nameserver", self._lan.address, _NAME, self._lan.address]
@@ -203,7 +195,7 @@ class Cell:
         ]
 
     def _agent_command(self) -> list[str]:
-        own_resolver = f"mount --bind {self._folder}/resolv.conf /etc/resolv.conf && exec \"$@\""
+        own_resolver = f'mount --bind {self._folder}/resolv.conf /etc/resolv.conf && exec "$@"'
         return [
             "/bin/sh",
             "-c",

@@ -1,8 +1,8 @@
 """Random and damaged messages of OpAMP, each from a seed and its number.
 
-They begin with messages that were recorded of other makers' programs (``recorded_opamp.json``), of which fields
-are set, removed, repeated and exchanged, or bytes damaged; some begin with nothing. Uids come from a small
-set, so that they are forged and doubled, or are new ones.
+They begin with messages that were recorded of other makers' programs (``recorded_opamp.json``), of which
+fields are set, removed, repeated and exchanged, or bytes damaged; some begin with nothing. Uids come from a
+small set, so that they are forged and doubled, or are new ones.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ import struct
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from fleet.opamp.frames import from_frame, to_frame
+from fleet.opamp.frames import to_frame
 from fleet.opamp.opamp_pb2 import AgentToServer, ServerToAgent
 
-Kind = type[AgentToServer] | type[ServerToAgent]
+# Who says it.
+Side = Literal["agent", "server"]
+Either = AgentToServer | ServerToAgent
 
 _RECORDED = Path(__file__).parent / "recorded_opamp.json"
-_SIDES: dict[Kind, str] = {AgentToServer: "agent", ServerToAgent: "server"}
 # As many agents that others pretend to be.
 _UIDS = 40
 _INTEGERS = (0, 1, 2, 3, 127, 128, 2**31 - 1, 2**31, 2**32, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1)
@@ -42,7 +43,7 @@ _TEXTS = (
     "\U0001f600\u202e",
     "../../etc/passwd",
     "'; DROP TABLE node; --",
-    "{}[]\"\\",
+    '{}[]"\\',
     "http://[::1",
     "http://h:99999999/",
     "y" * 3000,
@@ -58,18 +59,18 @@ _DEEPEST = 4
 _LONG_BODY = 200_000
 
 
-def frame(kind: Kind, seed: int, number: int) -> bytes:
+def frame(side: Side, seed: int, number: int) -> bytes:
     """Return the payload of a WebSocket message; most are messages, the others are not."""
     rng = random.Random(f"{seed} {number}")  # noqa: S311 - to be the same again, not to be secret
     ways: Sequence[tuple[float, Callable[[], bytes]]] = (
-        (0.70, lambda: to_frame(_message(rng, kind))),
-        (0.85, lambda: _damaged(rng, to_frame(_message(rng, kind)))),
-        (0.90, lambda: _damaged(rng, rng.choice(_recorded(kind)))),
-        (0.93, lambda: _header(rng) + _message(rng, kind).SerializeToString()),
+        (0.70, lambda: to_frame(_message(rng, side))),
+        (0.85, lambda: _damaged(rng, to_frame(_message(rng, side)))),
+        (0.90, lambda: _damaged(rng, rng.choice(_recorded(side)))),
+        (0.93, lambda: _header(rng) + _message(rng, side).SerializeToString()),
         (0.96, lambda: rng.randbytes(rng.randrange(0, 300))),
         (0.98, lambda: b"\x00" + _nested(rng)),
-        (0.99, lambda: to_frame(_message(rng, kind)) * 2),
-        (1.00, lambda: b"\x00" + _long(rng, kind)),
+        (0.99, lambda: to_frame(_message(rng, side)) * 2),
+        (1.00, lambda: b"\x00" + _long(rng, side)),
     )
     chance = rng.random()
     return next(make for below, make in ways if chance < below)()
@@ -78,7 +79,7 @@ def frame(kind: Kind, seed: int, number: int) -> bytes:
 def body(seed: int, number: int) -> tuple[bytes, dict[str, str]]:
     """Return the body of a request and its headers, of which some say something else than the body is."""
     rng = random.Random(f"{seed} {number} body")  # noqa: S311 - as above
-    data = frame(AgentToServer, seed, number)[1:]
+    data = frame("agent", seed, number)[1:]
     headers = {"content-type": rng.choice(("application/x-protobuf",) * 9 + ("text/plain",))}
     chance = rng.random()
     if chance < 0.3:
@@ -99,18 +100,22 @@ def _bomb() -> bytes:
 
 
 @cache
-def _recorded(kind: Kind) -> tuple[bytes, ...]:
-    frames: list[str] = json.loads(_RECORDED.read_text())[_SIDES[kind]]
+def _recorded(side: Side) -> tuple[bytes, ...]:
+    frames: list[str] = json.loads(_RECORDED.read_text())[side]
     return tuple(bytes.fromhex(each) for each in frames)
 
 
 @cache
-def _messages(kind: Kind) -> tuple[bytes, ...]:
-    return tuple(from_frame(kind, each).SerializeToString() for each in _recorded(kind))
+def _messages(side: Side) -> tuple[bytes, ...]:
+    return tuple(each[1:] for each in _recorded(side))
 
 
-def _message(rng: random.Random, kind: Kind) -> AgentToServer | ServerToAgent:
-    message = kind.FromString(rng.choice(_messages(kind))) if rng.random() < 0.9 else kind()
+def _parsed(side: Side, data: bytes) -> Either:
+    return AgentToServer.FromString(data) if side == "agent" else ServerToAgent.FromString(data)
+
+
+def _message(rng: random.Random, side: Side) -> Either:
+    message = _parsed(side, rng.choice(_messages(side)) if rng.random() < 0.9 else b"")
     for _ in range(rng.choice((0, 1, 1, 2, 4))):
         _change(rng, message, 0)
     message.instance_uid = _uid(rng)
@@ -130,7 +135,7 @@ def _uid(rng: random.Random) -> bytes:
 
 def _change(rng: random.Random, message: Message, depth: int) -> None:
     """Set, clear or change one field of a message, or of one within it."""
-    fields: Sequence[FieldDescriptor] = message.DESCRIPTOR.fields
+    fields: Sequence[Any] = message.DESCRIPTOR.fields  # two kinds, by how protobuf is built
     if not fields:
         return
     one = rng.choice(fields)
@@ -193,9 +198,9 @@ def _nested(rng: random.Random) -> bytes:
     return b"\x0a\x10" + _uid(rng)[:16].ljust(16, b"u") + b"\x2a" + _varint(len(data)) + data
 
 
-def _long(rng: random.Random, kind: Kind) -> bytes:
+def _long(rng: random.Random, side: Side) -> bytes:
     """Return a message with one very long text, or with very many short ones."""
-    message = kind.FromString(_messages(kind)[0])
+    message = _parsed(side, _messages(side)[0])
     if isinstance(message, AgentToServer):
         message.instance_uid = _uid(rng)
         if rng.random() < 0.5:

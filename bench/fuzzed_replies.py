@@ -55,7 +55,7 @@ def agent_in_process(folder: Path, seed: int, numbers: Sequence[int]) -> dict[st
     conversation = Conversation(identity, AgentToServer)
     for number in numbers:
         try:
-            reply = from_frame(ServerToAgent, frame(ServerToAgent, seed, number))
+            reply = from_frame(ServerToAgent, frame("server", seed, number))
         except MalformedMessage:
             kinds["malformed"] += 1
             continue
@@ -108,7 +108,7 @@ class _Tormentor:
     def _torment(self, connection: ServerConnection) -> None:
         for _ in range(20):
             self.sent += 1
-            data = frame(ServerToAgent, self._seed, self.sent)
+            data = frame("server", self._seed, self.sent)
             # Its pauses are kept to, as they must be, and nothing would go on here meanwhile.
             if not _pauses(data):
                 connection.send(data)

@@ -131,7 +131,6 @@ class Lan:
 def _run(command: Sequence[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=False)
     if done.returncode:
-        raise LabError(
-            f"{' '.join(command)} failed: {done.stderr.strip()}", remedy="run as root, with iproute2, iptables"
-        )
+        what = f"{' '.join(command)} failed: {done.stderr.strip()}"
+        raise LabError(what, remedy="run as root, with iproute2 and iptables")
     return done.stdout

@@ -70,7 +70,9 @@ class ManagerRole:
         }
         gate = Gate([FileUsers(lambda: self._web)])
         self.app = App(self._endpoint(settings), self._find, gate, self._web)
-        self._server = Server(self.app, self._web, lambda: self._registry.sweep(_SWEEP_SECONDS), _SWEEP_SECONDS)
+        self._server = Server(
+            self.app, self._web, lambda: self._registry.sweep(_SWEEP_SECONDS), _SWEEP_SECONDS
+        )
 
     def start(self) -> None:
         """Take up the nodes of the last time, and listen."""

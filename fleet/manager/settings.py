@@ -62,8 +62,7 @@ class ManagerSettings:
         "most-nodes",
         kinds.count,
         "50000",
-        "How many nodes the manager has at most; further agents are told to come again later. Whoever may join "
-        "can make up nodes without an end.",
+        "How many nodes the manager has at most; further agents are told to come again later.",
         restart=True,
     )
     connect_rate: int = option(

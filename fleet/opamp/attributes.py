@@ -30,7 +30,7 @@ def to_attributes(values: Mapping[str, Plain | None]) -> list[KeyValue]:
 
 
 def from_attributes(attributes: Iterable[KeyValue]) -> dict[str, Plain]:
-    """Return attributes as a mapping, without what is too much; of a key that comes twice the last one counts."""
+    """Return attributes as a mapping, the first ones; of a key that comes twice the last one counts."""
     first = islice(attributes, _MOST_ATTRIBUTES)
     return {each.key[:_LONGEST_TEXT]: _plain(each.value) for each in first}
 

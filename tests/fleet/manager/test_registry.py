@@ -197,7 +197,8 @@ def test_there_is_a_most_of_nodes(scene: Scene) -> None:
 
 
 def test_a_clock_that_is_set_back_by_days_changes_nobody_s_state() -> None:
-    now, wall, seen = [1000.0], [1e9], []
+    now, wall = [1000.0], [1e9]
+    seen: list[Transition] = []
     registry = Registry(seen.append, Clocks(lambda: now[0], lambda: wall[0]))
     peer = Peer("websocket", "10.0.0.1")
     node = registry.hear(UID, peer, described=True)
