@@ -77,7 +77,7 @@ class ManagerMetrics:
 
     @property
     def registry(self) -> CollectorRegistry:
-        """Everything that there is, for a page of documentation."""
+        """Where the manager's parts register metrics of their own."""
         return self._registry
 
     def watch(self, nodes: Registry) -> None:

@@ -20,10 +20,13 @@ from fleet.manager.admission import Admission, Everybody, TokenFile
 from fleet.manager.api import NodesApi
 from fleet.manager.app import App
 from fleet.manager.check import require_safety
+from fleet.manager.commands.metrics import CommandMetrics
+from fleet.manager.commands.part import Commands
 from fleet.manager.custom import Custom
 from fleet.manager.desk import Counts, Desk
 from fleet.manager.endpoint import Endpoint
 from fleet.manager.herd import Herd
+from fleet.manager.jobs.part import JobsPart
 from fleet.manager.metrics import ManagerMetrics
 from fleet.manager.model import Transition
 from fleet.manager.openapi import ApiPart, Operation, Table
@@ -60,9 +63,12 @@ class ManagerRole:
         self._registry.expect(settings.expected)
         self._custom = Custom(self._registry)
         self._metrics.watch(self._registry)
+        metrics = CommandMetrics(self._metrics.registry)
+        self._commands = Commands(self._database, self._custom, self._registry, metrics)
+        self._jobs = JobsPart(self._database, self._commands, self._registry)
         nodes = NodesApi(self._registry, self._store.history, self._keep)
         self._page = NodesPage(self._registry, self._store.history, lambda: "; ".join(self.reasons()))
-        self._api = Table(self._operations(nodes))
+        self._api = Table(self._operations(nodes, self._commands.api, self._jobs.api))
         self._table = {
             **health.routes(self._probe),
             **self._page.routes(),
@@ -79,6 +85,8 @@ class ManagerRole:
         _raise_descriptor_limit()
         try:
             self._registry.restore(self._store.load())
+            self._commands.start()
+            self._jobs.driver.start()
             self._server.bind(self._settings.listen_addresses)
         except BaseException:
             self._database.close()
@@ -99,6 +107,8 @@ class ManagerRole:
         """Close every connection, without taking that for the agents' end, and write what is left."""
         self._stopping = True
         self._server.stop()
+        self._jobs.driver.stop()
+        self._commands.stop()
         self._writer.stop()
         self._database.close()
 
@@ -108,7 +118,8 @@ class ManagerRole:
 
     def reasons(self) -> tuple[str, ...]:
         """Return why the manager does not do its work."""
-        return tuple(each for each in (self._server.error(), self._writer.error) if each)
+        errors = (self._server.error(), self._writer.error, self._commands.error, self._jobs.error)
+        return tuple(each for each in errors if each)
 
     def routes(self) -> WSGIApplication:
         """Return the routes for the local socket, where everybody is the host's administrator."""
