@@ -83,9 +83,9 @@ class Peer:
 
 @dataclass(eq=False, slots=True)
 class Node:
-    """One agent. ``heard_at`` and ``conflict_until`` are of the monotonic clock, other times Unix time.
+    """One agent. ``heard_at``, ``written_at`` and ``conflict_until`` are of the monotonic clock.
 
-    ``gone`` is how its connection ended, empty while nothing is known of an end; ``left`` when that was with
+    Other times are Unix time. ``gone`` is how its connection ended, empty while nothing is known of an end; ``left`` when that was with
     a goodbye.
     """
 
@@ -109,6 +109,7 @@ class Node:
     left: bool = False
     conflict_until: float = 0.0
     rival: bytes = b""
+    written_at: float = float("-inf")
     missed: bool = False  # messages of it are missing, and it has not said everything anew since
     asked_full_at: float = float("-inf")
     offered_interval: float = 0.0

@@ -212,3 +212,17 @@ def test_a_clock_that_is_set_back_by_days_changes_nobody_s_state() -> None:
         registry.hear(UID, peer, described=False)
         registry.settle(node)
     assert [one.after for one in seen] == [State.ONLINE]
+
+
+def test_a_heartbeat_alone_is_written_only_now_and_then(scene: Scene) -> None:
+    node, peer = scene.join()
+    scene.registry.taken()
+    written = 0
+    for _ in range(40):
+        scene.pass_time(30)
+        scene.registry.hear(UID, peer, described=False)
+        scene.registry.settle(node)
+        written += bool(scene.registry.taken()[0])
+    assert written == 4
+    scene.registry.mark(node)
+    assert scene.registry.taken()[0] == [node]
