@@ -174,7 +174,11 @@ class Desk:
         node.missed = node.missed and not described
 
     def _learn(self, node: Node, message: AgentToServer, peer: Peer) -> None:
-        node.capabilities = message.capabilities or node.capabilities
+        if message.capabilities not in {0, node.capabilities}:
+            node.capabilities = message.capabilities
+            self._registry.mark(node)
+        if message.HasField("health") or message.HasField("effective_config"):
+            self._registry.mark(node)
         if message.HasField("agent_description"):
             placed = partial(self._doorman.environment, admitted=peer.admitted)
             self._registry.describe(node, description_of(node.uid, message.agent_description, placed))

@@ -60,7 +60,7 @@ class ManagerRole:
         self._database = manager_database(config.of(GeneralSettings).state_dir())
         self._store = Store(self._database)
         self._writer = Writer(self._store, self._metrics.write_failed)
-        self._registry = Registry(self._note)
+        self._registry = Registry(self._note, most=settings.most_nodes)
         self._registry.expect(settings.expected)
         self._custom = Custom(self._registry)
         self._configs = Configs(self._registry, self._database)
@@ -80,9 +80,9 @@ class ManagerRole:
             **self._people.routes(),
             "/metrics": {"GET": lambda environ: self._metrics.view(self._registry, environ)},
         }
-        app = App(self._endpoint(settings), self._find, self._people, self._web)
+        self.app = App(self._endpoint(settings), self._find, self._people, self._web)
         self._server = Server(
-            app,
+            self.app,
             self._web,
             lambda: self._registry.sweep(_SWEEP_SECONDS),
             _SWEEP_SECONDS,
