@@ -8,6 +8,7 @@ COMMANDS = (
     "broker",
     "manager",
     "check",
+    "config",
     "health",
     "status",
     "logs",
@@ -22,6 +23,8 @@ COMMANDS = (
     "node",
     "exec",
     "jobs",
+    "people",
+    "tokens",
     "version",
 )
 # What other processes of ours start, and people do not.
