@@ -5,9 +5,11 @@
 The manager is a process of its own, as ``compose-agent manager --insecure`` starts it; the agents share
 another process, which speaks WebSocket by hand so that it costs less than what it measures. ``joined``: how
 long until all have registered, while connections are let in at the manager's rate. ``steady``: heartbeats, a
-hundredth of them with a change of health. ``restart``: the manager is killed with -9 and started again; how
-long from its first answer until the last agent is back, with the pauses of the real ones. ``false_offline``
-counts nodes that were called offline although their agents were there.
+hundredth of them with a change of health, and meanwhile ``--commands`` to nodes chosen by chance, each of
+which says at once that it is done: ``round_trip`` is from the API to that end on disk. ``restart``: the
+manager is killed with -9 and started again; how long from its first answer until the last agent is back, with
+the pauses of the real ones. ``false_offline`` counts nodes that were called offline although their agents
+were there.
 """
 
 from __future__ import annotations
@@ -34,16 +36,30 @@ from typing import Any
 
 import urllib3
 
+from compose_agent.web.localclient import LocalClient
 from fleet.agent.conversation import CAPABILITIES
 from fleet.agent.pace import Backoff
+from fleet.envelopes.command import (
+    CAPABILITY,
+    COMMAND,
+    REPORT,
+    Command,
+    Report,
+    Stage,
+    packed,
+    unpacked,
+)
 from fleet.opamp.attributes import Plain, to_attributes
-from fleet.opamp.frames import to_frame
-from fleet.opamp.opamp_pb2 import AgentToServer
+from fleet.opamp.frames import from_frame, to_frame
+from fleet.opamp.opamp_pb2 import AgentToServer, CustomMessage, ServerToAgent
 from fleet.opamp.uid import new_uid
 
 _START_SECONDS = 60.0
 _JOIN_SECONDS = 300.0
 _CHANGES = 0.01
+_COMMANDS = "/api/v1/commands"
+# Of an answer that says nothing but that it is one.
+_ANSWER_BYTES = 40
 _JITTER = 0.3
 _PING, _PONG, _CLOSE, _BINARY = 0x9, 0xA, 0x8, 0x2
 _CONFIG = b"exporter.web.listen-address: [':9417']\nlog.level: info\n" * 20
@@ -60,6 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--interval", type=float, default=30.0, help="seconds between heartbeats")
     parser.add_argument("--seconds", type=float, default=60.0, help="of the steady part")
     parser.add_argument("--connect-rate", type=int, default=500)
+    parser.add_argument("--commands", type=int, default=200, help="in the steady part, evenly")
     asked = parser.parse_args(argv)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -82,7 +99,10 @@ async def measure(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
         found["joined"] = await joined(fleet)
         found["joined"]["rss_mib"] = mib(rss_bytes(process.pid))
         found["joined"]["bytes_per_agent"] = (rss_bytes(process.pid) - idle) // asked.agents
-        found["steady"] = await steady(fleet, process.pid, asked.seconds)
+        trips = asyncio.to_thread(round_trips, folder, asked)
+        found["steady"], found["round_trip"] = await asyncio.gather(
+            steady(fleet, process.pid, asked.seconds), trips
+        )
         found["pages_ms"] = await asyncio.to_thread(pages, port)
         before = await asyncio.to_thread(offline, port)
         process.kill()
@@ -104,6 +124,7 @@ async def manager(
     """Run a manager on ``port``, and give its process when it answers."""
     command = [sys.executable, "-P", "-m", "compose_agent", "manager", "--insecure", f"--state-dir={folder}"]
     command += [f"--web.listen-address=127.0.0.1:{port}", f"--connect-rate={asked.connect_rate}"]
+    command += [f"--run-dir={folder / 'run'}"]
     process = subprocess.Popen([*command, f"--heartbeat-interval={asked.interval:g}s"])  # noqa: ASYNC220 - once
     try:
         deadline = time.monotonic() + _START_SECONDS
@@ -211,11 +232,21 @@ class Agent:
         data = await reader.readexactly(size)
         if first & 0xF == _PING:
             writer.write(masked(_PONG, data))
+        if first & 0xF == _BINARY and len(data) > _ANSWER_BYTES:
+            self._obey(writer, from_frame(ServerToAgent, data).custom_message)
         return first & 0xF
 
     def _send(self, writer: asyncio.StreamWriter, message: AgentToServer) -> None:
         self._sent_at = time.perf_counter()
         writer.write(masked(_BINARY, to_frame(message)))
+
+    def _obey(self, writer: asyncio.StreamWriter, order: CustomMessage) -> None:
+        if order.type == COMMAND:
+            done = Report(id=unpacked(Command, order.data).id, stage=Stage.DONE)
+            message = self._message(described=False)
+            message.custom_message.capability, message.custom_message.type = CAPABILITY, REPORT
+            message.custom_message.data = packed(done)
+            self._send(writer, message)
 
     def _message(self, *, described: bool) -> AgentToServer:
         message = AgentToServer(
@@ -243,6 +274,7 @@ class Agent:
         }
         message.agent_description.identifying_attributes.extend(to_attributes(identifying))
         message.agent_description.non_identifying_attributes.extend(to_attributes(others))
+        message.custom_capabilities.capabilities.append(CAPABILITY)
         message.health.healthy = True
         for role in ("exporter", "logs", "remediation"):
             message.health.component_health_map[role].healthy = True
@@ -282,6 +314,20 @@ async def steady(fleet: Fleet, pid: int, seconds: float) -> dict[str, Any]:
         "lost_connections": len(fleet.lost),
         "answer_ms": spread(fleet.latencies),
     }
+
+
+def round_trips(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
+    """Give commands evenly over the time, and return how long they took by the manager's own clock."""
+    client = LocalClient(folder / "run", "manager")
+    given = []
+    for _ in range(asked.commands):
+        order = {"nodes": [f"node-{_chance.randrange(asked.agents):05}"], "verb": "inspect"}
+        _, answer = client.request("POST", _COMMANDS, json.dumps(order).encode())
+        given.append(json.loads(answer)["commands"][0]["id"])
+        time.sleep(asked.seconds / asked.commands)
+    rows = [client.get_json(f"{_COMMANDS}/{command}") for command in given]
+    ended = [row["ended"] - row["issued"] for row in rows if row["stage"] == "done"]
+    return {"commands": len(given), "done": len(ended), "ms": spread(ended)}
 
 
 def pages(port: int) -> dict[str, float]:
