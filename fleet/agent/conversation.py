@@ -27,8 +27,6 @@ _PARTS = (
     "remote_config_status",
     "custom_capabilities",
 )
-# What is told at once, and again with each message until there is an answer.
-_ASKED = "connection_settings_request"
 # The specification's least pause where a server is overloaded and does not say for how long.
 UNAVAILABLE_SECONDS = 30.0
 # A server that is wrong about its own load is not to silence an agent for ever.
@@ -78,7 +76,6 @@ class Conversation:
             if self._said.get(name) == part:
                 message.ClearField(name)
             self._said[name] = part
-        self._said[_ASKED] = getattr(message, _ASKED).SerializeToString(deterministic=True)
         return message
 
     def numbered(self, message: AgentToServer) -> AgentToServer:
@@ -94,7 +91,7 @@ class Conversation:
         report = self._whole()
         return any(
             self._said.get(name) != getattr(report, name).SerializeToString(deterministic=True)
-            for name in (*_PARTS, _ASKED)
+            for name in _PARTS
         )
 
     def is_urgent(self) -> bool:

@@ -58,7 +58,8 @@ class Parts:
     """What a link is made of.
 
     ``begin`` is told of each new transport before its first message, ``heard`` of what the manager says,
-    ``refused`` when it does not let the agent in. ``trial`` gives a credential to go on with, once.
+    ``refused`` when it does not let the agent in. ``trial`` gives a credential to go on with, once;
+    ``is_urgent`` tells whether something is to be said at once.
     """
 
     websocket: Callable[[], Transport]
@@ -70,6 +71,7 @@ class Parts:
     heard: Callable[[ServerToAgent], None]
     refused: Callable[[], None] = lambda: None
     trial: Callable[[], Trial | None] = lambda: None
+    is_urgent: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,7 @@ class Link:
             elif not answered and clock() - sent > ANSWER_SECONDS:
                 raise LinkError(f"the manager has not answered for {ANSWER_SECONDS:g} s")
             news = clock() >= news_at and conversation.has_news()
-            if clock() >= due or news or conversation.is_urgent():
+            if clock() >= due or news or self._is_urgent(conversation):
                 sent, answered = self._say(transport, conversation), False
             if clock() >= news_at:
                 news_at = clock() + NEWS_SECONDS
@@ -238,6 +240,9 @@ class Link:
         if error := conversation.take(reply).error:
             raise LinkError(error)
         self._parts.heard(reply)
+
+    def _is_urgent(self, conversation: Conversation) -> bool:
+        return conversation.is_urgent() or self._parts.is_urgent()
 
     def _say(self, transport: Transport, conversation: Conversation) -> float:
         self._send(transport, conversation, conversation.heartbeat())

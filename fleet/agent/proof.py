@@ -66,7 +66,8 @@ class Trying:
     candidate: Candidate
 
     def transport(self, *, polls: bool) -> Transport:
-        """Return a connection with it."""
+        """Return a connection with it; it is on disk already, so that a disk that is full shows now."""
+        self.candidate.prepare()
         target = self.proofs.with_own(self.candidate.kept)
         return PollingTransport(target) if polls else WebSocketTransport(target)
 

@@ -34,7 +34,7 @@ from fleet.agent.redaction import effective
 from fleet.agent.report import Report
 from fleet.agent.roles import RolesReader
 from fleet.agent.settings import AgentSettings
-from fleet.agent.transport import Transport
+from fleet.agent.transport import LinkError, Transport
 from fleet.agent.watchdog import Watchdog
 from fleet.agent.websocket import WebSocketTransport
 from fleet.opamp.opamp_pb2 import AgentToServer, CustomMessage, ServerToAgent
@@ -136,6 +136,7 @@ class AgentRole:
             heard=self._heard,
             refused=self._refused,
             trial=self._trial,
+            is_urgent=self._credentials.is_urgent,
         )
         return Link(parts, polls_only=self._proofs.polls)
 
@@ -167,9 +168,13 @@ class AgentRole:
     def _report(self) -> AgentToServer:
         facts = self._facts.read()
         try:
-            self._identity.bind(facts.engine_id)
+            copied = self._identity.bind(facts.engine_id)
         except StateError as error:  # the uid in memory is right; it is written when the disk has room
             logger.warning("the agent's uid is not on disk", extra={"error": str(error)})
+            copied = False
+        if copied:
+            # What the connection was made with is another host's.
+            raise LinkError("this host is a copy of another one, and connects anew as itself")
         given = {key: each.value for key, each in self._config.given.items()}
         message = reporting.parts(
             Report(

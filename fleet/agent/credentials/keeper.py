@@ -7,12 +7,13 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
 import msgspec
 
-from compose_agent.errors import ComposeAgentError
+from compose_agent.errors import ComposeAgentError, StateError
 from fleet.agent.credentials.request import Request, expiry, make
 from fleet.agent.credentials.store import CredentialFile, Kept
 from fleet.opamp.capabilities import ServerCan
@@ -36,6 +37,7 @@ class Candidate:
     """A credential that was offered and is to be tried; ``kept`` is what to come with."""
 
     kept: Kept
+    prepare: Callable[[], None]  # on disk, beside the one in force; raises StateError
     commit: Callable[[], None]  # raises StateError
     reject: Callable[[str], None]
 
@@ -54,10 +56,13 @@ class Credentials:
         self._identity = identity
         self._url = url
         self._now = now
-        self._kept = file.load()
+        # An agent that was killed while it tried one may have been let in with it.
+        self._spare = file.prepared()
+        self._kept = file.load() or self._spare
         self._request: tuple[bytes, Request] | None = None  # with the uid that it is for
         self._making = threading.Lock()
         self._offered: Kept | None = None
+        self._asked: Request | None = None
         self._retry_at = 0.0
         self._able = False
         self._refused = False
@@ -69,6 +74,9 @@ class Credentials:
 
     def refused(self, *, with_own: bool, has_token: bool) -> None:
         """Note that the manager has not let the agent in; the next try is with the other proof there is."""
+        if with_own and self._spare is not None and self._kept != self._spare:
+            self._kept = self._spare
+            return
         self._refused = with_own and has_token
         if with_own:
             logger.warning("the manager does not take this agent's credential any more")
@@ -80,6 +88,14 @@ class Credentials:
         if request := self._ready():
             asked = message.connection_settings_request.opamp.certificate_request
             asked.csr = request.csr.encode()
+            self._asked = request
+
+    def is_urgent(self) -> bool:
+        """Tell whether there is a request that was not yet sent."""
+        if not self._able or not self._is_wanted():
+            return False
+        request = self._ready()
+        return request is not None and request is not self._asked
 
     def heard(self, reply: ServerToAgent) -> None:
         """Look at what the manager says: whether it gives credentials, and the one that it gives."""
@@ -94,7 +110,9 @@ class Credentials:
         kept, self._offered = self._offered, None
         if kept is None:
             return None
-        return Candidate(kept, lambda: self._commit(kept), self._reject)
+        return Candidate(
+            kept, lambda: self._file.prepare(kept), lambda: self._commit(kept), self._reject_candidate
+        )
 
     def expires_at(self) -> float:
         """Return until when the credential holds, Unix time, 0 without one."""
@@ -156,9 +174,14 @@ class Credentials:
         return msgspec.structs.replace(kept, authorization=authorization, expires_at=until)
 
     def _commit(self, kept: Kept) -> None:
-        self._file.save(kept)
-        self._kept, self._request, self._refused = kept, None, False
+        self._file.commit()
+        self._kept, self._spare, self._request, self._refused = kept, None, None, False
         logger.info("the agent has a credential of its own", extra={"expires_at": kept.expires_at})
+
+    def _reject_candidate(self, reason: str) -> None:
+        with suppress(StateError):  # it is written over by the next one
+            self._file.drop()
+        self._reject(reason)
 
     def _reject(self, reason: str) -> None:
         self._request, self._retry_at = None, self._now() + _RETRY_SECONDS

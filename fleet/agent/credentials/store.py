@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -36,35 +38,61 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class CredentialFile:
-    """Every change is on disk when the call returns; raises StateError."""
+    """A new credential is prepared on disk before it is tried, and takes the old one's place when it works.
+
+    Every change is on disk when the call returns; raises StateError.
+    """
 
     def __init__(self, state_dir: Path) -> None:
         self._path = state_dir / _FILE
+        self._fresh = self._path.with_suffix(".new")
 
     def load(self) -> Kept | None:
         """Return what is kept, None for nothing that can be read: the agent then joins anew."""
-        try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Kept)
-        except FileNotFoundError:
-            return None
-        except (OSError, msgspec.MsgspecError) as error:
-            logger.warning("the agent's credential cannot be read", extra={"error": str(error)})
-            return None
+        return _read(self._path)
 
-    def save(self, kept: Kept) -> None:
-        """Keep a credential in place of the one before."""
-        fresh = self._path.with_suffix(".new")
-        try:
-            fresh.unlink(missing_ok=True)
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    def prepared(self) -> Kept | None:
+        """Return what was prepared and did not take its place: the agent was killed while it was tried."""
+        return _read(self._fresh)
+
+    def prepare(self, kept: Kept) -> None:
+        """Write down a credential beside the one in force."""
+        with self._usable():
+            self._fresh.unlink(missing_ok=True)
+            descriptor = os.open(self._fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(msgspec.json.encode(kept) + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
-            fresh.rename(self._path)
             sync_folder(self._path.parent)
+
+    def commit(self) -> None:
+        """Put what was prepared in the place of what was in force."""
+        with self._usable():
+            self._fresh.rename(self._path)
+            sync_folder(self._path.parent)
+
+    def drop(self) -> None:
+        """Forget what was prepared."""
+        with self._usable():
+            self._fresh.unlink(missing_ok=True)
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise StateError(
                 f"the agent's credential cannot be written to {self._path} ({error.strerror})",
                 remedy="free space on its disk, make it writable, or choose another with --state-dir",
             ) from error
+
+
+def _read(path: Path) -> Kept | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Kept)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError) as error:
+        logger.warning("the agent's credential cannot be read", extra={"error": str(error)})
+        return None
