@@ -185,9 +185,7 @@ class Cell:
 
     def _process(self, name: str, command: list[str], answers: Callable[[], bool]) -> Process:
         environment = {"MANAGER_URL": f"wss://{_NAME}:{_PORT}/agent"} if name == "agent" else {}
-        return Process(
-            self._lan.scratch, command, name=name, answers=answers, environment=environment
-        )
+        return Process(self._lan.scratch, command, name=name, answers=answers, environment=environment)
 
     def _nameserver(self) -> list[str]:
         return [sys.executable, "-P", "-m", "lab.nameserver", self._lan.address, _NAME, self._lan.address]
@@ -203,7 +201,7 @@ class Cell:
         ]
 
     def _agent_command(self) -> list[str]:
-        own_resolver = f"mount --bind {self._folder}/resolv.conf /etc/resolv.conf && exec \"$@\""
+        own_resolver = f'mount --bind {self._folder}/resolv.conf /etc/resolv.conf && exec "$@"'
         return [
             "/bin/sh",
             "-c",

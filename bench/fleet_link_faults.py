@@ -141,7 +141,9 @@ def all_well(found: dict[str, Any]) -> bool:
 
 
 def _say(one: Recovery) -> None:
-    print(f"{one.number:4} {one.kind:12} {one.fault_seconds:5} s: back after {one.seconds} s", file=sys.stderr)
+    print(
+        f"{one.number:4} {one.kind:12} {one.fault_seconds:5} s: back after {one.seconds} s", file=sys.stderr
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
