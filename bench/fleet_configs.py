@@ -190,7 +190,7 @@ async def serving(
     folder: Path, asked: argparse.Namespace, count: int
 ) -> AsyncIterator[tuple[Fleet, LocalClient]]:
     """Run a manager with simulated agents, all of which have come."""
-    folder.mkdir()
+    folder.mkdir()  # noqa: ASYNC240 - once
     port = free_port()
     async with manager(folder, asked, port):
         fleet = Fleet(port, count, asked.interval, Configured)
@@ -256,7 +256,7 @@ async def until_known(client: LocalClient, names: Sequence[str], kept: bytes) ->
         return all(node["status"] == "applied" and node["reported"] == kept.hex() for node in nodes)
 
     deadline = time.monotonic() + _PATIENCE
-    while not await asyncio.to_thread(known) and time.monotonic() < deadline:
+    while not await asyncio.to_thread(known) and time.monotonic() < deadline:  # noqa: ASYNC110 - it only looks
         await asyncio.sleep(0.05)
 
 

@@ -21,6 +21,8 @@ COMMANDS = (
     "audit",
     "nodes",
     "node",
+    "people",
+    "tokens",
     "version",
 )
 # What other processes of ours start, and people do not.

@@ -18,6 +18,7 @@ from fleet.manager.discovery import targets
 from fleet.manager.model import Node, State, Transition
 from fleet.manager.openapi import Operation, Parameter
 from fleet.manager.openapi.table import answered, problem
+from fleet.manager.people.audit import tell
 from fleet.manager.principal import Role, principal_of
 from fleet.manager.registry import Registry
 from fleet.manager.rows import ORDERS, Order, Row, Selection, row_of
@@ -127,6 +128,7 @@ class NodesApi:
         found = self._sight(environ).find(names["node"])
         if len(found) != 1:
             return not_one(names["node"], found)
+        tell(environ, found[0].environment, node=uid_text(found[0].uid))
         if deed == "forget":
             self._registry.forget(found[0])
         else:

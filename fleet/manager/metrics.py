@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from wsgiref.types import WSGIEnvironment
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
@@ -69,11 +69,16 @@ class ManagerMetrics:
             self._transitions.labels(value.value)
         for transport in ("websocket", "http"):
             self.messages.labels(transport)
-        for reason in ("malformed", "oversize", "uid", "full"):
+        for reason in ("malformed", "oversize", "uid", "full", "not-allowed"):
             self._refused.labels(reason)
         for reason in ("token", "rate"):
             self.turned_away.labels(reason)
         add_program(registry, "fleet_manager", "manager", state)
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """Where the manager's parts register metrics of their own."""
+        return self._registry
 
     def watch(self, nodes: Registry) -> None:
         """Tell of these nodes at each scrape."""

@@ -254,7 +254,8 @@ class Place:
         return f"ws://127.0.0.1:{self.port}/agent"
 
 
-def test_the_commands_that_a_person_types(manager: Agent, host: Agent, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("host")
+def test_the_commands_that_a_person_types(manager: Agent, tmp_path: Path) -> None:
     file = tmp_path / "agent.yml"
     file.write_text("log.level: info\n")
     first = typed(manager, "push", str(file), "--gate=0s", "--wait", "--note=first")

