@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 # else could open the host further, or leave it where nobody finds it again.
 ALLOWING = "agent.remote-options"
 _NEVER = frozenset(
-    {ALLOWING, "agent.remote-timeout", "register", "state-dir", "run-dir"}
+    {ALLOWING, "agent.remote-timeout", "agent.commands", "register", "state-dir", "run-dir"}
     # By these the manager chooses what a host gets: setting them would choose anew, and so on for ever.
     | {"agent.node-id", "agent.role", "agent.tags", "agent.environment"}
 )

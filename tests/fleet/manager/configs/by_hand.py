@@ -28,7 +28,7 @@ class ConfiguredAgent(HandAgent):
     """Applies what it is sent, except files in which ``bad`` stands, and says so."""
 
     def __init__(self, manager: Place, name: str, former: ConfiguredAgent | None = None) -> None:
-        super().__init__(manager, name, former.uid if former else None)
+        super().__init__(manager, name, former.uid if former else None, interval=600.0)  # it is never late
         self._name = name
         self.files: dict[str, str] = former.files if former else {}
         self.status: RemoteConfigStatus = former.status if former else RemoteConfigStatus()
@@ -89,7 +89,7 @@ def ask(manager: Manager, method: str, path: str, body: object = None) -> tuple[
 
 def push(manager: Manager, body: str | None, **more: str) -> dict[str, Any]:
     """Return the roll-out that begins with a new text of a layer."""
-    asked = {"name": "agent.yml", "body": body, "gate": "0s", "batch": "100%", **more}
+    asked = {"name": "agent.yml", "body": body, "gate": "0s", "batch": "100%", "within": "5m", **more}
     status, document = ask(manager, "POST", "/api/v1/configs", asked)
     assert status == 202, document
     rollout: dict[str, Any] = document["rollout"]
