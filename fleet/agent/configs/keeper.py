@@ -123,19 +123,27 @@ class Keeper:
         while not self._stopping.is_set():
             self._wake.wait(self._left())
             self._wake.clear()
-            with self._lock:
-                offered, reached = self._offered, self._reached
-                self._offered, self._taking = None, offered
             if self._stopping.is_set():
                 return
-            if offered is not None:
+            try:
+                self._step()
+            except Exception:  # outermost loop: what comes next must find this thread alive
+                logger.exception("a configuration of the manager could not be dealt with")
+
+    def _step(self) -> None:
+        with self._lock:
+            offered, reached = self._offered, self._reached
+            self._offered, self._taking = None, offered
+        if offered is not None:
+            try:
                 self._take(offered)
+            finally:
                 with self._lock:
                     self._taking = None
-            elif reached:
-                self._keep()
-            elif self._left() == 0.0:
-                self._go_back()
+        elif reached:
+            self._keep()
+        elif self._left() == 0.0:
+            self._go_back()
 
     def _left(self) -> float | None:
         """Return how long the manager may still be silent, None without a trial."""
