@@ -120,13 +120,13 @@ async def manager(
 class Fleet:
     """The agents; ``online`` are those that have had an answer on the connection they have."""
 
-    def __init__(self, port: int, count: int, interval: float) -> None:
+    def __init__(self, port: int, count: int, interval: float, kind: type[Agent] | None = None) -> None:
         self.port, self.interval = port, interval
         self.online: set[int] = set()
         self.lost: list[int] = []
         self.latencies: list[float] = []
         self.refused = 0
-        self.agents = [Agent(self, number) for number in range(count)]
+        self.agents = [(kind or Agent)(self, number) for number in range(count)]
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -140,7 +140,10 @@ class Fleet:
 
 
 class Agent:
-    """One simulated agent."""
+    """One simulated agent; kinds of it may ``take`` what the manager says."""
+
+    capabilities: int = CAPABILITIES
+    changes = _CHANGES  # the share of heartbeats with another health
 
     def __init__(self, fleet: Fleet, number: int) -> None:
         self._fleet = fleet
@@ -211,7 +214,12 @@ class Agent:
         data = await reader.readexactly(size)
         if first & 0xF == _PING:
             writer.write(masked(_PONG, data))
+        elif first & 0xF == _BINARY:
+            self.take(data, writer)
         return first & 0xF
+
+    def take(self, frame: bytes, writer: asyncio.StreamWriter) -> None:
+        """Take what the manager says; it has been counted already."""
 
     def _send(self, writer: asyncio.StreamWriter, message: AgentToServer) -> None:
         self._sent_at = time.perf_counter()
@@ -219,12 +227,12 @@ class Agent:
 
     def _message(self, *, described: bool) -> AgentToServer:
         message = AgentToServer(
-            instance_uid=self._uid, sequence_num=self._sequence, capabilities=CAPABILITIES
+            instance_uid=self._uid, sequence_num=self._sequence, capabilities=self.capabilities
         )
         self._sequence += 1
         if described:
             self._describe(message)
-        elif _chance.random() < _CHANGES:
+        elif _chance.random() < self.changes:
             message.health.healthy = _chance.random() < 0.5
         return message
 
