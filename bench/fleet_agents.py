@@ -141,13 +141,13 @@ async def manager(
 class Fleet:
     """The agents; ``online`` are those that have had an answer on the connection they have."""
 
-    def __init__(self, port: int, count: int, interval: float) -> None:
+    def __init__(self, port: int, count: int, interval: float, kind: type[Agent] | None = None) -> None:
         self.port, self.interval = port, interval
         self.online: set[int] = set()
         self.lost: list[int] = []
         self.latencies: list[float] = []
         self.refused = 0
-        self.agents = [Agent(self, number) for number in range(count)]
+        self.agents = [(kind or Agent)(self, number) for number in range(count)]
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -161,7 +161,10 @@ class Fleet:
 
 
 class Agent:
-    """One simulated agent."""
+    """One simulated agent; kinds of it may ``take`` what the manager says."""
+
+    capabilities: int = CAPABILITIES
+    changes = _CHANGES  # the share of heartbeats with another health
 
     def __init__(self, fleet: Fleet, number: int) -> None:
         self._fleet = fleet
@@ -232,9 +235,14 @@ class Agent:
         data = await reader.readexactly(size)
         if first & 0xF == _PING:
             writer.write(masked(_PONG, data))
-        if first & 0xF == _BINARY and len(data) > _ANSWER_BYTES:
-            self._obey(writer, from_frame(ServerToAgent, data).custom_message)
+        elif first & 0xF == _BINARY:
+            self.take(data, writer)
         return first & 0xF
+
+    def take(self, frame: bytes, writer: asyncio.StreamWriter) -> None:
+        """Take what the manager says, which has been counted already: a command is done at once."""
+        if len(frame) > _ANSWER_BYTES:
+            self._obey(writer, from_frame(ServerToAgent, frame).custom_message)
 
     def _send(self, writer: asyncio.StreamWriter, message: AgentToServer) -> None:
         self._sent_at = time.perf_counter()
@@ -250,12 +258,12 @@ class Agent:
 
     def _message(self, *, described: bool) -> AgentToServer:
         message = AgentToServer(
-            instance_uid=self._uid, sequence_num=self._sequence, capabilities=CAPABILITIES
+            instance_uid=self._uid, sequence_num=self._sequence, capabilities=self.capabilities
         )
         self._sequence += 1
         if described:
             self._describe(message)
-        elif _chance.random() < _CHANGES:
+        elif _chance.random() < self.changes:
             message.health.healthy = _chance.random() < 0.5
         return message
 

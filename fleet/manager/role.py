@@ -94,9 +94,9 @@ class ManagerRole:
         _raise_descriptor_limit()
         try:
             self._registry.restore(self._store.load())
+            self._configs.restore()
             self._commands.start()
             self._jobs.driver.start()
-            self._configs.restore()
             self._server.bind(self._settings.listen_addresses)
         except BaseException:
             self._database.close()
@@ -118,9 +118,9 @@ class ManagerRole:
         """Close every connection, without taking that for the agents' end, and write what is left."""
         self._stopping = True
         self._server.stop()
+        self._configs.stop()
         self._jobs.driver.stop()
         self._commands.stop()
-        self._configs.stop()
         self._writer.stop()
         self._people.close()
         self._access.close()
@@ -172,8 +172,8 @@ class ManagerRole:
             counts,
             time.monotonic,
             custom=self._custom,
-            configs=self._configs.office,
             doorman=self._access.doorman,
+            configs=self._configs.office,
         )
         return Endpoint(
             desk,

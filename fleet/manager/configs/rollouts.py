@@ -44,7 +44,7 @@ _HAD_VERSION = frozenset({MemberState.FAILED, MemberState.REVERTED})
 _LONGEST_REASON = 1000
 
 
-_EVERYBODY = Selector()
+_EVERYBODY = Selector(())
 
 
 class RolloutRefused(ComposeAgentError):
@@ -163,9 +163,8 @@ class Rollouts:
         """Go on: with the next batch, or with everybody else in the layer's scope."""
         with self._changing:
             if rollout.phase is Phase.HELD:
-                others = [
-                    node for node in self._members(rollout.key, Selector()) if node.uid not in rollout.members
-                ]
+                everybody = self._members(rollout.key, _EVERYBODY)
+                others = [node for node in everybody if node.uid not in rollout.members]
                 more = _in_batches(others, rollout.batch_size, rollout.batches + 1)
                 self._commit(rollout, list(more.values()), selector="", phase=Phase.RUNNING, reason="")
             else:
