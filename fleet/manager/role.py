@@ -77,7 +77,11 @@ class ManagerRole:
         gate = Gate([FileUsers(lambda: self._web)])
         self.app = App(self._endpoint(settings), self._find, gate, self._web)
         self._server = Server(
-            self.app, self._web, lambda: self._registry.sweep(_SWEEP_SECONDS), _SWEEP_SECONDS
+            self.app,
+            self._web,
+            lambda: self._registry.sweep(_SWEEP_SECONDS),
+            _SWEEP_SECONDS,
+            self._metrics.loop_late.observe,
         )
 
     def start(self) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import asyncio.sslproto
 import logging
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterable
 
 import uvicorn
@@ -24,16 +26,31 @@ PING_EVERY_SECONDS = 20.0
 PONG_WITHIN_SECONDS = 20.0
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5
+# What asyncio holds for each TLS connection to read into, 256 KiB unless it is told otherwise: gigabytes for
+# ten thousand agents, whose messages have some tens of bytes. A record of TLS has 16 KiB; longer messages are
+# read in as many turns as they take.
+_TLS_BUFFER_BYTES = 16 * 1024
 
 
 class Server:
-    """Serves ``app`` on several addresses; ``tick`` is called every ``every`` seconds on its loop."""
+    """Serves ``app`` on several addresses; ``tick`` is called every ``every`` seconds on its loop.
 
-    def __init__(self, app: App, web: WebConfigFile | None, tick: Callable[[], None], every: float) -> None:
+    ``late`` is told by how many seconds each call came too late: by so much agents waited too.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        web: WebConfigFile | None,
+        tick: Callable[[], None],
+        every: float,
+        late: Callable[[float], None],
+    ) -> None:
         self._app = app
         self._web = web
         self._tick = tick
         self._every = every
+        self._late = late
         self._sockets: list[socket.socket] = []
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -98,6 +115,7 @@ class Server:
         context = self._web.current().context
         assert context is not None  # noqa: S101 - it cannot go while the listener is open
         context.sni_callback = self._newest
+        asyncio.sslproto.SSLProtocol.max_size = _TLS_BUFFER_BYTES
         return context
 
     def _newest(self, connection: ssl.SSLObject, _name: str | None, _first: ssl.SSLContext) -> None:
@@ -122,7 +140,9 @@ class Server:
 
     async def _ticks(self) -> None:
         while True:
+            due = time.monotonic() + self._every
             await asyncio.sleep(self._every)
+            self._late(max(0.0, time.monotonic() - due))
             try:
                 self._tick()
             except Exception:  # the next one must come: without any, who is silent stays online
