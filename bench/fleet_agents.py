@@ -5,10 +5,10 @@
 The manager is a process of its own, as ``compose-agent manager --insecure`` starts it, or with a certificate
 and a token; the agents share another process. ``joined``: how long until all have registered, while
 connections are let in at the manager's rate. ``steady``: heartbeats, a hundredth of them with a change of
-health; beside the answers stands what the event loops of both processes were late by, since an answer that is
-seen late may have waited in either. ``restart``: the manager is killed with -9 and started again; how long from
-its first answer until the last agent is back, with the pauses of the real ones. ``false_offline`` counts nodes
-that were called offline although their agents were there.
+health; beside the answers stands what the event loops of both processes were late by, since an answer that
+is seen late may have waited in either. ``restart``: the manager is killed with -9 and started again; how long
+from its first answer until the last agent is back, with the pauses of the real ones. ``false_offline`` counts
+nodes that were called offline although their agents were there.
 """
 
 from __future__ import annotations
