@@ -156,8 +156,8 @@ class _Nodes:
         stands = GaugeMetricFamily(
             "fleet_node_state", "1 for the state in which a node is.", labels=[*labels, "state"]
         )
-        for key in self._nodes.read(_states):
-            stands.add_metric(key, 1)
+        for state_key in self._nodes.read(_states):
+            stands.add_metric(state_key, 1)
         for name in self._nodes.never_seen():
             stands.add_metric((name, "", "", State.NEVER_SEEN.value), 1)
         yield stands
