@@ -8,6 +8,7 @@ COMMANDS = (
     "broker",
     "manager",
     "check",
+    "config",
     "health",
     "status",
     "logs",
@@ -20,6 +21,8 @@ COMMANDS = (
     "audit",
     "nodes",
     "node",
+    "people",
+    "tokens",
     "version",
 )
 # What other processes of ours start, and people do not.

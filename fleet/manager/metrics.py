@@ -76,7 +76,7 @@ class ManagerMetrics:
             self._transitions.labels(value.value)
         for transport in ("websocket", "http"):
             self.messages.labels(transport)
-        for reason in ("malformed", "oversize", "uid", "full"):
+        for reason in ("malformed", "oversize", "uid", "full", "not-allowed"):
             self._refused.labels(reason)
         for reason in ("token", "rate"):
             self.turned_away.labels(reason)
@@ -156,8 +156,8 @@ class _Nodes:
         stands = GaugeMetricFamily(
             "fleet_node_state", "1 for the state in which a node is.", labels=[*labels, "state"]
         )
-        for state_key in self._nodes.read(_states):
-            stands.add_metric(state_key, 1)
+        for stand in self._nodes.read(_states):
+            stands.add_metric(stand, 1)
         for name in self._nodes.never_seen():
             stands.add_metric((name, "", "", State.NEVER_SEEN.value), 1)
         yield stands

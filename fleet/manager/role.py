@@ -16,12 +16,13 @@ from compose_agent.web import health
 from compose_agent.web.health import Readiness
 from compose_agent.web.response import Handler, Response
 from compose_agent.web.webfile import WebConfigFile
-from fleet.manager.admission import Admission, Everybody, TokenFile
 from fleet.manager.api import NodesApi
 from fleet.manager.app import App
 from fleet.manager.check import require_safety
 from fleet.manager.commands.metrics import CommandMetrics
 from fleet.manager.commands.part import Commands
+from fleet.manager.configs.part import Configs
+from fleet.manager.credentials.parts import AgentAccess
 from fleet.manager.custom import Custom
 from fleet.manager.desk import Counts, Desk
 from fleet.manager.endpoint import Endpoint
@@ -32,7 +33,7 @@ from fleet.manager.model import Transition
 from fleet.manager.openapi import ApiPart, Operation, Table
 from fleet.manager.openapi.document import OpenApi
 from fleet.manager.page import NodesPage
-from fleet.manager.people.gate import FileUsers, Gate
+from fleet.manager.people.parts import People
 from fleet.manager.principal import KEY, LOCAL
 from fleet.manager.registry import Registry
 from fleet.manager.server import Server
@@ -62,26 +63,31 @@ class ManagerRole:
         self._registry = Registry(self._note, most=settings.most_nodes)
         self._registry.expect(settings.expected)
         self._custom = Custom(self._registry)
+        self._configs = Configs(self._registry, self._database)
         self._metrics.watch(self._registry)
+        self._people = People(self._database, settings, lambda: self._web)
+        self._access = AgentAccess(self._database, settings, self._people.directory, self._registry)
         metrics = CommandMetrics(self._metrics.registry)
         self._commands = Commands(self._database, self._custom, self._registry, metrics)
         self._jobs = JobsPart(self._database, self._commands, self._registry)
         nodes = NodesApi(self._registry, self._store.history, self._keep)
         self._page = NodesPage(self._registry, self._store.history, lambda: "; ".join(self.reasons()))
-        self._api = Table(self._operations(nodes, self._commands.api, self._jobs.api))
+        parts = (self._people.api, self._access, self._commands.api, self._jobs.api, self._configs.api)
+        self._api = Table(self._operations(nodes, *parts))
         self._table = {
             **health.routes(self._probe),
             **self._page.routes(),
+            **self._people.routes(),
             "/metrics": {"GET": lambda environ: self._metrics.view(self._registry, environ)},
         }
-        gate = Gate([FileUsers(lambda: self._web)])
-        self.app = App(self._endpoint(settings), self._find, gate, self._web)
+        self.app = App(self._endpoint(settings), self._find, self._people, self._web)
         self._server = Server(
             self.app,
             self._web,
             lambda: self._registry.sweep(_SWEEP_SECONDS),
             _SWEEP_SECONDS,
-            self._metrics.loop_late.observe,
+            late=self._metrics.loop_late.observe,
+            proxies=map(str, settings.proxy_addresses),
         )
 
     def start(self) -> None:
@@ -91,11 +97,13 @@ class ManagerRole:
             self._registry.restore(self._store.load())
             self._commands.start()
             self._jobs.driver.start()
+            self._configs.restore()
             self._server.bind(self._settings.listen_addresses)
         except BaseException:
             self._database.close()
             raise
         self._writer.start(self._registry)
+        self._configs.start()
         self._server.start()
 
     def apply(self, config: Config) -> None:
@@ -113,7 +121,10 @@ class ManagerRole:
         self._server.stop()
         self._jobs.driver.stop()
         self._commands.stop()
+        self._configs.stop()
         self._writer.stop()
+        self._people.close()
+        self._access.close()
         self._database.close()
 
     def listeners(self) -> tuple[str, ...]:
@@ -122,7 +133,13 @@ class ManagerRole:
 
     def reasons(self) -> tuple[str, ...]:
         """Return why the manager does not do its work."""
-        errors = (self._server.error(), self._writer.error, self._commands.error, self._jobs.error)
+        errors = (
+            self._server.error(),
+            self._writer.error,
+            self._commands.error,
+            self._jobs.error,
+            self._configs.error(),
+        )
         return tuple(each for each in errors if each)
 
     def routes(self) -> WSGIApplication:
@@ -134,7 +151,7 @@ class ManagerRole:
         methods = self._find(environ["PATH_INFO"]) or {}
         method = environ["REQUEST_METHOD"]
         handler = methods.get("GET" if method == "HEAD" else method)
-        answer = handler(environ) if handler else Response.text(404, "not found")
+        answer = self._people.auditor.handle(handler, environ) if handler else Response.text(404, "not found")
         return answer(environ, start_response)
 
     def _find(self, path: str) -> dict[str, Handler] | None:
@@ -150,15 +167,20 @@ class ManagerRole:
 
     def _endpoint(self, settings: ManagerSettings) -> Endpoint:
         counts = Counts(self._metrics.refused, self._metrics.full_state, self._metrics.gap)
-        desk = Desk(self._registry, lambda: self._settings.heartbeat, counts, time.monotonic, self._custom)
-        admission: Admission = Everybody()
-        if not settings.insecure and settings.token_file:
-            admission = TokenFile(settings.token_file)
+        desk = Desk(
+            self._registry,
+            lambda: self._settings.heartbeat,
+            counts,
+            time.monotonic,
+            custom=self._custom,
+            configs=self._configs.office,
+            doorman=self._access.doorman,
+        )
         return Endpoint(
             desk,
             self._registry,
             self._metrics,
-            admission=admission,
+            admission=self._access.admission,
             herd=Herd(settings.connect_rate),
             stopping=lambda: self._stopping,
         )

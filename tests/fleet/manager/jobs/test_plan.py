@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from compose_agent.typed import from_msgpack
 from fleet.envelopes.command import Stage
 from fleet.envelopes.verbs import Verb
 from fleet.manager.commands.asked import Order
@@ -120,4 +121,4 @@ def test_a_large_result_stays_with_its_command() -> None:
     part = parts(1)[0].given("c", b"s", "n", Stage.SENT)
     assert part.at(Stage.DONE, "", {"a": 1}).result == {"a": 1}
     assert part.at(Stage.DONE, "", {"a": "x" * 5000}).result == {}
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(part), type=Part) == part
+    assert from_msgpack(msgspec.msgpack.encode(part), Part) == part
