@@ -86,7 +86,8 @@ class ManagerRole:
             self._web,
             lambda: self._registry.sweep(_SWEEP_SECONDS),
             _SWEEP_SECONDS,
-            map(str, settings.proxy_addresses),
+            late=self._metrics.loop_late.observe,
+            proxies=map(str, settings.proxy_addresses),
         )
 
     def start(self) -> None:
