@@ -19,13 +19,14 @@ from compose_agent.tracing.records import Span
 from remediation.journal import Entry, Journal, View
 from remediation.model import Intent
 from remediation.traces.seen import Seen
-from remediation.traces.story import Story, begins, ends_something, spans
+from remediation.traces.story import ENDING, Story, begins, ends_something, spans
 
 logger = logging.getLogger(__name__)
 
 MARK = "audit"
-# Traces are looked at by people; entries that come together become spans together.
-_LOOK_SECONDS = 0.5
+# Traces are looked at by people; entries that come together become spans together, and each look costs the
+# pages of the journal that were written since the last one.
+_LOOK_SECONDS = 1.0
 _STOP_SECONDS = 2.0
 # Their spans fit into one frame of the spool many times.
 _MOST_ENTRIES = 100
@@ -88,21 +89,23 @@ class Follower:
         taker = self._taker
         if taker is None or (read := taker.mark(MARK)) is None:
             return False
-        entries, found = self._journal.read(lambda view: self._found(view, read))
-        if not entries or not taker.append(found, {MARK: entries[-1].seq}):
+        upto, found = self._journal.read(lambda view: self._found(view, read))
+        # A mark alone is written now and then only: the entries behind it are of other kinds.
+        if not (found or upto - read >= _MOST_ENTRIES) or not taker.append(found, {MARK: upto}):
             return False
         for each in found:
             if not each.parent:
                 self._seen.forget(str(each.attributes[names.INTENT]))
-        return len(entries) == _MOST_ENTRIES
+        return True
 
-    def _found(self, view: View, read: int) -> tuple[Sequence[Entry], list[Span]]:
-        entries = view.entries(read, _MOST_ENTRIES)
+    def _found(self, view: View, read: int) -> tuple[int, list[Span]]:
+        """Return up to where the audit was read, and the spans that end there."""
+        entries = view.entries_of(ENDING, read, _MOST_ENTRIES)
         found: list[Span] = []
         for each in entries:
             if ends_something(each) and (intent := view.intent(each.subjects.get("intent", ""))):
                 found += spans(each, self._story(view, each, intent))
-        return entries, found
+        return entries[-1].seq if len(entries) == _MOST_ENTRIES else view.last_entry(), found
 
     def _story(self, view: View, entry: Entry, intent: Intent) -> Story:
         """Return what is needed for an entry, and nothing else: each part is a question to the journal."""

@@ -5,9 +5,11 @@ import time
 from collections.abc import Sequence
 from typing import cast
 
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanLimits
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
-from compose_agent.tracing.processor import SpoolProcessor
+from compose_agent.tracing.provider import Provider
+from compose_agent.tracing.recorder import SpoolRecorder
 from compose_agent.tracing.records import Span
 from compose_agent.tracing.spool import Spool
 
@@ -28,18 +30,18 @@ class SlowSpool:
         return True
 
 
-def made(spool: SlowSpool) -> tuple[SpoolProcessor, TracerProvider]:
-    processor = SpoolProcessor(cast("Spool", spool))
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(processor)
-    return processor, provider
+def made(spool: SlowSpool) -> tuple[SpoolRecorder, Provider]:
+    recorder = SpoolRecorder(cast("Spool", spool))
+    provider = Provider()
+    provider.on(recorder, ALWAYS_ON, SpanLimits())
+    return recorder, provider
 
 
 def test_who_is_told_to_be_under_way_is_not_over_before_that() -> None:
     spool = SlowSpool()
-    processor, provider = made(spool)
+    recorder, provider = made(spool)
     span = provider.get_tracer("x").start_span("one")
-    leaving = threading.Thread(target=processor.keep)
+    leaving = threading.Thread(target=recorder.keep)
     leaving.start()
     spool.asked.wait()
     span.end()
@@ -49,13 +51,13 @@ def test_who_is_told_to_be_under_way_is_not_over_before_that() -> None:
 
 def test_parents_are_told_with_their_first_child_and_not_again() -> None:
     spool = SlowSpool()
-    processor, provider = made(spool)
+    recorder, provider = made(spool)
     tracer = provider.get_tracer("x")
     with tracer.start_as_current_span("root"), tracer.start_as_current_span("middle"):
         for name in ("first", "second"):
             with tracer.start_as_current_span(name):
                 pass
-    processor.keep()
+    recorder.keep()
     assert spool.said == [
         "root is under way",
         "middle is under way",
