@@ -12,7 +12,7 @@ containers are restarted in earnest, on a private Engine.
 Printed are JSON for each turn, then the CPU of both kinds of tracing beside that of none, the memory of each,
 and what one span takes in the thread that makes it, beside one of the SDK alone that goes nowhere.
 
-    python -m bench.tracing_cost --turns 12 --actions 25
+    python -m bench.tracing_cost --turns 12 --actions 60
     python -m bench.tracing_cost --engine real --turns 6 --actions 8
 """
 
@@ -50,8 +50,8 @@ from lab.lines import LINES
 from remediation.journal import look
 
 _PATIENCE_SECONDS = 300.0
-# What is exported belongs to a turn; twice the pause between two exports.
-_SETTLE_SECONDS = 4.0
+# What is exported belongs to a turn; more than the pause between two exports.
+_SETTLE_SECONDS = 6.0
 _ROUNDS, _SPANS = 15, 2_000
 _KIB = 1024
 _NEVER = "0001-01-01T00:00:00Z"
@@ -211,7 +211,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--engine", choices=("fake", "real"), default="fake")
     parser.add_argument("--turns", type=int, default=12)
-    parser.add_argument("--actions", type=int, default=25, help="containers that are restarted in a turn")
+    parser.add_argument("--actions", type=int, default=60, help="containers that are restarted in a turn")
     return parser.parse_args(argv)
 
 

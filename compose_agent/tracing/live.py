@@ -61,9 +61,13 @@ class Recorder(Protocol):
 
 
 class LiveSpan(ApiSpan):
-    """Thread-safe. ``start`` is in Unix nanoseconds; ``scope`` is the module that made it."""
+    """Thread-safe. ``start`` is in Unix nanoseconds; ``scope`` is the module that made it.
+
+    ``above`` is its parent if that is a span of this process.
+    """
 
     __slots__ = (
+        "_above",
         "_attributes",
         "_bounds",
         "_context",
@@ -93,7 +97,9 @@ class LiveSpan(ApiSpan):
         start: int,
         recorder: Recorder,
         bounds: Bounds,
+        above: LiveSpan | None = None,
     ) -> None:
+        self._above = above
         self._name = name
         self._context = context
         self._parent = parent
@@ -114,6 +120,11 @@ class LiveSpan(ApiSpan):
     def key(self) -> int:
         """What no other span of this process has."""
         return self._context.span_id
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether nothing that it stands in is under way in this process."""
+        return self._above is None or not self._above.is_recording()
 
     def get_span_context(self) -> SpanContext:
         """Return by what others name it."""

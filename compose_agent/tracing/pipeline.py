@@ -71,6 +71,7 @@ class Pipeline:
         """Export what can be exported within ``seconds``, and leave the rest to the next start."""
         self._off()
         context.on_leave(None)
+        self._recorder.keep()
         self._exporter.stop(seconds)
         self._spool.close()
         if _running and _running[-1] is self:

@@ -89,7 +89,8 @@ class _Tracer(trace.Tracer):
             return NonRecordingSpan(parent)
         trace_id = parent.trace_id if parent.is_valid else random.getrandbits(_TRACE_BITS)
         state: TraceState | None = parent.trace_state
-        if type(above) is not LiveSpan:
+        ours = above if isinstance(above, LiveSpan) else None
+        if ours is None:
             decided = wishes.sampler.should_sample(context, trace_id, name, kind, attributes, links)
             attributes, state = decided.attributes, decided.trace_state
             if decided.decision is not Decision.RECORD_AND_SAMPLE:
@@ -104,6 +105,7 @@ class _Tracer(trace.Tracer):
             start=start_time or time.time_ns(),
             recorder=wishes.recorder,
             bounds=wishes.bounds,
+            above=ours,
         )
         span.begin(attributes, links or ())
         return span

@@ -19,9 +19,7 @@ KEPT_WITHOUT_COLLECTOR = ("remediation", "broker", "agent")
 TRACES_PATH = "/v1/traces"
 TRACE_ID = "{trace_id}"
 # Of the specification of OTLP exporters, and of the batching of spans.
-_TIMEOUT_MS, _BATCH_SPANS = 10_000, 512
-# Sooner than the specification's 5 s: whoever looks at a trace looks at what just happened.
-_DELAY_MS = 2000
+_TIMEOUT_MS, _BATCH_SPANS, _DELAY_MS = 10_000, 512, 5_000
 _MS = 1000.0
 
 

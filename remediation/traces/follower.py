@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 MARK = "audit"
 # Traces are looked at by people; entries that come together become spans together, and each look costs the
 # pages of the journal that were written since the last one.
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 2.0
 _STOP_SECONDS = 2.0
 _NOTHING = -1
 # Their spans fit into one frame of the spool many times.
