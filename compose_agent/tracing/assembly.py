@@ -29,7 +29,7 @@ def assembled(
     resource = resource_of(process)
     spool = Spool(folder, resource, settings.limits(), exporting=collector is not None)
     recorder = SpoolRecorder(spool)
-    exporter = Exporter(spool, collector, _sender, _encode, _partial, recorder.keep)
+    exporter = Exporter(spool, collector, _sender, _encode, _partial, keep=recorder.keep)
     exporter.start()
     provided = provider()
     provided.on(recorder, sampler(settings, environ), limits(environ))

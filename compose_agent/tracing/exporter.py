@@ -53,6 +53,7 @@ class Exporter:
         make_sender: Callable[[Collector], Sender],
         encode: Callable[[Mapping[str, Any], Sequence[Span]], bytes],
         partial: Callable[[bytes], tuple[int, str]],
+        *,
         keep: Callable[[], None] = lambda: None,
     ) -> None:
         self._spool = spool

@@ -2,31 +2,27 @@
 
 Names and numbers are those of opentelemetry/proto/trace/v1/trace.proto and its neighbours. The bytes are made
 here, because protobuf's library would be three MiB more in every role that exports; a test compares them,
-once decoded, with what OpenTelemetry's own exporter makes of the same spans. The spans of an action say much
-the same about it, so what an attribute comes to is kept for a while.
+once decoded, with what OpenTelemetry's own exporter makes of the same spans.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from compose_agent import __version__, protobuf
+from compose_agent.otlp import attributes
 from compose_agent.tracing.records import Event, Link, Span
 
 # ExportTraceServiceRequest, ResourceSpans, ScopeSpans
 _RESOURCE_SPANS = 1
 _RESOURCE, _SCOPE_SPANS = 1, 2
 _SCOPE, _SPANS = 1, 2
-# Resource, InstrumentationScope, KeyValue
+# Resource, InstrumentationScope
 _RESOURCE_ATTRIBUTES = 1
 _NAME, _VERSION = 1, 2
-_KEY, _VALUE = 1, 2
-# AnyValue, ArrayValue
-_STRING, _BOOL, _INT, _DOUBLE, _ARRAY, _BYTES = 1, 2, 3, 4, 5, 7
-_VALUES = 1
 # Span, Event, Link
 _SPAN_STATE, _SPAN_NAME, _SPAN_KIND, _SPAN_ATTRIBUTES, _SPAN_EVENTS, _SPAN_LINKS = 3, 5, 6, 9, 11, 13
 _LEFT_OUT = (10, 12, 14)
@@ -42,8 +38,6 @@ _START, _END = (protobuf.tag(field, protobuf.FIXED64) for field in (7, 8))
 _HAS_REMOTE, _IS_REMOTE = 0x100, 0x200
 _FLAGS = {remote: _HAS_REMOTE | (_IS_REMOTE if remote else 0) for remote in (False, True)}
 _SPAN_FLAGS_OF = {remote: protobuf.fixed32(_SPAN_FLAGS, flags) for remote, flags in _FLAGS.items()}
-# Such are names, ids and labels, which come again; sentences are longer, and each is another one.
-_MOST_KEPT_CHARACTERS, _MOST_KEPT = 128, 1024
 
 
 def request(resource: Mapping[str, Any], spans: Sequence[Span]) -> bytes:
@@ -61,14 +55,6 @@ def request(resource: Mapping[str, Any], spans: Sequence[Span]) -> bytes:
 
 def _scope(name: str) -> bytes:
     return protobuf.text(_NAME, name) + protobuf.text(_VERSION, __version__)
-
-
-def attributes(field: int, said: Mapping[str, Any]) -> bytes:
-    """Return attributes as fields with this number, each a ``KeyValue``."""
-    if not said:
-        return b""
-    tag = protobuf.tag(field, protobuf.LENGTH)
-    return tag + tag.join([_key_value(key, value) for key, value in said.items()])
 
 
 def _span(span: Span) -> bytes:
@@ -113,41 +99,3 @@ def _link(link: Link) -> bytes:
     whose = protobuf.data(_LINK_TRACE, link.trace) + protobuf.data(_LINK_SPAN, link.span)
     flags = protobuf.fixed32(_LINK_FLAGS, _FLAGS[link.remote])
     return whose + attributes(_LINK_ATTRIBUTES, link.attributes) + flags
-
-
-def _key_value(key: str, value: object) -> bytes:
-    """Return a ``KeyValue`` with its length before it."""
-    if type(value) is str and len(value) > _MOST_KEPT_CHARACTERS:
-        return _made(key, value)
-    try:
-        return _kept(key, value)
-    except TypeError:  # a list, which is no key of a cache
-        return _made(key, value)
-
-
-def _made(key: str, value: object) -> bytes:
-    pair = protobuf.data(_KEY, key.encode()) + protobuf.data(_VALUE, _value(value))
-    return protobuf.varint(len(pair)) + pair
-
-
-_kept = lru_cache(maxsize=_MOST_KEPT, typed=True)(_made)  # typed: 1, 1.0 and True are three values
-
-
-def _value(value: object) -> bytes:
-    if isinstance(value, str):
-        return protobuf.data(_STRING, value.encode())
-    if isinstance(value, bool):  # before int, which it is as well
-        return protobuf.tag(_BOOL, protobuf.VARINT) + protobuf.varint(value)
-    if isinstance(value, int):
-        return protobuf.tag(_INT, protobuf.VARINT) + protobuf.varint(value & (1 << 64) - 1)
-    if isinstance(value, float):
-        return protobuf.tag(_DOUBLE, protobuf.FIXED64) + struct.pack("<d", value)
-    return _rarer_value(value)
-
-
-def _rarer_value(value: object) -> bytes:
-    if isinstance(value, bytes):
-        return protobuf.data(_BYTES, value)
-    if isinstance(value, Iterable):
-        return protobuf.data(_ARRAY, b"".join(protobuf.data(_VALUES, _value(each)) for each in value))
-    return protobuf.data(_STRING, str(value).encode())

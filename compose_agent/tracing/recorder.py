@@ -43,7 +43,7 @@ class SpoolRecorder:
                 self._append()
 
     def keep(self) -> None:
-        """Have everything in the spool, also which spans are under way: somebody outside is to hear of them."""
+        """Have everything in the spool, also what is under way: somebody outside is to hear of it."""
         with self._lock:
             if self._untold or self._over:
                 self._append()
