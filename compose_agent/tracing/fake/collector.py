@@ -1,4 +1,4 @@
-"""A collector of traces and metrics on a loopback port, which decodes them with OpenTelemetry's own protobufs.
+"""A collector of traces and metrics on a loopback port, which decodes with OpenTelemetry's own protobufs.
 
 ::
 
