@@ -1,9 +1,9 @@
 """A span that is under way: OpenTelemetry's API, and beneath it no more than is written down.
 
-The SDK's own span costs more by itself than everything that follows it here (``python -m bench.tracing_cost``
-prints both), and most of that for what this pipeline has elsewhere: a resource, a processor and an exporter
-for each, and a second copy once the span is over. What is decided about a span is still the SDK's: whether it
-is sampled, and how much may be in it.
+The SDK's own span costs by itself about as much as one of these with everything that follows it (``python -m
+bench.tracing_cost`` prints both), and most of that for what this pipeline has elsewhere: a resource and a chain
+of processors for each, and a second copy once the span is over. What is decided about a span is still the
+SDK's: whether it is sampled, and how much may be in it.
 """
 
 from __future__ import annotations
