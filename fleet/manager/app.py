@@ -12,6 +12,8 @@ from compose_agent.web.propagation import incoming_trace
 from compose_agent.web.response import Handler, Response
 from compose_agent.web.webfile import WebConfigFile
 from fleet.manager.endpoint import PATHS, Endpoint, Receive, Scope, Send
+from fleet.manager.page.events import EVENTS, Events
+from fleet.manager.page.pulse import Pulse
 from fleet.manager.people.gate import SAFE_METHODS, Gate
 
 # The largest thing that somebody sends is a configuration of many files, or the alerts of a bad night.
@@ -27,11 +29,14 @@ Find = Callable[[str], dict[str, Handler] | None]
 class App:
     """Sends agents to ``endpoint``, and who ``gate`` lets in to the handler that ``find`` has for a path."""
 
-    def __init__(self, endpoint: Endpoint, find: Find, gate: Gate, web: WebConfigFile | None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, find: Find, gate: Gate, web: WebConfigFile | None, pulse: Pulse
+    ) -> None:
         self._endpoint = endpoint
         self._find = find
         self._gate = gate
         self._web = web
+        self._events = Events(self._page, pulse, endpoint.stopping)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection or request."""
@@ -42,6 +47,8 @@ class App:
             await send({"type": "websocket.close"})  # before the handshake: 403
         elif scope["path"] in PATHS:
             await self._endpoint.request(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == EVENTS and scope["method"] == "GET":
+            await self._follow(environ_of(scope), scope, receive, send)
         elif scope["type"] == "http":
             await _send(scope, await self._respond(environ_of(scope), receive), self._headers(), send)
 
@@ -57,6 +64,17 @@ class App:
             environ["wsgi.input"] = BytesIO(body)
             environ["CONTENT_LENGTH"] = str(len(body))
         return await asyncio.to_thread(_answer, found, environ)
+
+    async def _follow(self, environ: WSGIEnvironment, scope: Scope, receive: Receive, send: Send) -> None:
+        first = await self._events.first(environ)
+        if first.status == 200:
+            await self._events.stream(environ, first, receive, send)
+        else:
+            await _send(scope, first, self._headers(), send)
+
+    async def _page(self, environ: WSGIEnvironment) -> Response:
+        found = await asyncio.to_thread(self._admitted, environ)
+        return found if isinstance(found, Response) else await asyncio.to_thread(_answer, found, environ)
 
     def _admitted(self, environ: WSGIEnvironment) -> Handler | Response:
         """Return the handler for who may ask, else the answer."""

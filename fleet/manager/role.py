@@ -30,6 +30,8 @@ from fleet.manager.model import Transition
 from fleet.manager.openapi import ApiPart, Operation, Table
 from fleet.manager.openapi.document import OpenApi
 from fleet.manager.page import NodesPage
+from fleet.manager.page.frame import Frame
+from fleet.manager.page.pulse import Pulse
 from fleet.manager.people.gate import FileUsers, Gate
 from fleet.manager.principal import KEY, LOCAL
 from fleet.manager.registry import Registry
@@ -50,6 +52,7 @@ class ManagerRole:
         self._state = state
         self._settings = settings = config.of(ManagerSettings)
         self._stopping = False
+        self._pulse = Pulse()
         self._web = WebConfigFile(settings.web_config_file) if settings.web_config_file else None
         require_safety(settings, self._web)
         self._metrics = ManagerMetrics(state)
@@ -62,15 +65,16 @@ class ManagerRole:
         self._custom = Custom(self._registry)
         self._metrics.watch(self._registry)
         nodes = NodesApi(self._registry, self._store.history, self._keep)
-        self._page = NodesPage(self._registry, self._store.history, lambda: "; ".join(self.reasons()))
+        frame = Frame()
+        page = NodesPage(frame, self._registry, self._store.history, lambda: "; ".join(self.reasons()))
         self._api = Table(self._operations(nodes))
         self._table = {
             **health.routes(self._probe),
-            **self._page.routes(),
+            **frame.serve(page.routes()),
             "/metrics": {"GET": metrics_view(self._metrics.text)},
         }
         gate = Gate([FileUsers(lambda: self._web)])
-        app = App(self._endpoint(settings), self._find, gate, self._web)
+        app = App(self._endpoint(settings), self._find, gate, self._web, self._pulse)
         self._server = Server(app, self._web, lambda: self._registry.sweep(_SWEEP_SECONDS), _SWEEP_SECONDS)
 
     def start(self) -> None:
@@ -97,6 +101,7 @@ class ManagerRole:
     def stop(self) -> None:
         """Close every connection, without taking that for the agents' end, and write what is left."""
         self._stopping = True
+        self._pulse.beat()  # whoever follows a page is told that this is the end
         self._server.stop()
         self._writer.stop()
         self._database.close()
@@ -155,6 +160,7 @@ class ManagerRole:
     def _note(self, transition: Transition) -> None:
         self._writer.note(transition)
         self._metrics.transition(transition)
+        self._pulse.beat()
 
     def _probe(self) -> Readiness:
         return Readiness(NAME, __version__, self._state.revision, self.listeners(), self.reasons())
