@@ -15,9 +15,9 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from compose_agent.matchers import Matcher
 from remediation.httpapi import MOST_BYTES, SECONDS, HttpApi, HttpError, Peer, idempotency, no_credentials
 from remediation.model import Signal, Source
-from remediation.policies.matchers import Matcher
 from remediation.receiver.alertmanager import Labels, Moment, unix_seconds
 
 T = TypeVar("T")

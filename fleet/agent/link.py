@@ -6,10 +6,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from compose_agent.web.ratelimit import TokenBucket
+from compose_agent.web.webconfig import RateLimit
 from fleet.agent.conversation import Conversation, Orders
-from fleet.agent.pace import POLLING_SECONDS, Backoff, Choice
+from fleet.agent.pace import Backoff, Choice
 from fleet.agent.transport import ANSWER_SECONDS, LinkError, Transport
 from fleet.opamp.opamp_pb2 import AgentToServer, CustomMessage, ServerToAgent
 
@@ -17,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 # How soon a change on this host is told, at the latest; asking the roles costs some milliseconds.
 NEWS_SECONDS = 10.0
+# A server that is never content would have the two speak without an end, hundreds of times a second. What is
+# not said at once is said with the next message.
+_AT_ONCE = RateLimit(interval=1.0, burst=3)
 # How long the loop waits at a time: a stop, with a goodbye to the manager, takes no longer.
 _WAIT_SECONDS = 1.0
 
@@ -53,9 +59,9 @@ class Link:
 
     def __init__(self, parts: Parts, *, polls_only: bool) -> None:
         self._parts = parts
-        self._polls_only = polls_only
         self._choice = Choice(polls_only=polls_only)
         self._backoff = Backoff()
+        self._at_once = TokenBucket(_AT_ONCE)
         self._stopping = threading.Event()
         self._transport: Transport | None = None
         self._speaking = threading.Lock()  # messages leave in the order of their numbers
@@ -125,7 +131,7 @@ class Link:
     def _keep(self, transport: Transport, conversation: Conversation, *, polling: bool) -> float | None:
         """Speak and listen until the connection ends, the agent stops, or WebSocket is to be tried again."""
         clock = time.monotonic
-        until = clock() + POLLING_SECONDS if polling and not self._polls_only else float("inf")
+        until = clock() + self._choice.spell() if polling else float("inf")
         sent, answered, news_at = self._say(transport, conversation), False, clock() + NEWS_SECONDS
         self._live = transport, conversation
         while not self._stopping.is_set() and clock() < until:
@@ -136,15 +142,16 @@ class Link:
                 answered = True
                 orders = conversation.take(reply)
                 if orders.pause is not None:
-                    return self._rest(orders)
+                    return self._rest(orders, transport, conversation)
                 if not orders.error:
                     self._parts.heard(reply)
-                if self._follow(orders, transport):
+                if self._follow(orders, transport) and self._at_once.take():
                     sent, answered = self._say(transport, conversation), False
                     continue
             elif not answered and clock() - sent > ANSWER_SECONDS:
                 raise LinkError(f"the manager has not answered for {ANSWER_SECONDS:g} s")
-            if clock() >= due or (clock() >= news_at and conversation.has_news()):
+            news = clock() >= news_at and conversation.has_news()
+            if clock() >= due or news or conversation.is_urgent():
                 sent, answered = self._say(transport, conversation), False
             if clock() >= news_at:
                 news_at = clock() + NEWS_SECONDS
@@ -173,13 +180,18 @@ class Link:
             return True
         return orders.at_once
 
-    def _rest(self, orders: Orders) -> float | None:
+    def _rest(self, orders: Orders, transport: Transport, conversation: Conversation) -> float | None:
+        """Leave the manager alone, with a goodbye before the connection's end as the specification has it."""
         self._failed(orders.error or "the manager is overloaded")
+        self._live = None
+        if not transport.polls:
+            with suppress(LinkError):
+                self._send(transport, conversation, conversation.goodbye())
         return orders.pause
 
     def _worked(self, transport: Transport) -> None:
         self._backoff.reset()
-        self._choice.worked()
+        self._choice.worked(polling=transport.polls)
         if not self.status.connected or self.status.transport != transport.name:
             connections = self.status.connections + 1
             self.status = Status(

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from fleet.agent.path import SOCKET_OPTIONS
 from fleet.agent.transport import ANSWER_SECONDS, CONNECT_SECONDS, LinkError, Target, retry_after
 from fleet.opamp.frames import CONTENT_TYPE, MalformedMessage, from_body
 from fleet.opamp.opamp_pb2 import AgentToServer, ServerToAgent
@@ -23,10 +24,13 @@ class PollingTransport:
     """See :class:`fleet.agent.transport.Transport`; ``send`` waits for the answer."""
 
     name = "http"
+    polls = True
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._pool = urllib3.PoolManager(1, ssl_context=target.tls, retries=False)
+        self._pool = urllib3.PoolManager(
+            1, ssl_context=target.tls, retries=False, socket_options=SOCKET_OPTIONS
+        )
         self._answers: queue.SimpleQueue[ServerToAgent | None] = queue.SimpleQueue()  # None: it is closed
         self.local_address = ""
 

@@ -11,18 +11,22 @@ from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from compose_agent.config import Config
 from compose_agent.config.general import GeneralSettings
+from compose_agent.config.remote import RemoteStore
 from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.endpoint import find_endpoint
 from compose_agent.errors import StateError
 from compose_agent.role import ConfigState
+from compose_agent.web.localclient import LocalClient
 from compose_agent.web.response import Response, routed
 from fleet.agent import report as reporting
-from fleet.agent.check import read_token, tls_context
+from fleet.agent.check import check, read_token, tls_context
+from fleet.agent.configs import Keeper
 from fleet.agent.conversation import Conversation
 from fleet.agent.custom import Custom
 from fleet.agent.facts import FactsReader
 from fleet.agent.identity import Identity
 from fleet.agent.link import Link, Parts
+from fleet.agent.path import look_up_promptly
 from fleet.agent.polling import PollingTransport
 from fleet.agent.redaction import effective
 from fleet.agent.report import Report
@@ -37,6 +41,9 @@ from fleet.opamp.uid import uid_text
 logger = logging.getLogger(__name__)
 
 NAME = "agent"
+SUPERVISOR = "supervisor"
+# A role that is being started, one that closes a listener, and then all of them going back.
+_RELOAD_SECONDS = 120.0
 LINK = "/v1/link"
 
 
@@ -44,6 +51,7 @@ class AgentRole:
     """Identity, reporter, link and its watchdog; ``names`` gives the roles that a configuration runs."""
 
     def __init__(self, config: Config, state: ConfigState, names: Callable[[Config], Sequence[str]]) -> None:
+        look_up_promptly(os.environ)
         general = config.of(GeneralSettings)
         self._config = config
         self._settings = settings = config.of(AgentSettings)
@@ -56,19 +64,32 @@ class AgentRole:
         self._facts = FactsReader(self._engine)
         self._roles = RolesReader(general.run_dir(), self._peers)
         self._target = self._target_of(settings)
+        supervisor = LocalClient(general.run_dir(), SUPERVISOR, _RELOAD_SECONDS)
+        self._keeper = Keeper(
+            RemoteStore(general.state_dir()), supervisor.reload, lambda: self._settings.remote_timeout
+        )
         self._custom = Custom(self._post)
         self._watchdog = Watchdog(self._link)
 
     def start(self) -> None:
         """Begin to connect; a manager that is away is waited for in the background."""
+        self._keeper.start()
         self._watchdog.start()
 
     def apply(self, config: Config) -> None:
-        """Tell the manager of the new configuration with the next message."""
-        self._config = config
+        """Tell the manager of the new configuration; one with another manager has the link made anew."""
+        settings = config.of(AgentSettings)
+        check(settings)
+        before, self._settings, self._config = self._settings, settings, config
+        if settings.interval != before.interval:
+            self._interval = settings.interval
+        if _way(settings) != _way(before):
+            self._target = self._target_of(settings)
+            self._watchdog.renew()
 
     def stop(self) -> None:
         """Say goodbye and end."""
+        self._keeper.stop()
         self._watchdog.stop()
         self._engine.close()
 
@@ -101,7 +122,7 @@ class AgentRole:
         parts = Parts(
             websocket=lambda: WebSocketTransport(self._target),
             polling=lambda: PollingTransport(self._target),
-            converse=lambda number: Conversation(self._identity, self._report, number),
+            converse=self._converse,
             begin=self._begin,
             interval=lambda: self._interval,
             set_interval=self._set_interval,
@@ -111,6 +132,10 @@ class AgentRole:
 
     def _post(self, message: CustomMessage) -> bool:
         return self._watchdog.link.post(message)
+
+    def _converse(self, number: int) -> Conversation:
+        remote = self._keeper if self._settings.accepts_remote else None
+        return Conversation(self._identity, self._report, number, remote)
 
     def _begin(self, transport: Transport) -> None:
         self._local_address = transport.local_address
@@ -140,3 +165,8 @@ class AgentRole:
         )
         message.custom_capabilities.CopyFrom(self._custom.capabilities())
         return message
+
+
+def _way(settings: AgentSettings) -> tuple[object, ...]:
+    """Return how the manager is reached, and with what the agent comes there."""
+    return settings.manager_url, settings.token_file, settings.ca_file, settings.insecure

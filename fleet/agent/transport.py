@@ -52,9 +52,10 @@ class Target:
 
 
 class Transport(Protocol):
-    """One connection. Every call raises LinkError."""
+    """One connection; ``polls`` when the manager speaks only if it is asked. Every call raises LinkError."""
 
     name: str
+    polls: bool
     local_address: str
 
     def open(self) -> None:

@@ -7,11 +7,12 @@ from contextlib import ExitStack, suppress
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
+from fleet.agent.path import watch
 from fleet.agent.transport import CONNECT_SECONDS, LinkError, Target, retry_after
 from fleet.opamp.frames import MAX_MESSAGE_BYTES, MalformedMessage, from_frame, to_frame
 from fleet.opamp.opamp_pb2 import AgentToServer, ServerToAgent
 
-# A path that swallows everything is noticed within the two together.
+# A manager that hangs is noticed within the two together; see fleet.agent.path for paths that do.
 _PING_EVERY_SECONDS = 15.0
 _PONG_WITHIN_SECONDS = 10.0
 _CLOSE_SECONDS = 2.0
@@ -21,6 +22,7 @@ class WebSocketTransport:
     """See :class:`fleet.agent.transport.Transport`."""
 
     name = "websocket"
+    polls = False
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -50,6 +52,7 @@ class WebSocketTransport:
             raise LinkError(f"{what}{_reason(response.body)}", pause=pause) from error
         except (OSError, TimeoutError, WebSocketException) as error:
             raise LinkError(f"cannot connect to {self._target.url}: {_words(error)}") from error
+        watch(self._connection.socket)
         self.local_address = str(self._connection.socket.getsockname()[0])
 
     def send(self, message: AgentToServer) -> None:

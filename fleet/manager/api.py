@@ -18,9 +18,10 @@ from fleet.manager.discovery import targets
 from fleet.manager.model import Node, State, Transition
 from fleet.manager.openapi import Operation, Parameter
 from fleet.manager.openapi.table import answered, problem
-from fleet.manager.principal import Role
+from fleet.manager.principal import Role, principal_of
 from fleet.manager.registry import Registry
 from fleet.manager.rows import ORDERS, Order, Row, Selection, row_of
+from fleet.manager.sight import Sight
 from fleet.opamp.uid import uid_text
 
 NODES = "/api/v1/nodes"
@@ -106,12 +107,13 @@ class NodesApi:
 
     def _list(self, environ: WSGIEnvironment, _names: Mapping[str, str]) -> Response:
         selection = selection_of(str(environ.get("QUERY_STRING", "")))
-        total, rows = self._registry.read(lambda nodes: selection.page(nodes, self._registry.never_seen()))
-        states = {state.value: count for state, count in self._registry.count().items()}
+        sight = self._sight(environ)
+        total, rows = sight.read(lambda nodes: selection.page(nodes, sight.never_seen()))
+        states = {state.value: count for state, count in sight.count().items()}
         return compressed(answered(200, documents.Nodes(total, states, rows)), environ)
 
     def _one(self, environ: WSGIEnvironment, names: Mapping[str, str]) -> Response:
-        found = self._registry.find(names["node"])
+        found = self._sight(environ).find(names["node"])
         if len(found) != 1:
             return not_one(names["node"], found)
         node = found[0]
@@ -121,8 +123,8 @@ class NodesApi:
             return problem(503, str(error))
         return compressed(answered(200, details(node, history)), environ)
 
-    def _change(self, deed: str, _environ: WSGIEnvironment, names: Mapping[str, str]) -> Response:
-        found = self._registry.find(names["node"])
+    def _change(self, deed: str, environ: WSGIEnvironment, names: Mapping[str, str]) -> Response:
+        found = self._sight(environ).find(names["node"])
         if len(found) != 1:
             return not_one(names["node"], found)
         if deed == "forget":
@@ -134,8 +136,11 @@ class NodesApi:
         return answered(200, row_of(found[0]))
 
     def _discovery(self, environ: WSGIEnvironment, _names: Mapping[str, str]) -> Response:
-        answer = answered(200, self._registry.read(targets))
+        answer = answered(200, self._sight(environ).read(targets))
         return compressed(Response(200, answer.body, answer.content_type, (_REFRESH,)), environ)
+
+    def _sight(self, environ: WSGIEnvironment) -> Sight:
+        return Sight(self._registry, principal_of(environ))
 
 
 def details(node: Node, history: list[Transition]) -> documents.NodeDetails:

@@ -68,7 +68,8 @@ class Custom:
         """Note what an agent can take; ``known`` when it has spoken over this connection before."""
         told = message.HasField("custom_capabilities")
         if told:
-            node.custom = frozenset(message.custom_capabilities.capabilities)
+            told_of = message.custom_capabilities.capabilities
+            node.custom = frozenset(each for each in told_of if each in self._handlers)
         if told or (peer.lasting and not known):
             for capability, handler in self._handlers.items():
                 if capability in node.custom:

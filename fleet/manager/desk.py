@@ -29,6 +29,8 @@ CAPABILITIES = (
 FULL_STATE_EVERY_SECONDS = 10.0
 # A node that is switched off asks again so often whether it still is.
 DISABLED_RETRY_SECONDS = 60.0
+# So soon nobody will have made room; somebody has to forget nodes, or to find out who makes them up.
+FULL_RETRY_SECONDS = 300.0
 # Only our own agents read an interval without an address as "change nothing else".
 OWN_SERVICE = "compose-agent"
 _NANOSECONDS = 10**9
@@ -67,10 +69,13 @@ class Desk:
         if not is_uid(uid):
             return self._refusal(uid, "uid", "instance_uid must be 16 bytes that are not all zero")
         with self._registry.lock():
+            if self._registry.is_full(uid):
+                self._counts.refused("full")
+                return _unavailable(uid, "the manager has as many nodes as it can have", FULL_RETRY_SECONDS)
             known = uid in peer.uids
             node = self._registry.hear(uid, peer, described=message.HasField("agent_description"))
             reply = ServerToAgent(instance_uid=uid, capabilities=CAPABILITIES)
-            gap = self._follow_sequence(node, message, known=known)
+            self._follow_sequence(node, message, known=known)
             self._learn(node, message)
             self._custom.learn(node, message, peer, known=known)
             if message.HasField("agent_disconnect"):
@@ -80,7 +85,7 @@ class Desk:
             self._registry.settle(node)
             if node.disabled:
                 return _unavailable(uid, "this node is switched off at the manager", DISABLED_RETRY_SECONDS)
-            self._ask_full_state(node, message, reply, gap=gap)
+            self._ask_full_state(node, message, reply)
             self._offer_interval(node, reply)
             self._custom.answer(node, peer, reply, first=message.HasField("custom_capabilities"))
         if message.HasField("custom_message"):
@@ -98,15 +103,17 @@ class Desk:
         reply.error_response.error_message = text
         return reply
 
-    def _follow_sequence(self, node: Node, message: AgentToServer, *, known: bool) -> bool:
-        """Tell whether messages are missing between the last one and this one."""
+    def _follow_sequence(self, node: Node, message: AgentToServer, *, known: bool) -> None:
+        """Note whether messages are missing between the last one and this one."""
         number, last = message.sequence_num, node.sequence
         node.sequence = number
-        starts = not known and (number in _FIRST_SEQUENCES or message.HasField("agent_description"))
-        gap = bool(node.description) and number != last + 1 and not starts
-        if gap:
+        described = message.HasField("agent_description")
+        starts = not known and (number in _FIRST_SEQUENCES or described)
+        if node.description and number != last + 1 and not starts:
             self._counts.gaps()
-        return gap
+            node.missed = True
+        # Whoever describes itself says everything, as at the start or when it was asked.
+        node.missed = node.missed and not described
 
     def _learn(self, node: Node, message: AgentToServer) -> None:
         node.capabilities = message.capabilities or node.capabilities
@@ -135,8 +142,9 @@ class Desk:
         peer.offered[fresh] = node.uid
         reply.agent_identification.new_instance_uid = fresh
 
-    def _ask_full_state(self, node: Node, message: AgentToServer, reply: ServerToAgent, *, gap: bool) -> None:
-        if message.HasField("agent_description") or not (gap or node.description is None):
+    def _ask_full_state(self, node: Node, message: AgentToServer, reply: ServerToAgent) -> None:
+        """Ask for what is missing, now or with a later answer: never twice within a while."""
+        if message.HasField("agent_description") or not (node.missed or node.description is None):
             return
         now = self._now()
         if now - node.asked_full_at >= FULL_STATE_EVERY_SECONDS:

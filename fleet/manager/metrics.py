@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
+from wsgiref.types import WSGIEnvironment
 
 from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -10,8 +12,12 @@ from prometheus_client.metrics_core import Metric
 
 from compose_agent.role import ConfigState
 from compose_agent.selfmetrics import add_program, exposition, gauge, new_registry
+from compose_agent.web.metricsview import metrics_view
+from compose_agent.web.response import Response
 from fleet.manager.model import ALIVE, Node, State, Transition
+from fleet.manager.principal import principal_of
 from fleet.manager.registry import Registry
+from fleet.manager.sight import Sight
 
 _BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.02, 0.1, 0.5)
 
@@ -63,7 +69,7 @@ class ManagerMetrics:
             self._transitions.labels(value.value)
         for transport in ("websocket", "http"):
             self.messages.labels(transport)
-        for reason in ("malformed", "oversize", "uid"):
+        for reason in ("malformed", "oversize", "uid", "full"):
             self._refused.labels(reason)
         for reason in ("token", "rate"):
             self.turned_away.labels(reason)
@@ -100,11 +106,20 @@ class ManagerMetrics:
         """Return the metrics in one of the two formats."""
         return exposition(self._registry, openmetrics=openmetrics)
 
+    def view(self, nodes: Registry, environ: WSGIEnvironment) -> Response:
+        """Answer a scrape: who sees some environments only gets their nodes, and nothing of the manager."""
+        principal = principal_of(environ)
+        if principal.environments is None:
+            return metrics_view(self.text)(environ)
+        scoped = new_registry()
+        scoped.register(_Nodes(Sight(nodes, principal)))
+        return metrics_view(partial(exposition, scoped))(environ)
+
 
 class _Nodes:
     """Gauges of the nodes, made at each scrape."""
 
-    def __init__(self, nodes: Registry) -> None:
+    def __init__(self, nodes: Registry | Sight) -> None:
         self._nodes = nodes
 
     def collect(self) -> Iterator[Metric]:

@@ -109,6 +109,7 @@ class Node:
     left: bool = False
     conflict_until: float = 0.0
     rival: bytes = b""
+    missed: bool = False  # messages of it are missing, and it has not said everything anew since
     asked_full_at: float = float("-inf")
     offered_interval: float = 0.0
     custom: frozenset[str] = frozenset()  # capabilities of its custom messages
@@ -117,6 +118,11 @@ class Node:
     def node_id(self) -> str:
         """What people call it: its own name, or its uid."""
         return self.description.node_id if self.description else uid_text(self.uid)
+
+    @property
+    def environment(self) -> str:
+        """The environment it is in, empty for none."""
+        return self.description.environment if self.description else ""
 
     @property
     def interval(self) -> float:

@@ -16,6 +16,9 @@ from fleet.opamp.uid import parse_uid
 
 T = TypeVar("T")
 
+# Who may join can also make up uids without an end, and each one is a node. Ten thousand are planned for; so
+# many of usual size take about a gigabyte.
+MOST_NODES = 50_000
 # Requests that were under way together arrive within this time.
 ECHO_SECONDS = 5.0
 
@@ -34,8 +37,11 @@ class Registry:
     ``changed`` and ``removed`` collect the uids that the store has not yet written.
     """
 
-    def __init__(self, note: Callable[[Transition], None], clocks: Clocks | None = None) -> None:
+    def __init__(
+        self, note: Callable[[Transition], None], clocks: Clocks | None = None, most: int = MOST_NODES
+    ) -> None:
         self._note = note
+        self._most = most
         self._clocks = clocks or Clocks()
         self._lock = threading.RLock()
         self._nodes: dict[bytes, Node] = {}
@@ -77,6 +83,11 @@ class Registry:
         """Return the expected node ids with which no agent has come."""
         with self._lock:
             return [name for name in self._expected if not self._named.get(name)]
+
+    def is_full(self, uid: bytes) -> bool:
+        """Tell whether there is no room for a node with this uid."""
+        with self._lock:
+            return len(self._nodes) >= self._most and uid not in self._nodes
 
     # What changes it.
 
@@ -180,6 +191,9 @@ class Registry:
                 if node.uid not in self._nodes:
                     continue  # a former self of one before it
                 node.heard_at += missed
+                if node.state is State.OFFLINE and node.description is None:
+                    self.forget(node)  # it never said who it is, and will not any more
+                    continue
                 if is_settled(node, now):
                     continue
                 self._set(node, judge(node, now, self._rival(node)))
@@ -225,6 +239,8 @@ class Registry:
         node.rival = b""
         for uid in list(self._named[node.node_id] - {node.uid}):
             other = self._nodes[uid]
+            if other.environment != node.environment:
+                continue  # each environment has names of its own, and knows nothing of another's
             if other.state is State.OFFLINE and self._same_host(node, other):
                 self.forget(other)
             elif other.state in ALIVE and not other.rival:

@@ -14,7 +14,6 @@ from compose_agent.errors import ConfigError, Problem
 from compose_agent.role import ConfigState
 from compose_agent.web import health
 from compose_agent.web.health import Readiness
-from compose_agent.web.metricsview import metrics_view
 from compose_agent.web.response import Handler, Response
 from compose_agent.web.webfile import WebConfigFile
 from fleet.manager.admission import Admission, Everybody, TokenFile
@@ -71,7 +70,7 @@ class ManagerRole:
         self._table = {
             **health.routes(self._probe),
             **frame.serve(page.routes()),
-            "/metrics": {"GET": metrics_view(self._metrics.text)},
+            "/metrics": {"GET": lambda environ: self._metrics.view(self._registry, environ)},
         }
         gate = Gate([FileUsers(lambda: self._web)])
         app = App(self._endpoint(settings), self._find, gate, self._web, self._pulse)

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from compose_agent.audit.chain import Entry, Row, entry_of
 from remediation.guard.breaker import Breaker
 from remediation.guard.buckets import Bucket
-from remediation.journal.chain import Row, entry_of
-from remediation.journal.records import Entry, Occurrence
+from remediation.journal.records import Occurrence
 from remediation.model import Episode, Intent, Signal, State, Target, TargetKind
 
 T = TypeVar("T")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from compose_agent.matchers import Matcher
 from remediation.model import TargetKind
-from remediation.policies.matchers import Matcher
 from remediation.policies.windows import Window
 
 

@@ -15,8 +15,10 @@ from fleet.manager.api import History, selection_of
 from fleet.manager.model import State
 from fleet.manager.page.frame import Frame
 from fleet.manager.page.present import ROWS_ON_A_PAGE, line, parts, table
+from fleet.manager.principal import principal_of
 from fleet.manager.registry import Registry
 from fleet.manager.rows import ORDERS, row_of
+from fleet.manager.sight import Sight
 
 _HISTORY = 20
 
@@ -45,8 +47,9 @@ class NodesPage:
     def _index(self, environ: WSGIEnvironment) -> Response:
         query = str(environ.get("QUERY_STRING", ""))
         selection = replace(selection_of(query), limit=ROWS_ON_A_PAGE)
-        total, rows = self._registry.read(lambda nodes: selection.page(nodes, self._registry.never_seen()))
-        page = table(rows, total, self._registry.count(), selection, now=self._now(), trouble=self._trouble())
+        sight = Sight(self._registry, principal_of(environ))
+        total, rows = sight.read(lambda nodes: selection.page(nodes, sight.never_seen()))
+        page = table(rows, total, sight.count(), selection, now=self._now(), trouble=self._trouble())
         template = "live.html" if "fragment" in parse_qs(query) else "page.html"
         return self._frame.html(
             environ, template, page=page, states=list(State), orders=list(ORDERS), section="/"
@@ -55,7 +58,7 @@ class NodesPage:
     def _node(self, environ: WSGIEnvironment) -> Response:
         query = parse_qs(str(environ.get("QUERY_STRING", "")), errors="replace")
         name = query.get("id", [""])[-1]
-        found = self._registry.find(name)
+        found = Sight(self._registry, principal_of(environ)).find(name)
         if len(found) != 1:
             return self._frame.html(environ, "missing.html", status=404, name=name, section="/")
         node, now = found[0], self._now()

@@ -18,10 +18,23 @@ from typing import Any
 
 import msgspec
 
-from remediation.journal.records import Entry
-
 FIRST_HASH = bytes(32)
 CUT = "cut"
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the audit; ``hash`` is in hexadecimal digits.
+
+    ``subjects`` are ids by what they are: ``fingerprint``, ``alert``, ``episode``, ``intent``, ``container``,
+    ``service``, ``group``. ``fields`` are those of the kind.
+    """
+
+    seq: int
+    at: float
+    kind: str
+    subjects: dict[str, str]
+    fields: dict[str, Any]
+    hash: str
 
 
 class _Body(msgspec.Struct, frozen=True, kw_only=True):
