@@ -29,12 +29,14 @@ from fleet.agent.link import Link, Parts
 from fleet.agent.path import look_up_promptly
 from fleet.agent.polling import PollingTransport
 from fleet.agent.redaction import effective
+from fleet.agent.relay import Relay
 from fleet.agent.report import Report
 from fleet.agent.roles import RolesReader
 from fleet.agent.settings import AgentSettings
 from fleet.agent.transport import Target, Transport
 from fleet.agent.watchdog import Watchdog
 from fleet.agent.websocket import WebSocketTransport
+from fleet.envelopes import relay as relaying
 from fleet.opamp.opamp_pb2 import AgentToServer, CustomMessage
 from fleet.opamp.uid import uid_text
 
@@ -69,6 +71,8 @@ class AgentRole:
             RemoteStore(general.state_dir()), supervisor.reload, lambda: self._settings.remote_timeout
         )
         self._custom = Custom(self._post)
+        self._relay = Relay(self._custom.send, general.run_dir(), self._peers)
+        self._custom.register(relaying.CAPABILITY, self._relay)
         self._watchdog = Watchdog(self._link)
 
     def start(self) -> None:
@@ -91,6 +95,7 @@ class AgentRole:
         """Say goodbye and end."""
         self._keeper.stop()
         self._watchdog.stop()
+        self._relay.stop()
         self._engine.close()
 
     def listeners(self) -> tuple[str, ...]:

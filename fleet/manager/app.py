@@ -12,6 +12,7 @@ from compose_agent.web.propagation import incoming_trace
 from compose_agent.web.response import Handler, Response
 from compose_agent.web.webfile import WebConfigFile
 from fleet.manager.endpoint import PATHS, Endpoint, Receive, Scope, Send
+from fleet.manager.later import Later
 from fleet.manager.page.events import EVENTS, Events
 from fleet.manager.page.pulse import Pulse
 from fleet.manager.people.gate import SAFE_METHODS, Gate
@@ -63,7 +64,8 @@ class App:
                 return body
             environ["wsgi.input"] = BytesIO(body)
             environ["CONTENT_LENGTH"] = str(len(body))
-        return await asyncio.to_thread(_answer, found, environ)
+        answer = await asyncio.to_thread(_answer, found, environ)
+        return await answer.arrived() if isinstance(answer, Later) else answer
 
     async def _follow(self, environ: WSGIEnvironment, scope: Scope, receive: Receive, send: Send) -> None:
         first = await self._events.first(environ)

@@ -16,6 +16,7 @@ from compose_agent.web import health
 from compose_agent.web.health import Readiness
 from compose_agent.web.response import Handler, Response
 from compose_agent.web.webfile import WebConfigFile
+from fleet.envelopes import relay as relaying
 from fleet.manager.admission import Admission, Everybody, TokenFile
 from fleet.manager.api import NodesApi
 from fleet.manager.app import App
@@ -34,6 +35,7 @@ from fleet.manager.page.pulse import Pulse
 from fleet.manager.people.gate import FileUsers, Gate
 from fleet.manager.principal import KEY, LOCAL
 from fleet.manager.registry import Registry
+from fleet.manager.relay import Relay, RelayApi
 from fleet.manager.server import Server
 from fleet.manager.settings import ManagerSettings
 from fleet.manager.store import Store, manager_database
@@ -66,7 +68,9 @@ class ManagerRole:
         nodes = NodesApi(self._registry, self._store.history, self._keep)
         frame = Frame()
         page = NodesPage(frame, self._registry, self._store.history, lambda: "; ".join(self.reasons()))
-        self._api = Table(self._operations(nodes))
+        relay = Relay(self._custom.send)
+        self._custom.register(relaying.CAPABILITY, relay)
+        self._api = Table(self._operations(nodes, RelayApi(self._registry, relay)))
         self._table = {
             **health.routes(self._probe),
             **frame.serve(page.routes()),
