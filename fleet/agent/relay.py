@@ -32,7 +32,7 @@ _decoder = msgspec.msgpack.Decoder(Ask)
 class Send(Protocol):
     """Sends a custom message, and tells whether it is under way."""
 
-    def __call__(self, capability: str, kind: str, data: bytes) -> bool: ...  # noqa: D102
+    def __call__(self, capability: str, kind: str, data: bytes, /) -> bool: ...  # noqa: D102
 
 
 class Relay:

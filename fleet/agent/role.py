@@ -14,6 +14,7 @@ from compose_agent.config.general import GeneralSettings
 from compose_agent.config.remote import RemoteStore
 from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.endpoint import find_endpoint
+from compose_agent.dockerd.inventory import Inventory
 from compose_agent.errors import StateError
 from compose_agent.role import ConfigState
 from compose_agent.web.localclient import LocalClient
@@ -24,6 +25,7 @@ from fleet.agent.configs import Keeper
 from fleet.agent.conversation import Conversation
 from fleet.agent.custom import Custom
 from fleet.agent.facts import FactsReader
+from fleet.agent.host import HostTeller
 from fleet.agent.identity import Identity
 from fleet.agent.link import Link, Parts
 from fleet.agent.path import look_up_promptly
@@ -36,6 +38,7 @@ from fleet.agent.settings import AgentSettings
 from fleet.agent.transport import Target, Transport
 from fleet.agent.watchdog import Watchdog
 from fleet.agent.websocket import WebSocketTransport
+from fleet.envelopes import host as telling
 from fleet.envelopes import relay as relaying
 from fleet.opamp.opamp_pb2 import AgentToServer, CustomMessage
 from fleet.opamp.uid import uid_text
@@ -73,11 +76,20 @@ class AgentRole:
         self._custom = Custom(self._post)
         self._relay = Relay(self._custom.send, general.run_dir(), self._peers)
         self._custom.register(relaying.CAPABILITY, self._relay)
+        self._host = HostTeller(
+            self._custom.send,
+            Inventory(self._engine),
+            run_dir=general.run_dir(),
+            roles=self._peers,
+            interval=lambda: self._interval,
+        )
+        self._custom.register(telling.CAPABILITY, self._host)
         self._watchdog = Watchdog(self._link)
 
     def start(self) -> None:
         """Begin to connect; a manager that is away is waited for in the background."""
         self._keeper.start()
+        self._host.start()
         self._watchdog.start()
 
     def apply(self, config: Config) -> None:
@@ -96,6 +108,7 @@ class AgentRole:
         self._keeper.stop()
         self._watchdog.stop()
         self._relay.stop()
+        self._host.stop()
         self._engine.close()
 
     def listeners(self) -> tuple[str, ...]:

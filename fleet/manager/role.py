@@ -16,6 +16,7 @@ from compose_agent.web import health
 from compose_agent.web.health import Readiness
 from compose_agent.web.response import Handler, Response
 from compose_agent.web.webfile import WebConfigFile
+from fleet.envelopes import host as telling
 from fleet.envelopes import relay as relaying
 from fleet.manager.admission import Admission, Everybody, TokenFile
 from fleet.manager.api import NodesApi
@@ -25,6 +26,7 @@ from fleet.manager.custom import Custom
 from fleet.manager.desk import Counts, Desk
 from fleet.manager.endpoint import Endpoint
 from fleet.manager.herd import Herd
+from fleet.manager.hosts import Book, HostsApi, HostStore
 from fleet.manager.metrics import ManagerMetrics
 from fleet.manager.model import Transition
 from fleet.manager.openapi import ApiPart, Operation, Table
@@ -66,11 +68,17 @@ class ManagerRole:
         self._custom = Custom(self._registry)
         self._metrics.watch(self._registry)
         nodes = NodesApi(self._registry, self._store.history, self._keep)
+        self._book = Book(self._registry, HostStore(self._database), self._pulse.beat)
+        self._custom.register(telling.CAPABILITY, self._book)
         frame = Frame()
-        page = NodesPage(frame, self._registry, self._store.history, lambda: "; ".join(self.reasons()))
+        page = NodesPage(
+            frame, self._registry, self._store.history, self._book, trouble=lambda: "; ".join(self.reasons())
+        )
         relay = Relay(self._custom.send)
         self._custom.register(relaying.CAPABILITY, relay)
-        self._api = Table(self._operations(nodes, RelayApi(self._registry, relay)))
+        self._api = Table(
+            self._operations(nodes, HostsApi(self._registry, self._book), RelayApi(self._registry, relay))
+        )
         self._table = {
             **health.routes(self._probe),
             **frame.serve(page.routes()),
@@ -90,6 +98,7 @@ class ManagerRole:
             self._database.close()
             raise
         self._writer.start(self._registry)
+        self._book.start()
         self._server.start()
 
     def apply(self, config: Config) -> None:
@@ -107,6 +116,7 @@ class ManagerRole:
         self._pulse.beat()  # whoever follows a page is told that this is the end
         self._server.stop()
         self._writer.stop()
+        self._book.stop()
         self._database.close()
 
     def listeners(self) -> tuple[str, ...]:

@@ -12,9 +12,10 @@ from compose_agent.dockerd.overview import words
 from compose_agent.errors import ComposeAgentError
 from compose_agent.web.response import Response, RouteTable
 from fleet.manager.api import History, selection_of
+from fleet.manager.hosts import Book
 from fleet.manager.model import State
 from fleet.manager.page.frame import Frame
-from fleet.manager.page.present import ROWS_ON_A_PAGE, line, parts, table
+from fleet.manager.page.present import ROWS_ON_A_PAGE, action_line, container_line, line, parts, table
 from fleet.manager.principal import principal_of
 from fleet.manager.registry import Registry
 from fleet.manager.rows import ORDERS, row_of
@@ -31,12 +32,15 @@ class NodesPage:
         frame: Frame,
         registry: Registry,
         history: History,
+        book: Book,
+        *,
         trouble: Callable[[], str],
         now: Callable[[], float] = time.time,
     ) -> None:
         self._frame = frame
         self._registry = registry
         self._history = history
+        self._book = book
         self._trouble = trouble
         self._now = now
 
@@ -71,6 +75,8 @@ class NodesPage:
             "node_live.html" if "fragment" in query else "node.html",
             line=line(row_of(node), now),
             time=words.clock(now),
+            containers=[container_line(each, now) for each in self._book.containers(node.uid)],
+            actions=[action_line(each, now) for each in self._book.actions(node.uid)],
             health=list(parts("agent", node.health)) if node.health else [],
             config=node.config,
             attributes=dict(node.description.attributes) if node.description else {},

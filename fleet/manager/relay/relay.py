@@ -28,7 +28,7 @@ _decoder = msgspec.msgpack.Decoder(Part)
 class Send(Protocol):
     """Sends a custom message to an agent, and tells whether it is under way."""
 
-    def __call__(self, uid: bytes, capability: str, kind: str, data: bytes) -> bool: ...  # noqa: D102
+    def __call__(self, uid: bytes, capability: str, kind: str, data: bytes, /) -> bool: ...  # noqa: D102
 
 
 class Busy(Exception):

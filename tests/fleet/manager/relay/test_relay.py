@@ -47,7 +47,7 @@ def host(manager: Manager, held: ExitStack, tmp_path: Path) -> Host:
         "logs": metrics_of(lambda: LARGE),
         "remediation": metrics_of(lambda: time.sleep(3) or "late 1\n"),  # type: ignore[func-returns-value]
     }
-    made = held.enter_context(hosting(tmp_path / "h1", manager.url, "h1", roles, environment="test"))
+    made = held.enter_context(hosting(tmp_path / "h1", manager.ws, "h1", roles, environment="test"))
     until(lambda: manager.get("/api/v1/nodes/h1").status == 200)
     until(lambda: manager.get("/api/v1/nodes/h1").json()["health"]["parts"].keys() == roles.keys())
     return made
@@ -76,6 +76,12 @@ def test_what_cannot_be_had_is_said(manager: Manager) -> None:
     assert (status, "has not answered within 1 s" in said) == (504, True)
     for odd in ("nan", "-1", "x", "1e99"):
         assert scrape(manager, "exporter", X_Prometheus_Scrape_Timeout_Seconds=odd)[0] == 200
+
+
+def test_an_agent_that_polls_is_asked_when_it_comes(manager: Manager, tmp_path: Path) -> None:
+    with hosting(tmp_path / "h2", manager.url, "h2", {"logs": metrics_of(lambda: "polled 1\n")}) as host:
+        host.wait_online(manager)
+        until(lambda: scrape(manager, "logs", "h2") == (200, PLAIN, "polled 1\n"))
 
 
 def test_an_agent_that_is_gone_is_not_waited_for(manager: Manager, host: Host) -> None:
