@@ -21,6 +21,7 @@ from compose_agent.config.schema import Schema
 from compose_agent.config.yamlfile import parse
 from compose_agent.durable import sync_folder
 from compose_agent.errors import ConfigError, Problem, StateError
+from compose_agent.typed import from_json
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ class RemoteStore:
     def read(self) -> Record:
         """Return what is kept; nothing where there is no file, or none that can be read."""
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Record)
+            return from_json(self._path.read_bytes(), Record)
         except FileNotFoundError:
             return Record()
         except (OSError, msgspec.MsgspecError) as error:
