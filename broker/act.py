@@ -20,6 +20,7 @@ import msgspec
 from broker.metrics import BrokerMetrics
 from broker.peers import RefusalLog, peer_of
 from broker.routes import NotServed
+from compose_agent.boottime import Moment
 from compose_agent.dockerd.verbs.contract import Actor, ActorUnavailable
 from compose_agent.dockerd.verbs.model import VerbRequest
 from compose_agent.tracing import attributes as names
@@ -60,6 +61,7 @@ class _Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(max_length=16),
     ] = {}
     reason: Annotated[str, msgspec.Meta(max_length=1024)] = ""
+    begin_by: Moment | None = None
 
 
 _STANDING = re.compile(rf"{PATH}/({_ID})")

@@ -29,6 +29,9 @@ from remediation.world import World
 
 logger = logging.getLogger(__name__)
 
+# So long after a deadline it has certainly passed.
+_PAST_SECONDS = 0.05
+
 # Under this key the journal has what is left until everything freezes by itself.
 FREEZE_BUCKET = "freeze-after"
 
@@ -186,6 +189,8 @@ def _wait(tx: Tx, case: Case, reason: Reason, detail: str, until: float) -> None
         _audit(tx, intent, {"decision": "waits", "reason": reason, "detail": detail})
     # Not beyond the end of its patience: that is to be noticed.
     not_before = min(until, since + patience + 1)
+    if intent.begin_by:
+        not_before = min(not_before, case.now + max(0.0, intent.begin_by.left()) + _PAST_SECONDS)
     tx.put_intent(msgspec.structs.replace(intent, reason=reason, detail=detail, not_before=not_before))
 
 

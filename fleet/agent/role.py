@@ -21,9 +21,12 @@ from compose_agent.web.localclient import LocalClient
 from compose_agent.web.response import Response, routed
 from fleet.agent import report as reporting
 from fleet.agent.check import check, read_token, tls_context
+from fleet.agent.commands.part import Commands
+from fleet.agent.commands.verbs.registry import verbs_of
 from fleet.agent.configs import Keeper
 from fleet.agent.conversation import Conversation
 from fleet.agent.custom import Custom
+from fleet.agent.database import agent_database
 from fleet.agent.facts import FactsReader
 from fleet.agent.host import HostTeller
 from fleet.agent.identity import Identity
@@ -65,7 +68,8 @@ class AgentRole:
         self._started = time.time()
         self._local_address = ""
         self._identity = Identity(general.state_dir())
-        self._engine = EngineClient(find_endpoint(general.docker_host, os.environ))
+        endpoint = find_endpoint(general.docker_host, os.environ)
+        self._engine = EngineClient(endpoint)
         self._facts = FactsReader(self._engine)
         self._roles = RolesReader(general.run_dir(), self._peers)
         self._target = self._target_of(settings)
@@ -84,10 +88,14 @@ class AgentRole:
             interval=lambda: self._interval,
         )
         self._custom.register(telling.CAPABILITY, self._host)
+        self._database = agent_database(general.state_dir())
+        verbs = verbs_of(self._engine, general.run_dir(), self._runs, local=endpoint.socket_path is not None)
+        self._commands = Commands(self._database, self._custom, verbs, self._allowed_commands)
         self._watchdog = Watchdog(self._link)
 
     def start(self) -> None:
         """Begin to connect; a manager that is away is waited for in the background."""
+        self._commands.start()
         self._keeper.start()
         self._host.start()
         self._watchdog.start()
@@ -105,11 +113,13 @@ class AgentRole:
 
     def stop(self) -> None:
         """Say goodbye and end."""
+        self._commands.stop()
         self._keeper.stop()
         self._watchdog.stop()
         self._relay.stop()
         self._host.stop()
         self._engine.close()
+        self._database.close()
 
     def listeners(self) -> tuple[str, ...]:
         """Return nothing: the agent connects, nobody connects to it."""
@@ -130,6 +140,12 @@ class AgentRole:
 
     def _peers(self) -> list[str]:
         return [name for name in self._names(self._config) if name != NAME]
+
+    def _runs(self, role: str) -> bool:
+        return role in self._names(self._config)
+
+    def _allowed_commands(self) -> tuple[str, ...]:
+        return self._config.of(AgentSettings).commands
 
     def _target_of(self, settings: AgentSettings) -> Target:
         url = settings.manager_url or ""

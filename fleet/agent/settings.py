@@ -100,6 +100,14 @@ class AgentSettings:
         "Name or IP address at which others reach this host's listeners. Unset: the address from which the "
         "agent speaks with its manager.",
     )
+    commands: tuple[str, ...] = option(
+        "commands",
+        kinds.string,
+        None,
+        "The commands of the manager that this host carries out, such as restart or logs; repeatable. Unset: "
+        "all. 'none' allows none.",
+        multiple=True,
+    )
     interval: float = option(
         "heartbeat-interval",
         kinds.positive_duration,

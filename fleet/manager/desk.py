@@ -87,9 +87,9 @@ class Desk:
                 return _unavailable(uid, "this node is switched off at the manager", DISABLED_RETRY_SECONDS)
             self._ask_full_state(node, message, reply)
             self._offer_interval(node, reply)
-            self._custom.answer(node, peer, reply, first=message.HasField("custom_capabilities"))
         if message.HasField("custom_message"):
             self._custom.take(node, message.custom_message)
+        self._custom.answer(node, peer, reply, first=message.HasField("custom_capabilities"))
         return reply
 
     def malformed(self, reason: str) -> ServerToAgent:

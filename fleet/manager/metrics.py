@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from wsgiref.types import WSGIEnvironment
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
@@ -74,6 +74,11 @@ class ManagerMetrics:
         for reason in ("token", "rate"):
             self.turned_away.labels(reason)
         add_program(registry, "fleet_manager", "manager", state)
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """Where the manager's parts register metrics of their own."""
+        return self._registry
 
     def watch(self, nodes: Registry) -> None:
         """Tell of these nodes at each scrape."""

@@ -22,6 +22,8 @@ from fleet.manager.admission import Admission, Everybody, TokenFile
 from fleet.manager.api import NodesApi
 from fleet.manager.app import App
 from fleet.manager.check import require_safety
+from fleet.manager.commands.metrics import CommandMetrics
+from fleet.manager.commands.part import Commands
 from fleet.manager.custom import Custom
 from fleet.manager.desk import Counts, Desk
 from fleet.manager.endpoint import Endpoint
@@ -67,6 +69,8 @@ class ManagerRole:
         self._registry.expect(settings.expected)
         self._custom = Custom(self._registry)
         self._metrics.watch(self._registry)
+        metrics = CommandMetrics(self._metrics.registry)
+        self._commands = Commands(self._database, self._custom, self._registry, metrics)
         nodes = NodesApi(self._registry, self._store.history, self._keep)
         self._book = Book(self._registry, HostStore(self._database), self._pulse.beat)
         self._custom.register(telling.CAPABILITY, self._book)
@@ -76,9 +80,9 @@ class ManagerRole:
         )
         relay = Relay(self._custom.send)
         self._custom.register(relaying.CAPABILITY, relay)
-        self._api = Table(
-            self._operations(nodes, HostsApi(self._registry, self._book), RelayApi(self._registry, relay))
-        )
+        hosts = HostsApi(self._registry, self._book)
+        relayed = RelayApi(self._registry, relay)
+        self._api = Table(self._operations(nodes, self._commands.api, hosts, relayed))
         self._table = {
             **health.routes(self._probe),
             **frame.serve(page.routes()),
@@ -93,6 +97,7 @@ class ManagerRole:
         _raise_descriptor_limit()
         try:
             self._registry.restore(self._store.load())
+            self._commands.start()
             self._server.bind(self._settings.listen_addresses)
         except BaseException:
             self._database.close()
@@ -115,6 +120,7 @@ class ManagerRole:
         self._stopping = True
         self._pulse.beat()  # whoever follows a page is told that this is the end
         self._server.stop()
+        self._commands.stop()
         self._writer.stop()
         self._book.stop()
         self._database.close()
@@ -125,7 +131,9 @@ class ManagerRole:
 
     def reasons(self) -> tuple[str, ...]:
         """Return why the manager does not do its work."""
-        return tuple(each for each in (self._server.error(), self._writer.error) if each)
+        return tuple(
+            each for each in (self._server.error(), self._writer.error, self._commands.error) if each
+        )
 
     def routes(self) -> WSGIApplication:
         """Return the routes for the local socket, where everybody is the host's administrator."""
