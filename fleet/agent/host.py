@@ -16,6 +16,7 @@ from compose_agent.dockerd.inventory import Inventory
 from compose_agent.dockerd.model import Container
 from compose_agent.dockerd.usage.host import HostSample, busy_ratio, read_host
 from compose_agent.errors import ComposeAgentError, EngineError
+from compose_agent.typed import from_json
 from compose_agent.web.localclient import LocalClient
 from fleet.envelopes.host import (
     ACTIONS,
@@ -123,7 +124,7 @@ class HostTeller:
     def _tell_actions(self) -> None:
         try:
             status, body = self._remediation.request("GET", _ACTIONS_PATH)
-            actions = msgspec.json.decode(body, type=list[ActionLine]) if status == 200 else None
+            actions = from_json(body, list[ActionLine]) if status == 200 else None
         except (ComposeAgentError, msgspec.MsgspecError):
             return  # its health says why
         if actions is not None and self._said.get(ACTIONS) != actions:

@@ -1,4 +1,4 @@
-"""Scrapes for a manager that reaches this host only over the link: a role's own ``/metrics``, nothing else."""
+"""Scrapes for who reaches this host only over its link: a role's own ``/metrics``, nothing else."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from compose_agent.errors import ComposeAgentError
+from compose_agent.typed import from_msgpack
 from compose_agent.web.compression import gzipped
 from compose_agent.web.localclient import LocalAnswer, LocalClient
 from fleet.envelopes.relay import ASK, CAPABILITY, MOST_BYTES, PART, PART_BYTES, Ask, Part
@@ -25,8 +26,6 @@ _THREADS = 2
 _MOST_WAITING = 16
 # A scrape takes some milliseconds; whoever asks for longer than Prometheus' own limit waits for nothing.
 _LONGEST_SECONDS = 60.0
-
-_decoder = msgspec.msgpack.Decoder(Ask)
 
 
 class Send(Protocol):
@@ -53,7 +52,7 @@ class Relay:
         if kind != ASK:
             return
         try:
-            ask = _decoder.decode(data)
+            ask = from_msgpack(data, Ask)
         except msgspec.MsgspecError as error:
             logger.warning("a question for metrics cannot be read", extra={"error": str(error)})
             return

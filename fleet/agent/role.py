@@ -20,6 +20,7 @@ from compose_agent.role import ConfigState
 from compose_agent.web.localclient import LocalClient
 from compose_agent.web.response import Response, routed
 from fleet.agent import report as reporting
+from fleet.agent.alerts import AlertTaker
 from fleet.agent.check import check, read_token, tls_context
 from fleet.agent.commands.part import Commands
 from fleet.agent.commands.verbs.registry import verbs_of
@@ -41,6 +42,7 @@ from fleet.agent.settings import AgentSettings
 from fleet.agent.transport import Target, Transport
 from fleet.agent.watchdog import Watchdog
 from fleet.agent.websocket import WebSocketTransport
+from fleet.envelopes import alert as alerting
 from fleet.envelopes import host as telling
 from fleet.envelopes import relay as relaying
 from fleet.opamp.opamp_pb2 import AgentToServer, CustomMessage
@@ -80,6 +82,8 @@ class AgentRole:
         self._custom = Custom(self._post)
         self._relay = Relay(self._custom.send, general.run_dir(), self._peers)
         self._custom.register(relaying.CAPABILITY, self._relay)
+        self._alerts = AlertTaker(self._custom.send, general.run_dir())
+        self._custom.register(alerting.CAPABILITY, self._alerts)
         self._host = HostTeller(
             self._custom.send,
             Inventory(self._engine),
@@ -98,6 +102,7 @@ class AgentRole:
         self._commands.start()
         self._keeper.start()
         self._host.start()
+        self._alerts.start()
         self._watchdog.start()
 
     def apply(self, config: Config) -> None:
@@ -118,6 +123,7 @@ class AgentRole:
         self._watchdog.stop()
         self._relay.stop()
         self._host.stop()
+        self._alerts.stop()
         self._engine.close()
         self._database.close()
 

@@ -1,8 +1,8 @@
 """What an agent tells of its host beside its health: ``com.compose-agent.host.v1``, all of it MessagePack.
 
 ``load`` comes with every interval, a :class:`Load`. ``containers`` and ``actions`` come when they have
-changed, lists of :class:`ContainerLine` and :class:`ActionLine`, each whole. Nothing is answered: what is lost with a
-connection is told again on the next.
+changed, lists of :class:`ContainerLine` and :class:`ActionLine`, each whole. Nothing is answered: what is
+lost with a connection is told again on the next.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from compose_agent.web.webfile import WebConfigFile
 from fleet.envelopes import host as telling
 from fleet.envelopes import relay as relaying
 from fleet.manager.admission import Admission, Everybody, TokenFile
+from fleet.manager.alerts import Alerts
 from fleet.manager.api import NodesApi
 from fleet.manager.app import App
 from fleet.manager.check import require_safety
@@ -34,6 +35,7 @@ from fleet.manager.model import Transition
 from fleet.manager.openapi import ApiPart, Operation, Table
 from fleet.manager.openapi.document import OpenApi
 from fleet.manager.page import NodesPage
+from fleet.manager.page.alerts import AlertsPage
 from fleet.manager.page.frame import Frame
 from fleet.manager.page.pulse import Pulse
 from fleet.manager.people.gate import FileUsers, Gate
@@ -74,6 +76,14 @@ class ManagerRole:
         nodes = NodesApi(self._registry, self._store.history, self._keep)
         self._book = Book(self._registry, HostStore(self._database), self._pulse.beat)
         self._custom.register(telling.CAPABILITY, self._book)
+        self._alerts = Alerts(
+            self._registry,
+            self._database,
+            self._custom,
+            self._book,
+            metrics=self._metrics.registry,
+            changed=self._pulse.beat,
+        )
         frame = Frame()
         page = NodesPage(
             frame, self._registry, self._store.history, self._book, trouble=lambda: "; ".join(self.reasons())
@@ -82,10 +92,10 @@ class ManagerRole:
         self._custom.register(relaying.CAPABILITY, relay)
         hosts = HostsApi(self._registry, self._book)
         relayed = RelayApi(self._registry, relay)
-        self._api = Table(self._operations(nodes, self._commands.api, hosts, relayed))
+        self._api = Table(self._operations(nodes, self._commands.api, hosts, relayed, self._alerts.api))
         self._table = {
             **health.routes(self._probe),
-            **frame.serve(page.routes()),
+            **frame.serve(page.routes(), AlertsPage(frame, self._alerts.api.shown).routes()),
             "/metrics": {"GET": lambda environ: self._metrics.view(self._registry, environ)},
         }
         gate = Gate([FileUsers(lambda: self._web)])
@@ -104,6 +114,7 @@ class ManagerRole:
             raise
         self._writer.start(self._registry)
         self._book.start()
+        self._alerts.start()
         self._server.start()
 
     def apply(self, config: Config) -> None:
@@ -121,6 +132,7 @@ class ManagerRole:
         self._pulse.beat()  # whoever follows a page is told that this is the end
         self._server.stop()
         self._commands.stop()
+        self._alerts.stop()
         self._writer.stop()
         self._book.stop()
         self._database.close()

@@ -33,9 +33,18 @@ class Host:
 
 @contextmanager
 def hosting(
-    folder: Path, url: str, name: str, roles: Mapping[str, WSGIApplication], **options: str
+    folder: Path,
+    url: str,
+    name: str,
+    roles: Mapping[str, WSGIApplication],
+    *,
+    engine: FakeEngine | None = None,
+    **options: str,
 ) -> Iterator[Host]:
-    """Run a host called ``name``, with files in ``folder``, whose agent connects to ``url``."""
+    """Run a host called ``name``, with files in ``folder``, whose agent connects to ``url``.
+
+    One that comes back brings its ``engine`` with it: with another one it is another host.
+    """
     folder.mkdir(exist_ok=True)
     given = {
         "state-dir": str(folder / "state"),
@@ -48,7 +57,7 @@ def hosting(
     with ExitStack() as held:
         for role, app in roles.items():
             held.enter_context(standing_in(folder / "run", role, app))
-        engine = held.enter_context(FakeEngine(folder / "docker.sock"))
+        engine = engine or held.enter_context(FakeEngine(folder / "docker.sock"))
         config = resolve(SCHEMA, [layer_of({**given, "docker.host": engine.url})])
         agent = AgentRole(config, ConfigState(), lambda _config: ["agent", *roles])
         agent.start()

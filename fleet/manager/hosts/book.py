@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from compose_agent.errors import StateError
+from compose_agent.typed import from_msgpack
 from fleet.envelopes.host import (
     ACTIONS,
     CONTAINERS,
@@ -98,12 +99,12 @@ class Book:
         """Take a telling; one that cannot be read leaves the one before."""
         try:
             if kind == LOAD:
-                node.load = msgspec.msgpack.decode(data, type=Load)
+                node.load = from_msgpack(data, Load)
                 return
             if kind == CONTAINERS:
-                self._take_containers(node.uid, msgspec.msgpack.decode(data, type=list[ContainerLine]))
+                self._take_containers(node.uid, from_msgpack(data, list[ContainerLine]))
             elif kind == ACTIONS:
-                actions = msgspec.msgpack.decode(data, type=list[ActionLine])[:MOST_ACTIONS]
+                actions = from_msgpack(data, list[ActionLine])[:MOST_ACTIONS]
                 self._keep((node.uid, ACTIONS), [_cut(each) for each in actions])
         except msgspec.MsgspecError as error:
             logger.debug(
@@ -175,7 +176,7 @@ def _names(containers: list[ContainerLine]) -> _Names:
 
 
 def _unpacked(packed: bytes, kind: type[T]) -> T:
-    return msgspec.msgpack.decode(zlib.decompress(packed), type=kind)
+    return from_msgpack(zlib.decompress(packed), kind)
 
 
 Line = TypeVar("Line", ContainerLine, ActionLine)

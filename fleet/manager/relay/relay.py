@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from compose_agent.typed import from_msgpack
 from compose_agent.web.response import Response
 from fleet.envelopes.relay import ASK, CAPABILITY, MOST_BYTES, PART, Ask, Part
 from fleet.manager.model import Node
@@ -21,8 +22,6 @@ logger = logging.getLogger(__name__)
 MOST_OPEN = 500
 # What all answers that are not yet whole may hold together.
 MOST_HELD_BYTES = 128 * 1024 * 1024
-
-_decoder = msgspec.msgpack.Decoder(Part)
 
 
 class Send(Protocol):
@@ -80,7 +79,7 @@ class Relay:
     def take(self, node: Node, kind: str, data: bytes) -> None:
         """Take a part of an answer; what nobody waits for any more, or was not asked, is dropped."""
         try:
-            part = _decoder.decode(data) if kind == PART else None
+            part = from_msgpack(data, Part) if kind == PART else None
         except msgspec.MsgspecError:
             logger.debug("a part of an answer cannot be read", extra={"node_id": node.node_id})
             return

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 import urllib3
 
+from compose_agent.typed import from_msgpack
 from compose_agent.web.localclient import LocalAnswer
 from compose_agent.web.response import Response
 from fleet.agent.relay import parts_of
@@ -127,7 +128,7 @@ class Sent:
 
     def __call__(self, _uid: bytes, capability: str, kind: str, data: bytes) -> bool:
         assert (capability, kind) == (CAPABILITY, ASK)
-        self.asked.append(msgspec.msgpack.decode(data, type=Ask))
+        self.asked.append(from_msgpack(data, Ask))
         return self.there
 
 
