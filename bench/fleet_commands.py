@@ -91,7 +91,7 @@ class Calls:
                 self.at[seconds or 0].append(time.time())
             restart(container, seconds, signal)
 
-        lifecycle.restart = noted  # type: ignore[method-assign]
+        lifecycle.restart = noted  # type: ignore[method-assign,assignment]
 
 
 class Run:
@@ -202,7 +202,7 @@ class Run:
     # Torment, and rest.
 
     def _torment(self, commands: int, processes: Sequence[Supervised]) -> dict[int, float]:
-        """Give commands while both are killed; return how many seconds each of them was given, by its number."""
+        """Give commands while both are killed; return how many seconds each was given, by its number."""
         self._killing.set()
         over = threading.Event()
         killer = threading.Thread(target=self._kill, args=(over, processes), daemon=True)

@@ -118,8 +118,8 @@ class AgentSettings:
         "remote-options",
         kinds.string,
         "log.level",
-        "Options, and groups of options such as exporter or logs.spool, that the manager may set on this host; "
-        "repeatable. none: nothing.",
+        "Options, and groups of options such as exporter or logs.spool, that the manager may set on this "
+        "host; repeatable. none: nothing.",
         multiple=True,
     )
     remote_timeout: float = option(

@@ -18,6 +18,7 @@ from fleet.manager.discovery import Asker, targets
 from fleet.manager.model import Node, State, Transition
 from fleet.manager.openapi import Operation, Parameter
 from fleet.manager.openapi.table import answered, problem
+from fleet.manager.people.audit import tell
 from fleet.manager.principal import Role, principal_of
 from fleet.manager.registry import Registry
 from fleet.manager.rows import ORDERS, Order, Row, Selection, row_of
@@ -32,8 +33,8 @@ _LONGEST_TEXT = 300
 # How often Prometheus asks by itself, in seconds; we would not know better.
 _REFRESH = ("X-Prometheus-Refresh-Interval-Seconds", "60")
 
-_NOT_ONE = {404: "There is no such node.", 409: "Several agents have this node id."}
-_AMBIGUOUS = {409: documents.Ambiguous}
+NOT_ONE = {404: "There is no such node.", 409: "Several agents have this node id."}
+AMBIGUOUS = {409: documents.Ambiguous}
 _DEEDS = {
     "disable": "Switch a node off: its agent is told to come again later",
     "enable": "Switch a node on again",
@@ -80,8 +81,8 @@ class NodesApi:
                 summary="Everything of one node, by node id or uid",
                 answer=self._one,
                 gives=documents.NodeDetails,
-                refuses=_NOT_ONE,
-                problems=_AMBIGUOUS,
+                refuses=NOT_ONE,
+                problems=AMBIGUOUS,
             ),
             *(self._deed(f"{one}/{deed}", deed, summary) for deed, summary in _DEEDS.items()),
             Operation(
@@ -100,8 +101,8 @@ class NodesApi:
             summary=summary,
             answer=partial(self._change, deed),
             gives=Row,
-            refuses=_NOT_ONE,
-            problems=_AMBIGUOUS,
+            refuses=NOT_ONE,
+            problems=AMBIGUOUS,
             needs=Role.OPERATOR,
         )
 
@@ -127,6 +128,7 @@ class NodesApi:
         found = self._sight(environ).find(names["node"])
         if len(found) != 1:
             return not_one(names["node"], found)
+        tell(environ, found[0].environment, node=uid_text(found[0].uid))
         if deed == "forget":
             self._registry.forget(found[0])
         else:

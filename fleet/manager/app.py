@@ -15,7 +15,9 @@ from fleet.manager.endpoint import PATHS, Endpoint, Receive, Scope, Send
 from fleet.manager.later import Later
 from fleet.manager.page.events import EVENTS, Events
 from fleet.manager.page.pulse import Pulse
-from fleet.manager.people.gate import SAFE_METHODS, Gate
+from fleet.manager.peercert import address_of
+from fleet.manager.people.gate import PEER, SAFE_METHODS
+from fleet.manager.people.parts import People
 
 # The largest thing that somebody sends is a configuration of many files, or the alerts of a bad night.
 MAX_BODY_BYTES = 1024 * 1024
@@ -28,14 +30,14 @@ Find = Callable[[str], dict[str, Handler] | None]
 
 
 class App:
-    """Sends agents to ``endpoint``, and who ``gate`` lets in to the handler that ``find`` has for a path."""
+    """Sends agents to ``endpoint``, and whom ``people`` let in to the handler ``find`` has for a path."""
 
     def __init__(
-        self, endpoint: Endpoint, find: Find, gate: Gate, web: WebConfigFile | None, pulse: Pulse
+        self, endpoint: Endpoint, find: Find, people: People, web: WebConfigFile | None, pulse: Pulse
     ) -> None:
         self._endpoint = endpoint
         self._find = find
-        self._gate = gate
+        self._people = people
         self._web = web
         self._events = Events(self._page, pulse, endpoint.stopping)
 
@@ -62,9 +64,11 @@ class App:
             body = await _body(environ, receive)
             if isinstance(body, Response):
                 return body
+            if refusal := self._people.gate.confirm(environ, body):
+                return refusal
             environ["wsgi.input"] = BytesIO(body)
             environ["CONTENT_LENGTH"] = str(len(body))
-        answer = await asyncio.to_thread(_answer, found, environ)
+        answer = await asyncio.to_thread(self._answer, found, environ)
         return await answer.arrived() if isinstance(answer, Later) else answer
 
     async def _follow(self, environ: WSGIEnvironment, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,11 +80,11 @@ class App:
 
     async def _page(self, environ: WSGIEnvironment) -> Response:
         found = await asyncio.to_thread(self._admitted, environ)
-        return found if isinstance(found, Response) else await asyncio.to_thread(_answer, found, environ)
+        return found if isinstance(found, Response) else await asyncio.to_thread(self._answer, found, environ)
 
     def _admitted(self, environ: WSGIEnvironment) -> Handler | Response:
         """Return the handler for who may ask, else the answer."""
-        if refusal := self._gate.admit(environ):
+        if refusal := self._people.gate.admit(environ):
             return refusal
         methods = self._find(environ["PATH_INFO"])
         if methods is None:
@@ -90,6 +94,10 @@ class App:
         if handler is None:
             return Response.text(405, "method not allowed", ("Allow", ", ".join(sorted(methods))))
         return handler
+
+    def _answer(self, handler: Handler, environ: WSGIEnvironment) -> Response:
+        with incoming_trace(environ):
+            return self._people.auditor.handle(handler, environ)
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         given = self._web.current().config.headers if self._web else {}
@@ -104,17 +112,13 @@ def environ_of(scope: Scope) -> WSGIEnvironment:
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
         "REMOTE_ADDR": scope["client"][0] if scope.get("client") else "",
         "wsgi.url_scheme": scope["scheme"],
+        PEER: address_of(scope),
     }
     for name, value in scope["headers"]:
         key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
         environ[key] = value.decode("latin-1")
     environ["CONTENT_TYPE"] = environ.get("HTTP_CONTENT_TYPE", "")
     return environ
-
-
-def _answer(handler: Handler, environ: WSGIEnvironment) -> Response:
-    with incoming_trace(environ):
-        return handler(environ)
 
 
 async def _body(environ: WSGIEnvironment, receive: Receive) -> bytes | Response:

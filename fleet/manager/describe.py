@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice, repeat
 
 from fleet.manager.model import Description, Health
@@ -25,10 +25,16 @@ _SHORTEST_INTERVAL, _LONGEST_INTERVAL = 0.1, 86_400.0
 _LONGEST_ERROR = 2000
 
 
-def description_of(uid: bytes, given: AgentDescription) -> Description:
-    """Return what ``given`` says; an agent that names no node is called by its instance id or uid."""
+def description_of(uid: bytes, given: AgentDescription, placed: Callable[[str], str] = str) -> Description:
+    """Return what ``given`` says; an agent that names no node is called by its instance id or uid.
+
+    ``placed`` returns the environment of an agent that says it is in another one, or in none.
+    """
     identifying = from_attributes(given.identifying_attributes)
     found = {**from_attributes(given.non_identifying_attributes), **identifying}
+    told = _Texts(found)(names.ENVIRONMENT)
+    if (environment := placed(told)) != told:
+        found[names.ENVIRONMENT] = environment
     text = _Texts(found)
     return Description(
         node_id=text(names.NODE_ID) or text("service.instance.id") or uid_text(uid),
@@ -38,7 +44,7 @@ def description_of(uid: bytes, given: AgentDescription) -> Description:
         host_id=text("host.id"),
         address=_first(found.get("host.ip")),
         role=text(names.ROLE),
-        environment=text("deployment.environment.name"),
+        environment=environment,
         capacity=_whole(found.get(names.CAPACITY)),
         tags=_texts(found.get(names.TAGS)),
         interval=_seconds(found.get(names.HEARTBEAT_SECONDS)),

@@ -62,12 +62,29 @@ class Health:
     parts: Mapping[str, Health] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """With what an agent has come in: the id of a join token, or of its own credential, which is of ``uid``.
+
+    ``environments`` are those that it may be in, None all. ``free`` when nothing was asked of it.
+    """
+
+    environments: frozenset[str] | None = None
+    token: str = ""
+    credential: str = ""
+    uid: bytes = b""
+    free: bool = False
+
+
+FREE = Pass(free=True)
+
+
 @dataclass(eq=False, slots=True)
 class Peer:
     """One connection, or one request over HTTP; ``address`` is the other end's IP address.
 
-    ``push`` sends a frame without being asked, from any thread, and tells whether it is under way; None for
-    a request over HTTP.
+    ``push`` sends a frame without being asked, from any thread, and tells whether it is under way; ``end``
+    closes the connection for a reason, from any thread. Both are None for a request over HTTP.
     """
 
     transport: str
@@ -75,6 +92,8 @@ class Peer:
     uids: set[bytes] = field(default_factory=set)  # of the agents that speak over it
     offered: dict[bytes, bytes] = field(default_factory=dict)  # a uid we gave → the one that was another's
     push: Callable[[bytes], bool] | None = None
+    end: Callable[[str], None] | None = None
+    admitted: Pass = FREE
 
     @property
     def lasting(self) -> bool:
@@ -84,9 +103,9 @@ class Peer:
 
 @dataclass(eq=False, slots=True)
 class Node:
-    """One agent. ``heard_at`` and ``conflict_until`` are of the monotonic clock, other times Unix time.
+    """One agent. ``heard_at``, ``written_at`` and ``conflict_until`` are of the monotonic clock.
 
-    ``gone`` is how its connection ended, empty while nothing is known of an end; ``left`` when that was with
+    Other times are Unix time. ``gone`` is how its connection ended, empty while nothing is known of an end; ``left`` when that was with
     a goodbye.
     """
 
@@ -110,6 +129,9 @@ class Node:
     left: bool = False
     conflict_until: float = 0.0
     rival: bytes = b""
+    strand: int = -2  # where an earlier row of numbers ended, of another agent if two use the uid
+    crossings: int = 0  # how often an earlier row of numbers was gone on with
+    written_at: float = float("-inf")
     missed: bool = False  # messages of it are missing, and it has not said everything anew since
     asked_full_at: float = float("-inf")
     offered_interval: float = 0.0

@@ -14,22 +14,22 @@ from compose_agent.errors import ConfigError, Problem
 from compose_agent.role import ConfigState
 from compose_agent.web import health
 from compose_agent.web.health import Readiness
-from compose_agent.web.response import Handler, Response
+from compose_agent.web.response import Handler, Response, RouteTable
 from compose_agent.web.webfile import WebConfigFile
-from fleet.envelopes import host as telling
-from fleet.envelopes import relay as relaying
-from fleet.manager.admission import Admission, Everybody, TokenFile
 from fleet.manager.alerts import Alerts
 from fleet.manager.api import NodesApi
 from fleet.manager.app import App
 from fleet.manager.check import require_safety
 from fleet.manager.commands.metrics import CommandMetrics
 from fleet.manager.commands.part import Commands
+from fleet.manager.configs.part import Configs
+from fleet.manager.credentials.parts import AgentAccess
 from fleet.manager.custom import Custom
 from fleet.manager.desk import Counts, Desk
 from fleet.manager.endpoint import Endpoint
 from fleet.manager.herd import Herd
-from fleet.manager.hosts import Book, HostsApi, HostStore
+from fleet.manager.hosts.parts import Hosts
+from fleet.manager.jobs.part import JobsPart
 from fleet.manager.metrics import ManagerMetrics
 from fleet.manager.model import Transition
 from fleet.manager.openapi import ApiPart, Operation, Table
@@ -38,10 +38,9 @@ from fleet.manager.page import NodesPage
 from fleet.manager.page.alerts import AlertsPage
 from fleet.manager.page.frame import Frame
 from fleet.manager.page.pulse import Pulse
-from fleet.manager.people.gate import FileUsers, Gate
+from fleet.manager.people.parts import People
 from fleet.manager.principal import KEY, LOCAL
 from fleet.manager.registry import Registry
-from fleet.manager.relay import Relay, RelayApi
 from fleet.manager.server import Server
 from fleet.manager.settings import ManagerSettings
 from fleet.manager.store import Store, manager_database
@@ -67,40 +66,41 @@ class ManagerRole:
         self._database = manager_database(config.of(GeneralSettings).state_dir())
         self._store = Store(self._database)
         self._writer = Writer(self._store, self._metrics.write_failed)
-        self._registry = Registry(self._note)
+        self._registry = Registry(self._note, most=settings.most_nodes)
         self._registry.expect(settings.expected)
         self._custom = Custom(self._registry)
+        self._configs = Configs(self._registry, self._database)
         self._metrics.watch(self._registry)
+        self._people = People(self._database, settings, lambda: self._web)
+        self._access = AgentAccess(self._database, settings, self._people.directory, self._registry)
         metrics = CommandMetrics(self._metrics.registry)
         self._commands = Commands(self._database, self._custom, self._registry, metrics)
+        self._jobs = JobsPart(self._database, self._commands, self._registry)
         nodes = NodesApi(self._registry, self._store.history, self._keep)
-        self._book = Book(self._registry, HostStore(self._database), self._pulse.beat)
-        self._custom.register(telling.CAPABILITY, self._book)
+        self._hosts = Hosts(self._registry, self._database, self._custom, self._pulse.beat)
         self._alerts = Alerts(
             self._registry,
             self._database,
             self._custom,
-            self._book,
+            self._hosts.book,
             metrics=self._metrics.registry,
             changed=self._pulse.beat,
         )
-        frame = Frame()
-        page = NodesPage(
-            frame, self._registry, self._store.history, self._book, trouble=lambda: "; ".join(self.reasons())
-        )
-        relay = Relay(self._custom.send)
-        self._custom.register(relaying.CAPABILITY, relay)
-        hosts = HostsApi(self._registry, self._book)
-        relayed = RelayApi(self._registry, relay)
-        self._api = Table(self._operations(nodes, self._commands.api, hosts, relayed, self._alerts.api))
+        parts = (self._people.api, self._access, self._commands.api, self._jobs.api, self._configs.api)
+        self._api = Table(self._operations(nodes, *parts, self._hosts, self._alerts.api))
         self._table = {
             **health.routes(self._probe),
-            **frame.serve(page.routes(), AlertsPage(frame, self._alerts.api.shown).routes()),
+            **self._pages(),
             "/metrics": {"GET": lambda environ: self._metrics.view(self._registry, environ)},
         }
-        gate = Gate([FileUsers(lambda: self._web)])
-        app = App(self._endpoint(settings), self._find, gate, self._web, self._pulse)
-        self._server = Server(app, self._web, lambda: self._registry.sweep(_SWEEP_SECONDS), _SWEEP_SECONDS)
+        self.app = App(self._endpoint(settings), self._find, self._people, self._web, self._pulse)
+        self._server = Server(
+            self.app,
+            self._web,
+            lambda: self._registry.sweep(_SWEEP_SECONDS),
+            _SWEEP_SECONDS,
+            map(str, settings.proxy_addresses),
+        )
 
     def start(self) -> None:
         """Take up the nodes of the last time, and listen."""
@@ -108,13 +108,16 @@ class ManagerRole:
         try:
             self._registry.restore(self._store.load())
             self._commands.start()
+            self._jobs.driver.start()
+            self._configs.restore()
             self._server.bind(self._settings.listen_addresses)
         except BaseException:
             self._database.close()
             raise
         self._writer.start(self._registry)
-        self._book.start()
+        self._hosts.start()
         self._alerts.start()
+        self._configs.start()
         self._server.start()
 
     def apply(self, config: Config) -> None:
@@ -131,10 +134,14 @@ class ManagerRole:
         self._stopping = True
         self._pulse.beat()  # whoever follows a page is told that this is the end
         self._server.stop()
+        self._jobs.driver.stop()
         self._commands.stop()
         self._alerts.stop()
+        self._configs.stop()
         self._writer.stop()
-        self._book.stop()
+        self._hosts.stop()
+        self._people.close()
+        self._access.close()
         self._database.close()
 
     def listeners(self) -> tuple[str, ...]:
@@ -143,9 +150,14 @@ class ManagerRole:
 
     def reasons(self) -> tuple[str, ...]:
         """Return why the manager does not do its work."""
-        return tuple(
-            each for each in (self._server.error(), self._writer.error, self._commands.error) if each
+        errors = (
+            self._server.error(),
+            self._writer.error,
+            self._commands.error,
+            self._jobs.error,
+            self._configs.error(),
         )
+        return tuple(each for each in errors if each)
 
     def routes(self) -> WSGIApplication:
         """Return the routes for the local socket, where everybody is the host's administrator."""
@@ -156,7 +168,7 @@ class ManagerRole:
         methods = self._find(environ["PATH_INFO"]) or {}
         method = environ["REQUEST_METHOD"]
         handler = methods.get("GET" if method == "HEAD" else method)
-        answer = handler(environ) if handler else Response.text(404, "not found")
+        answer = self._people.auditor.handle(handler, environ) if handler else Response.text(404, "not found")
         return answer(environ, start_response)
 
     def _find(self, path: str) -> dict[str, Handler] | None:
@@ -165,6 +177,16 @@ class ManagerRole:
             return dict(found)
         return self._api.route(path)
 
+    def _pages(self) -> RouteTable:
+        """Return the pages of all parts, in one frame."""
+        frame, book = Frame(), self._hosts.book
+        nodes = NodesPage(frame, self._registry, self._store.history, book, trouble=self._trouble)
+        alerts = AlertsPage(frame, self._alerts.api.shown)
+        return frame.serve(nodes.routes(), alerts.routes(), self._people.routes())
+
+    def _trouble(self) -> str:
+        return "; ".join(self.reasons())
+
     def _operations(self, *parts: ApiPart) -> list[Operation]:
         """Return everything that the API can be asked, the document of it as well."""
         found = [each for part in parts for each in part.operations()]
@@ -172,15 +194,20 @@ class ManagerRole:
 
     def _endpoint(self, settings: ManagerSettings) -> Endpoint:
         counts = Counts(self._metrics.refused, self._metrics.full_state, self._metrics.gap)
-        desk = Desk(self._registry, lambda: self._settings.heartbeat, counts, time.monotonic, self._custom)
-        admission: Admission = Everybody()
-        if not settings.insecure and settings.token_file:
-            admission = TokenFile(settings.token_file)
+        desk = Desk(
+            self._registry,
+            lambda: self._settings.heartbeat,
+            counts,
+            time.monotonic,
+            custom=self._custom,
+            configs=self._configs.office,
+            doorman=self._access.doorman,
+        )
         return Endpoint(
             desk,
             self._registry,
             self._metrics,
-            admission=admission,
+            admission=self._access.admission,
             herd=Herd(settings.connect_rate),
             stopping=lambda: self._stopping,
         )

@@ -15,6 +15,7 @@ from compose_agent.address import Address
 from compose_agent.web.listen import BACKLOG, listen_tcp
 from compose_agent.web.webfile import WebConfigFile
 from fleet.manager.app import App
+from fleet.manager.peercert import Protocol
 from fleet.opamp.frames import MAX_MESSAGE_BYTES
 
 logger = logging.getLogger(__name__)
@@ -27,10 +28,21 @@ _STOP_SECONDS = 5
 
 
 class Server:
-    """Serves ``app`` on several addresses; ``tick`` is called every ``every`` seconds on its loop."""
+    """Serves ``app`` on several addresses; ``tick`` is called every ``every`` seconds on its loop.
 
-    def __init__(self, app: App, web: WebConfigFile | None, tick: Callable[[], None], every: float) -> None:
+    ``proxies`` are the addresses and networks that are believed for whom they pass a request on.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        web: WebConfigFile | None,
+        tick: Callable[[], None],
+        every: float,
+        proxies: Iterable[str] = (),
+    ) -> None:
         self._app = app
+        self._proxies = tuple(proxies)
         self._web = web
         self._tick = tick
         self._every = every
@@ -77,7 +89,9 @@ class Server:
         return uvicorn.Config(
             self._app,
             loop="asyncio",
-            http="h11",
+            http=Protocol,
+            proxy_headers=bool(self._proxies),
+            forwarded_allow_ips=list(self._proxies),
             ws="websockets-sansio",
             ws_max_size=MAX_MESSAGE_BYTES + 1,  # and a header
             ws_ping_interval=PING_EVERY_SECONDS,

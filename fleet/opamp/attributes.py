@@ -14,6 +14,7 @@ _LONGEST_TEXT = 1000
 _MOST_ATTRIBUTES = 200
 _MOST_VALUES = 100
 
+ENVIRONMENT = "deployment.environment.name"  # of OpenTelemetry
 NODE_ID = "compose_agent.node.id"
 ROLE = "compose_agent.role"
 CAPACITY = "compose_agent.capacity"
@@ -30,7 +31,7 @@ def to_attributes(values: Mapping[str, Plain | None]) -> list[KeyValue]:
 
 
 def from_attributes(attributes: Iterable[KeyValue]) -> dict[str, Plain]:
-    """Return attributes as a mapping, without what is too much; of a key that comes twice the last one counts."""
+    """Return attributes as a mapping, without what is too much; of a key that comes twice the last counts."""
     first = islice(attributes, _MOST_ATTRIBUTES)
     return {each.key[:_LONGEST_TEXT]: _plain(each.value) for each in first}
 

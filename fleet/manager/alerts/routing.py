@@ -58,7 +58,7 @@ def route(labels: Mapping[str, str], sight: Sight, owners: Owners) -> Host:
 
 
 def _takes_alerts(node: Node) -> bool:
-    """Tell whether an agent hands alerts on; one of ours does that was last here before the manager's start."""
+    """Tell whether an agent hands alerts on; one of ours does that has not come since the manager began."""
     ours = node.description is not None and node.description.service == OWN_SERVICE
     return CAPABILITY in node.custom or (ours and not node.custom)
 

@@ -240,9 +240,14 @@ class Dispatcher:
             if each.stage is Stage.WAITING:
                 words = "its agent was not there before its deadline, and it was never sent"
                 after[each.id] = each.at(Stage.EXPIRED, now, words)
-            elif each.stage is Stage.SENT and now >= each.command.deadline + GRACE_SECONDS:
-                words = "it was sent and not answered; its agent says what became of it when it is back"
+            elif now >= each.command.deadline + GRACE_SECONDS and self._is_unanswered(each):
+                words = "it was sent and its end is not known; its agent says what it was when it is back"
                 after[each.id] = each.at(Stage.UNANSWERED, now, words)
+
+    def _is_unanswered(self, issued: Issued) -> bool:
+        """Tell whether nobody can say how a command stands; what an agent is at it may still be at."""
+        begun = issued.stage in (Stage.ACCEPTED, Stage.RUNNING)
+        return issued.stage is Stage.SENT or (begun and not self.reaches(issued.uid))
 
     def _lost(self) -> list[str]:
         """Return what was sent and not answered for so long that it is sent again."""

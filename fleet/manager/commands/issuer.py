@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from compose_agent import __version__
 from compose_agent.failpoints import failpoint
@@ -23,8 +24,20 @@ from fleet.opamp.uid import new_uid, uid_text
 _VERSION = "version"
 
 
+Also = Callable[[sqlite3.Connection, Sequence[Issued]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose commands they are, of which trace, and of which job, if any."""
+
+    actor: str
+    traceparent: str
+    job: str = ""
+
+
 class Issuer:
-    """Gives commands to the dispatcher; ``also`` of each call is written in the same transaction."""
+    """Gives commands to the dispatcher."""
 
     def __init__(
         self, database: Database, store: CommandStore, dispatcher: Dispatcher, clock: SteadyClock
@@ -34,24 +47,22 @@ class Issuer:
         self._dispatcher = dispatcher
         self._clock = clock
 
-    def issue(
-        self,
-        order: Order,
-        nodes: Sequence[Node],
-        actor: str,
-        *,
-        job: str = "",
-        also: Callable[[sqlite3.Connection, Sequence[Issued]], None] | None = None,
-    ) -> list[Issued]:
+    def issue(self, order: Order, nodes: Sequence[Node], actor: str) -> list[Issued]:
         """Return the commands for nodes, on disk; raises StateError, and then there are none."""
-        trace = outgoing_headers().get("traceparent") or new_traceparent()
-        issued = [self._made(order, node, actor, job, trace) for node in nodes]
+        return self.issue_all(
+            [(order, node) for node in nodes],
+            Origin(actor, outgoing_headers().get("traceparent") or new_traceparent()),
+            lambda _tx, _issued: None,
+        )
+
+    def issue_all(self, pairs: Sequence[tuple[Order, Node]], origin: Origin, also: Also) -> list[Issued]:
+        """Return a command for each pair, on disk together with what ``also`` writes in the transaction."""
+        issued = [self._made(order, node, origin) for order, node in pairs]
         rows = rows_of(issued)
 
         def work(tx: sqlite3.Connection) -> None:
             self._store.put_in(tx, rows)
-            if also:
-                also(tx, issued)
+            also(tx, issued)
 
         failpoint("dispatch.before-issue")
         self._database.write(work)
@@ -59,7 +70,7 @@ class Issuer:
         self._dispatcher.added(each for each in issued if not each.is_over)
         return issued
 
-    def _made(self, order: Order, node: Node, actor: str, job: str, traceparent: str) -> Issued:
+    def _made(self, order: Order, node: Node, origin: Origin) -> Issued:
         now = self._clock.now()
         arguments = dict(order.arguments)
         if order.verb is Verb.UPGRADE_CHECK:
@@ -71,16 +82,16 @@ class Issuer:
             arguments=arguments,
             issued=now,
             deadline=now + order.seconds,
-            actor=actor,
+            actor=origin.actor,
             dry_run=order.dry_run,
-            traceparent=traceparent,
+            traceparent=origin.traceparent,
         )
         issued = Issued(
             command=command,
             uid=node.uid,
             node_id=node.node_id,
             environment=node.environment,
-            job=job,
+            job=origin.job,
             changed=now,
         )
         if self._dispatcher.reaches(node.uid):

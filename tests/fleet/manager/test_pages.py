@@ -150,9 +150,10 @@ def test_with_users_nothing_is_shown_without_a_password(tmp_path: Path) -> None:
         serving(tmp_path, **options) as manager,
         urllib3.PoolManager(ca_certs=str(tmp_path / "ca.pem")) as pool,
     ):
-        for path in ("/", "/api/v1/nodes", "/metrics", "/node?id=x", "/api/v1/http_sd", "/static/frame.css"):
+        for path in ("/", "/api/v1/nodes", "/metrics", "/node?id=x", "/api/v1/http_sd"):
             assert pool.request("GET", manager.url + path).status == 401
-        assert pool.request("GET", f"{manager.url}/-/ready").status == 200
+        for path in ("/-/ready", "/login", "/static/frame.css"):
+            assert pool.request("GET", manager.url + path).status == 200
         known = urllib3.make_headers(basic_auth="admin:secret")
         assert pool.request("GET", f"{manager.url}/", headers=known).status == 200
         wrong = urllib3.make_headers(basic_auth="admin:wrong")

@@ -7,6 +7,7 @@ from wsgiref.types import WSGIEnvironment
 
 import pytest
 
+from compose_agent.web.formguard import FormGuard
 from fleet.manager.people.gate import Gate
 from fleet.manager.principal import ANYBODY, KEY, Principal, Role
 
@@ -20,6 +21,8 @@ OLD_FOREIGN = {"HTTP_ORIGIN": "https://elsewhere.example", "HTTP_HOST": "manager
 @dataclass
 class Header:
     """Takes the name in a header for proof."""
+
+    needs_token = False
 
     ambient: bool
     known: dict[str, Principal]
@@ -36,7 +39,7 @@ def request(method: str, path: str = "/api/v1/nodes", **more: str) -> WSGIEnviro
 
 
 def status(way: Header, environ: WSGIEnvironment) -> int:
-    refusal = Gate([way]).admit(environ)
+    refusal = Gate([way], FormGuard(), 500).admit(environ)
     return refusal.status if refusal else 200
 
 
