@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from fleet.envelopes.host import Load
 from fleet.opamp.attributes import Plain
 from fleet.opamp.uid import uid_text
 
@@ -134,6 +135,7 @@ class Node:
     missed: bool = False  # messages of it are missing, and it has not said everything anew since
     asked_full_at: float = float("-inf")
     offered_interval: float = 0.0
+    load: Load | None = None
     custom: frozenset[str] = frozenset()  # capabilities of its custom messages
 
     @property
