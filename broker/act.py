@@ -25,6 +25,7 @@ from compose_agent.dockerd.verbs.contract import Actor, ActorUnavailable
 from compose_agent.dockerd.verbs.model import VerbRequest
 from compose_agent.tracing import attributes as names
 from compose_agent.tracing.server import answered, server_span
+from compose_agent.typed import from_json
 from compose_agent.web.response import Response, body_of
 from compose_agent.web.server import Limits
 
@@ -142,7 +143,7 @@ def _request(environ: WSGIEnvironment, verbs: Collection[str]) -> VerbRequest:
     if str(len(body)) != environ.get("CONTENT_LENGTH"):
         raise NotServed("form", "the request is not as long as its Content-Length says", 400)
     try:
-        asked = msgspec.json.decode(body, type=_Asked)
+        asked = from_json(body, _Asked)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise NotServed("request", f"this is no request for a verb: {error}", 400) from error
     if asked.verb not in verbs:

@@ -11,6 +11,7 @@ import msgspec
 
 from compose_agent.dockerd.verbs.model import VerbRequest
 from compose_agent.linear_regex import anchored
+from compose_agent.typed import convert
 from remediation.calls import CALLS
 from remediation.calls.rendering import NO_OCCASION, Occasion
 from remediation.guard.breaker import Breaker
@@ -66,7 +67,7 @@ class Work:
     @classmethod
     def of(cls, intent: Intent) -> Work:
         """Return the work of an intent that an earlier run began."""
-        return cls(intent, msgspec.convert(intent.facts.get("requests", []), list[VerbRequest]))
+        return cls(intent, convert(intent.facts.get("requests", []), list[VerbRequest]))
 
 
 def breaker_key(intent: Intent) -> str:

@@ -18,6 +18,8 @@ from typing import Any
 
 import msgspec
 
+from compose_agent.typed import convert, json_decoder
+
 FIRST_HASH = bytes(32)
 CUT = "cut"
 
@@ -84,7 +86,7 @@ class _CutFields(msgspec.Struct, frozen=True):
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")
-_decoder = msgspec.json.Decoder(_Body)
+_decoder = json_decoder(_Body)
 
 
 def linked(before: Anchor, at: float, kind: str, subjects: dict[str, str], fields: dict[str, Any]) -> Row:
@@ -130,7 +132,7 @@ def cut_fields(anchor: Anchor) -> dict[str, Any]:
 
 def _cut(row: Row) -> Anchor | None:
     try:
-        fields = msgspec.convert(_decoder.decode(row.body).fields, _CutFields)
+        fields = convert(_decoder.decode(row.body).fields, _CutFields)
         return Anchor(fields.through, bytes.fromhex(fields.hash))
     except (msgspec.ValidationError, ValueError):
         return None

@@ -8,6 +8,7 @@ COMMANDS = (
     "broker",
     "manager",
     "check",
+    "config",
     "health",
     "status",
     "logs",

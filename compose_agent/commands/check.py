@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from compose_agent.commands.general import with_remote
 from compose_agent.commands.labels import declared_problems
 from compose_agent.commands.roles import ROLES, SCHEMA, config_source, load_checked
-from compose_agent.commands.general import with_remote
 from compose_agent.config import Config, ConfigSource, Given, Option
 from compose_agent.config.flags import flag_layer, flags
 from compose_agent.errors import ConfigError

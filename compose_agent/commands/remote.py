@@ -1,4 +1,4 @@
-"""What a manager has set, as ``run`` takes it: checked whole while it is tried, and dropped if nothing starts."""
+"""What a manager has set, as ``run`` takes it: checked whole while on trial, dropped if nothing starts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Guarded:
             return local
 
     def load(self, roles: Sequence[RoleSpec]) -> Config:
-        """Return the configuration anew, with what only ``roles`` can judge judged; on trial, with all of it."""
+        """Return the configuration anew, as ``roles`` judge it; what is on trial is judged by every role."""
         if self._remote.read().trial is None:
             return load_checked(self._source, roles)
         from compose_agent.commands.check import load_whole  # noqa: PLC0415 - loads every role's labels
@@ -56,7 +56,7 @@ class Guarded:
             self._remote.change(Record.has_started)
 
     def drops_after(self, failure: ComposeAgentError) -> bool:
-        """Drop what is in force if no start has succeeded with it yet; return whether another one is worth it."""
+        """Drop what is in force if no start has succeeded with it yet; tell whether to start again."""
         record = self._remote.read()
         if record.in_force is None or record.started:
             return False
@@ -72,7 +72,9 @@ class Guarded:
         if self._remote.read().trial is None:
             return
         if self._remote.change(Record.start).starts > _MOST_STARTS:
-            self._drop(f"the agent was started {_MOST_STARTS} times with it, and each time did not come so far")
+            self._drop(
+                f"the agent was started {_MOST_STARTS} times with it, and each time did not come so far"
+            )
 
     def _drop(self, reason: str) -> None:
         logger.error("the agent does not start with what its manager has set", extra={"reason": reason})

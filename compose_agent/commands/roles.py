@@ -118,7 +118,9 @@ def _check_remote_options(settings: AgentSettings) -> None:
     for name in settings.remote_options:
         if settings.accepts_remote and name not in SCHEMA.options and not SCHEMA.has_prefix(name):
             suggestion = did_you_mean(SCHEMA.nearest_key(name))
-            what = f"there is no option and no group '{name}'{suggestion}; expected one of those, or {NOTHING}"
+            what = (
+                f"there is no option and no group '{name}'{suggestion}; expected one of those, or {NOTHING}"
+            )
             raise ConfigError(Problem(ALLOWING, what))
 
 

@@ -56,7 +56,7 @@ def _supervise(guarded: Guarded, signals: Signals, supervisors: list[Supervisor]
     supervisor = Supervisor(_units(roles, config), SCHEMA, config, lambda: guarded.load(roles))
     supervisors.append(supervisor)
     if len(supervisors) == 1:
-        signals.on_reload(lambda: supervisors[-1].reload())
+        signals.on_reload(lambda: supervisors[-1].reload())  # noqa: PLW0108 - the last one at that moment
     traces = start_traces(config, _process(roles)) if config.of(RunSettings).one_process else None
 
     def announce(states: list[Readiness]) -> None:

@@ -21,6 +21,7 @@ from compose_agent.config.schema import Schema
 from compose_agent.config.yamlfile import parse
 from compose_agent.durable import sync_folder
 from compose_agent.errors import ConfigError, Problem, StateError
+from compose_agent.typed import from_json
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class RemoteStore:
-    """The record in ``state_dir``. Several processes may change it; each change is on disk when it returns."""
+    """The record in ``state_dir``. Several processes may change it; a change is on disk when it returns."""
 
     def __init__(self, state_dir: Path) -> None:
         self._folder = state_dir
@@ -110,7 +111,7 @@ class RemoteStore:
     def read(self) -> Record:
         """Return what is kept; nothing where there is no file, or none that can be read."""
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=Record)
+            return from_json(self._path.read_bytes(), Record)
         except FileNotFoundError:
             return Record()
         except (OSError, msgspec.MsgspecError) as error:
@@ -144,7 +145,8 @@ class RemoteStore:
 
     def _write(self, record: Record) -> None:
         fresh = self._path.with_suffix(".new")
-        with fresh.open("wb", opener=_private) as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        with os.fdopen(os.open(fresh, flags, 0o600), "wb") as file:
             file.write(msgspec.json.encode(record) + b"\n")
             file.flush()
             os.fsync(file.fileno())
@@ -153,7 +155,7 @@ class RemoteStore:
 
 
 def remote_layer(schema: Schema, files: Files, allowed: Collection[str]) -> tuple[Layer, list[Problem]]:
-    """Return what a manager's files give, laid over one another in the order of their names; and what is wrong.
+    """Return what a manager's files give, laid over one another by their names; and what is wrong.
 
     ``allowed`` are options and groups of options that the host lets others set.
     """
@@ -189,7 +191,3 @@ def _forbidden(key: str, given: Given) -> Problem:
     if key in _NEVER:
         return Problem(given.where, f"'{key}' belongs to the host and cannot be set from afar")
     return Problem(given.where, f"this host does not let '{key}' be set from afar: see its {ALLOWING}")
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

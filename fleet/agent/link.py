@@ -179,7 +179,8 @@ class Link:
                     return self._rest(orders, transport, conversation)
                 if moved := self._heard(reply, orders, transport, conversation):
                     return moved
-                if self._follow(orders, transport) and self._at_once.take():
+                more = polling and reply.HasField("custom_message")  # there may be another one
+                if (self._follow(orders, transport) or more) and self._at_once.take():
                     sent, answered = self._say(transport, conversation), False
                     continue
             elif not answered and clock() - sent > ANSWER_SECONDS:

@@ -20,10 +20,13 @@ from compose_agent.web.localclient import LocalClient
 from compose_agent.web.response import Response, routed
 from fleet.agent import report as reporting
 from fleet.agent.check import check
+from fleet.agent.commands.part import Commands
+from fleet.agent.commands.verbs.registry import verbs_of
 from fleet.agent.configs import Keeper
 from fleet.agent.conversation import Conversation
 from fleet.agent.credentials import CredentialFile, Credentials
 from fleet.agent.custom import Custom
+from fleet.agent.database import agent_database
 from fleet.agent.facts import FactsReader
 from fleet.agent.identity import Identity
 from fleet.agent.link import Link, Parts, Trial
@@ -62,7 +65,8 @@ class AgentRole:
         self._started = time.time()
         self._local_address = ""
         self._identity = Identity(general.state_dir())
-        self._engine = EngineClient(find_endpoint(general.docker_host, os.environ))
+        endpoint = find_endpoint(general.docker_host, os.environ)
+        self._engine = EngineClient(endpoint)
         self._facts = FactsReader(self._engine)
         self._roles = RolesReader(general.run_dir(), self._peers)
         self._credentials = Credentials(
@@ -76,10 +80,14 @@ class AgentRole:
             RemoteStore(general.state_dir()), supervisor.reload, lambda: self._settings.remote_timeout
         )
         self._custom = Custom(self._post)
+        self._database = agent_database(general.state_dir())
+        verbs = verbs_of(self._engine, general.run_dir(), self._runs, local=endpoint.socket_path is not None)
+        self._commands = Commands(self._database, self._custom, verbs, self._allowed_commands)
         self._watchdog = Watchdog(self._link)
 
     def start(self) -> None:
         """Begin to connect; a manager that is away is waited for in the background."""
+        self._commands.start()
         self._keeper.start()
         self._watchdog.start()
 
@@ -96,9 +104,11 @@ class AgentRole:
 
     def stop(self) -> None:
         """Say goodbye and end."""
+        self._commands.stop()
         self._keeper.stop()
         self._watchdog.stop()
         self._engine.close()
+        self._database.close()
 
     def listeners(self) -> tuple[str, ...]:
         """Return nothing: the agent connects, nobody connects to it."""
@@ -124,6 +134,12 @@ class AgentRole:
 
     def _peers(self) -> list[str]:
         return [name for name in self._names(self._config) if name != NAME]
+
+    def _runs(self, role: str) -> bool:
+        return role in self._names(self._config)
+
+    def _allowed_commands(self) -> tuple[str, ...]:
+        return self._config.of(AgentSettings).commands
 
     def _link(self) -> Link:
         parts = Parts(

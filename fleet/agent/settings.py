@@ -100,6 +100,14 @@ class AgentSettings:
         "Name or IP address at which others reach this host's listeners. Unset: the address from which the "
         "agent speaks with its manager.",
     )
+    commands: tuple[str, ...] = option(
+        "commands",
+        kinds.string,
+        None,
+        "The commands of the manager that this host carries out, such as restart or logs; repeatable. Unset: "
+        "all. 'none' allows none.",
+        multiple=True,
+    )
     interval: float = option(
         "heartbeat-interval",
         kinds.positive_duration,
@@ -110,8 +118,8 @@ class AgentSettings:
         "remote-options",
         kinds.string,
         "log.level",
-        "Options, and groups of options such as exporter or logs.spool, that the manager may set on this host; "
-        "repeatable. none: nothing.",
+        "Options, and groups of options such as exporter or logs.spool, that the manager may set on this "
+        "host; repeatable. none: nothing.",
         multiple=True,
     )
     remote_timeout: float = option(

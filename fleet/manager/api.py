@@ -33,8 +33,8 @@ _LONGEST_TEXT = 300
 # How often Prometheus asks by itself, in seconds; we would not know better.
 _REFRESH = ("X-Prometheus-Refresh-Interval-Seconds", "60")
 
-_NOT_ONE = {404: "There is no such node.", 409: "Several agents have this node id."}
-_AMBIGUOUS = {409: documents.Ambiguous}
+NOT_ONE = {404: "There is no such node.", 409: "Several agents have this node id."}
+AMBIGUOUS = {409: documents.Ambiguous}
 _DEEDS = {
     "disable": "Switch a node off: its agent is told to come again later",
     "enable": "Switch a node on again",
@@ -81,8 +81,8 @@ class NodesApi:
                 summary="Everything of one node, by node id or uid",
                 answer=self._one,
                 gives=documents.NodeDetails,
-                refuses=_NOT_ONE,
-                problems=_AMBIGUOUS,
+                refuses=NOT_ONE,
+                problems=AMBIGUOUS,
             ),
             *(self._deed(f"{one}/{deed}", deed, summary) for deed, summary in _DEEDS.items()),
             Operation(
@@ -101,8 +101,8 @@ class NodesApi:
             summary=summary,
             answer=partial(self._change, deed),
             gives=Row,
-            refuses=_NOT_ONE,
-            problems=_AMBIGUOUS,
+            refuses=NOT_ONE,
+            problems=AMBIGUOUS,
             needs=Role.OPERATOR,
         )
 

@@ -45,19 +45,25 @@ class Custom:
         """Have ``handler`` take what comes under a capability; before the first agent connects."""
         self._handlers[capability] = handler
 
-    def send(self, uid: bytes, capability: str, kind: str, data: bytes) -> bool:
+    def reaches(self, uid: bytes, capability: str) -> bool:
+        """Tell whether an agent is there that has the capability."""
+        with self._registry.lock():
+            node = self._registry.get(uid)
+            return node is not None and _can_take(node, capability)
+
+    def send(self, uid: bytes, capability: str, kind: str, data: bytes, *, urgent: bool = False) -> bool:
         """Send a message to an agent; return whether it is under way. From any thread.
 
         False for an agent that is not there, is switched off, does not have the capability, or does not take
-        what it was sent before.
+        what it was sent before. What is ``urgent`` goes before what waits for an agent that polls.
         """
         message = CustomMessage(capability=capability, type=kind, data=data)
         with self._registry.lock():
             node = self._registry.get(uid)
-            if node is None or node.disabled or capability not in node.custom:
+            if node is None or not _can_take(node, capability):
                 return False
             if node.peer is None:
-                return node.gone == "" and self._keep(uid, message)
+                return self._keep(uid, message, urgent=urgent)
             peer = node.peer
         frame = to_frame(ServerToAgent(instance_uid=uid, custom_message=message))
         return peer.push is not None and peer.push(frame)
@@ -87,15 +93,24 @@ class Custom:
         """Put into an answer what the manager can take, and what waits for an agent that polls."""
         if first and self._handlers:
             reply.custom_capabilities.capabilities.extend(self._handlers)
-        waiting = self._waiting.get(node.uid)
-        if waiting and not peer.lasting:
-            reply.custom_message.CopyFrom(waiting.popleft())
-        if not waiting or peer.lasting:
-            self._waiting.pop(node.uid, None)  # a connection that lasts is sent everything anew
+        with self._registry.lock():
+            waiting = self._waiting.get(node.uid)
+            if waiting and not peer.lasting:
+                reply.custom_message.CopyFrom(waiting.popleft())
+            if not waiting or peer.lasting:
+                self._waiting.pop(node.uid, None)  # a connection that lasts is sent everything anew
 
-    def _keep(self, uid: bytes, message: CustomMessage) -> bool:
+    def _keep(self, uid: bytes, message: CustomMessage, *, urgent: bool) -> bool:
         waiting = self._waiting.setdefault(uid, deque())
         if len(waiting) >= MOST_WAITING:
             return False
-        waiting.append(message)
+        if urgent:
+            waiting.appendleft(message)
+        else:
+            waiting.append(message)
         return True
+
+
+def _can_take(node: Node, capability: str) -> bool:
+    there = node.peer is not None or not node.gone
+    return there and not node.disabled and capability in node.custom

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from fleet.manager.configs.office import Learner
 from fleet.manager.credentials.doorman import Doorman, Objection
 from fleet.manager.custom import Custom
 from fleet.manager.describe import config_of, description_of, health_of
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 CAPABILITIES = (
     ServerCan.ACCEPT_STATUS
+    | ServerCan.OFFER_REMOTE_CONFIG
     | ServerCan.ACCEPT_EFFECTIVE_CONFIG
     | ServerCan.ACCEPT_CONNECTION_REQUEST
     | ServerCan.OFFER_CONNECTION_SETTINGS
@@ -64,9 +66,11 @@ class Desk:
         now: Callable[[], float],
         *,
         custom: Custom,
+        configs: Learner,
         doorman: Doorman,
     ) -> None:
         self._registry = registry
+        self._configs = configs
         self._custom = custom
         self._doorman = doorman
         self._interval = interval
@@ -89,6 +93,7 @@ class Desk:
                 return self._rename(node, peer, reply)
             self._learn(node, message, peer)
             self._custom.learn(node, message, peer, known=known)
+            self._configs.learn(node, message)
             if message.HasField("agent_disconnect"):
                 self._registry.leave(node, "the agent said goodbye")
                 return reply
@@ -98,10 +103,11 @@ class Desk:
                 return _unavailable(uid, "this node is switched off at the manager", DISABLED_RETRY_SECONDS)
             self._ask_full_state(node, message, reply)
             self._offer_interval(node, reply)
-            self._custom.answer(node, peer, reply, first=message.HasField("custom_capabilities"))
+            self._configs.answer(node, peer, reply)
         self._doorman.answer(message, peer, reply)
         if message.HasField("custom_message"):
             self._custom.take(node, message.custom_message)
+        self._custom.answer(node, peer, reply, first=message.HasField("custom_capabilities"))
         return reply
 
     def malformed(self, reason: str) -> ServerToAgent:
@@ -170,7 +176,11 @@ class Desk:
         node.missed = node.missed and not described
 
     def _learn(self, node: Node, message: AgentToServer, peer: Peer) -> None:
-        node.capabilities = message.capabilities or node.capabilities
+        if message.capabilities not in {0, node.capabilities}:
+            node.capabilities = message.capabilities
+            self._registry.mark(node)
+        if message.HasField("health") or message.HasField("effective_config"):
+            self._registry.mark(node)
         if message.HasField("agent_description"):
             placed = partial(self._doorman.environment, admitted=peer.admitted)
             self._registry.describe(node, description_of(node.uid, message.agent_description, placed))

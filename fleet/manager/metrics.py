@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from wsgiref.types import WSGIEnvironment
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
@@ -75,6 +75,11 @@ class ManagerMetrics:
             self.turned_away.labels(reason)
         add_program(registry, "fleet_manager", "manager", state)
 
+    @property
+    def registry(self) -> CollectorRegistry:
+        """Where the manager's parts register metrics of their own."""
+        return self._registry
+
     def watch(self, nodes: Registry) -> None:
         """Tell of these nodes at each scrape."""
         gauge(
@@ -139,6 +144,16 @@ class _Nodes:
             heard.add_metric(key, at)
         yield up
         yield heard
+        # One series for each node, not one for each of its states: with thousands of nodes that is much less
+        # to read, and an alert about a state resolves when its series ends.
+        stands = GaugeMetricFamily(
+            "fleet_node_state", "1 for the state in which a node is.", labels=[*labels, "state"]
+        )
+        for stand in self._nodes.read(_states):
+            stands.add_metric(stand, 1)
+        for name in self._nodes.never_seen():
+            stands.add_metric((name, "", "", State.NEVER_SEEN.value), 1)
+        yield stands
 
 
 def _ups(nodes: Iterable[Node]) -> dict[tuple[str, str, str], tuple[bool, float]]:
@@ -147,11 +162,20 @@ def _ups(nodes: Iterable[Node]) -> dict[tuple[str, str, str], tuple[bool, float]
     for node in nodes:
         if node.disabled:
             continue
-        told = node.description
-        key = (node.node_id, told.host if told else "", told.environment if told else "")
+        key = _labels(node)
         alive, at = found.get(key, (False, 0.0))
         found[key] = (alive or node.state in ALIVE, max(at, node.last_heard))
     return found
+
+
+def _states(nodes: Iterable[Node]) -> list[tuple[str, str, str, str]]:
+    """Return labels and state of each node, once where several have the same."""
+    return [*dict.fromkeys((*_labels(node), node.state.value) for node in nodes)]
+
+
+def _labels(node: Node) -> tuple[str, str, str]:
+    told = node.description
+    return node.node_id, told.host if told else "", told.environment if told else ""
 
 
 def _connected(nodes: Registry) -> int:

@@ -102,9 +102,9 @@ class Peer:
 
 @dataclass(eq=False, slots=True)
 class Node:
-    """One agent. ``heard_at`` and ``conflict_until`` are of the monotonic clock, other times Unix time.
+    """One agent. ``heard_at``, ``written_at`` and ``conflict_until`` are of the monotonic clock.
 
-    ``gone`` is how its connection ended, empty while nothing is known of an end; ``left`` when that was with
+    Other times are Unix time. ``gone`` is how its connection ended, empty while nothing is known of an end; ``left`` when that was with
     a goodbye.
     """
 
@@ -130,6 +130,7 @@ class Node:
     rival: bytes = b""
     strand: int = -2  # where an earlier row of numbers ended, of another agent if two use the uid
     crossings: int = 0  # how often an earlier row of numbers was gone on with
+    written_at: float = float("-inf")
     missed: bool = False  # messages of it are missing, and it has not said everything anew since
     asked_full_at: float = float("-inf")
     offered_interval: float = 0.0

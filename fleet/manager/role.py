@@ -19,11 +19,15 @@ from compose_agent.web.webfile import WebConfigFile
 from fleet.manager.api import NodesApi
 from fleet.manager.app import App
 from fleet.manager.check import require_safety
+from fleet.manager.commands.metrics import CommandMetrics
+from fleet.manager.commands.part import Commands
+from fleet.manager.configs.part import Configs
 from fleet.manager.credentials.parts import AgentAccess
 from fleet.manager.custom import Custom
 from fleet.manager.desk import Counts, Desk
 from fleet.manager.endpoint import Endpoint
 from fleet.manager.herd import Herd
+from fleet.manager.jobs.part import JobsPart
 from fleet.manager.metrics import ManagerMetrics
 from fleet.manager.model import Transition
 from fleet.manager.openapi import ApiPart, Operation, Table
@@ -56,24 +60,29 @@ class ManagerRole:
         self._database = manager_database(config.of(GeneralSettings).state_dir())
         self._store = Store(self._database)
         self._writer = Writer(self._store, self._metrics.write_failed)
-        self._registry = Registry(self._note)
+        self._registry = Registry(self._note, most=settings.most_nodes)
         self._registry.expect(settings.expected)
         self._custom = Custom(self._registry)
+        self._configs = Configs(self._registry, self._database)
         self._metrics.watch(self._registry)
         self._people = People(self._database, settings, lambda: self._web)
         self._access = AgentAccess(self._database, settings, self._people.directory, self._registry)
+        metrics = CommandMetrics(self._metrics.registry)
+        self._commands = Commands(self._database, self._custom, self._registry, metrics)
+        self._jobs = JobsPart(self._database, self._commands, self._registry)
         nodes = NodesApi(self._registry, self._store.history, self._keep)
         self._page = NodesPage(self._registry, self._store.history, lambda: "; ".join(self.reasons()))
-        self._api = Table(self._operations(nodes, self._people.api, self._access))
+        parts = (self._people.api, self._access, self._commands.api, self._jobs.api, self._configs.api)
+        self._api = Table(self._operations(nodes, *parts))
         self._table = {
             **health.routes(self._probe),
             **self._page.routes(),
             **self._people.routes(),
             "/metrics": {"GET": lambda environ: self._metrics.view(self._registry, environ)},
         }
-        app = App(self._endpoint(settings), self._find, self._people, self._web)
+        self.app = App(self._endpoint(settings), self._find, self._people, self._web)
         self._server = Server(
-            app,
+            self.app,
             self._web,
             lambda: self._registry.sweep(_SWEEP_SECONDS),
             _SWEEP_SECONDS,
@@ -85,11 +94,15 @@ class ManagerRole:
         _raise_descriptor_limit()
         try:
             self._registry.restore(self._store.load())
+            self._commands.start()
+            self._jobs.driver.start()
+            self._configs.restore()
             self._server.bind(self._settings.listen_addresses)
         except BaseException:
             self._database.close()
             raise
         self._writer.start(self._registry)
+        self._configs.start()
         self._server.start()
 
     def apply(self, config: Config) -> None:
@@ -105,6 +118,9 @@ class ManagerRole:
         """Close every connection, without taking that for the agents' end, and write what is left."""
         self._stopping = True
         self._server.stop()
+        self._jobs.driver.stop()
+        self._commands.stop()
+        self._configs.stop()
         self._writer.stop()
         self._people.close()
         self._access.close()
@@ -116,7 +132,14 @@ class ManagerRole:
 
     def reasons(self) -> tuple[str, ...]:
         """Return why the manager does not do its work."""
-        return tuple(each for each in (self._server.error(), self._writer.error) if each)
+        errors = (
+            self._server.error(),
+            self._writer.error,
+            self._commands.error,
+            self._jobs.error,
+            self._configs.error(),
+        )
+        return tuple(each for each in errors if each)
 
     def routes(self) -> WSGIApplication:
         """Return the routes for the local socket, where everybody is the host's administrator."""
@@ -149,6 +172,7 @@ class ManagerRole:
             counts,
             time.monotonic,
             custom=self._custom,
+            configs=self._configs.office,
             doorman=self._access.doorman,
         )
         return Endpoint(

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from compose_agent.statedb import StateFile
+from compose_agent.typed import from_msgpack
 from fleet.database import PARTS, Database
 from fleet.manager.model import Description, Health, Node, State, Transition
 
@@ -124,7 +125,7 @@ def _row(node: Node) -> tuple[object, ...]:
 
 def _node(row: Sequence[Any]) -> Node:
     uid, data, state, reason, since, first_heard, last_heard, disabled = row
-    record = msgspec.msgpack.decode(data, type=_Record)
+    record = from_msgpack(data, _Record)
     return Node(
         uid=uid,
         description=record.description,

@@ -17,6 +17,7 @@ import msgspec
 from compose_agent.dockerd.verbs.contract import Facts
 from compose_agent.dockerd.verbs.model import Outcome, VerbRequest
 from compose_agent.statedb import StateFile
+from compose_agent.typed import from_msgpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,10 +149,10 @@ class Journal:
         request, facts, started_at, outcome, ended_at = row
         with self._file.explained():
             return Entry(
-                msgspec.msgpack.decode(request, type=VerbRequest),
-                msgspec.msgpack.decode(facts, type=dict[str, Any]),
+                from_msgpack(request, VerbRequest),
+                from_msgpack(facts, dict[str, Any]),
                 started_at,
-                None if outcome is None else msgspec.msgpack.decode(outcome, type=Outcome),
+                None if outcome is None else from_msgpack(outcome, Outcome),
                 ended_at,
             )
 

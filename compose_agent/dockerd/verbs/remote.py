@@ -10,6 +10,7 @@ import msgspec
 from compose_agent.dockerd.verbs.contract import ActorUnavailable
 from compose_agent.dockerd.verbs.model import Outcome, Result, Standing, VerbRequest
 from compose_agent.errors import ComposeAgentError
+from compose_agent.typed import from_json
 from compose_agent.web.localclient import LocalClient
 
 PATH = "/v1/verbs"
@@ -64,13 +65,13 @@ def _decoded(status: int, body: bytes, shape: type[T]) -> T:
     if status != 200:
         raise ActorUnavailable(f"the broker answered {status}: {_sentence(body)}")
     try:
-        return msgspec.json.decode(body, type=shape)
+        return from_json(body, shape)
     except (msgspec.DecodeError, ValueError) as error:
         raise ActorUnavailable(f"the broker's answer cannot be read: {error}") from error
 
 
 def _sentence(body: bytes) -> str:
     try:
-        return str(msgspec.json.decode(body, type=dict[str, str])["message"])
+        return str(from_json(body, dict[str, str])["message"])
     except (msgspec.DecodeError, ValueError, KeyError):
         return body[:_SHOWN_BYTES].decode("utf-8", "replace")

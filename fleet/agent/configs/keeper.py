@@ -38,7 +38,7 @@ class Remote(Protocol):
         """Return how the newest configuration stands."""
 
     def waits(self) -> bool:
-        """Tell whether an answer of the manager is waited for, and nothing was said yet that it could answer."""
+        """Tell whether an answer is waited for, and nothing was said yet that could have one."""
 
     def spoke(self) -> None:
         """Hear that something is said to the manager."""

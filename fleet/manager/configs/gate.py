@@ -43,21 +43,27 @@ class Verdict:
     reason: str = ""
 
 
-def judge(seen: Seen, *, over: bool) -> Verdict:
-    """Return how an agent stands; ``over`` when the gate's time has passed."""
+def has_settled(batch: Iterable[Seen]) -> bool:
+    """Tell whether all have applied the version, as far as they say; from then on the gate's time runs."""
+    return all(seen.status is Status.APPLIED or not seen.reports for seen in batch)
+
+
+def judge(seen: Seen, *, over: bool, late: bool) -> Verdict:
+    """Return how an agent stands.
+
+    ``over`` when the gate's time has passed, ``late`` when an agent should have applied the version by now.
+    """
     if seen.status is Status.FAILED:
         return Verdict(Outcome.STOP, f"it could not take it: {seen.reason or 'it gave no reason'}")
     if seen.healthy is False and seen.healthy_before:
         return Verdict(Outcome.STOP, f"it is not healthy: {seen.problem or 'it gave no reason'}")
     if seen.state in {State.OFFLINE, State.DISABLED}:
         return Verdict(Outcome.STOP, f"it is {seen.state}")
-    if not over:
-        return Verdict(Outcome.WATCH)
-    if seen.state is not State.ONLINE:
-        return Verdict(Outcome.STOP, f"it is {seen.state}")
-    if seen.reports and seen.status is not Status.APPLIED:
-        return Verdict(Outcome.STOP, "it has not said within the gate's time that it has applied it")
-    return Verdict(Outcome.PASS)
+    if late and not has_settled([seen]):
+        return Verdict(Outcome.STOP, "it has not said in time that it has applied it")
+    # Who is late comes back or turns offline, and until then nobody knows.
+    passes = over and seen.state is State.ONLINE
+    return Verdict(Outcome.PASS if passes else Outcome.WATCH)
 
 
 def of_batch(verdicts: Iterable[Verdict]) -> Outcome:

@@ -87,7 +87,8 @@ class Rollout:
     former: int | None
     selector: str
     batch_size: int
-    gate: float  # seconds
+    gate: float  # seconds for which a batch is watched when all of it has applied the version
+    within: float  # seconds that it may take until then
     actor: str
     at: float
     phase: Phase = Phase.RUNNING

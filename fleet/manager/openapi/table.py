@@ -9,6 +9,7 @@ from wsgiref.types import WSGIEnvironment
 
 import msgspec
 
+from compose_agent.typed import convert
 from compose_agent.web.response import Handler, Response
 from fleet.manager.openapi.operation import Operation, Parameter, Problem
 from fleet.manager.principal import principal_of
@@ -76,7 +77,7 @@ def _wrong(parameters: Iterable[Parameter], query: str) -> str:
             )
             return f"{name}: no such parameter; {rest}"
         try:
-            msgspec.convert(text, known[name].type, strict=False)
+            convert(text, known[name].type, strict=False)
         except msgspec.ValidationError as error:
             return f"{name}: {str(error)[:1].lower()}{str(error)[1:]}"
     return ""

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from fleet.manager.describe import config_of, description_of, health_of
 from fleet.manager.discovery import target_of, targets
-from fleet.manager.model import Description, Node, State
+from fleet.manager.model import Description, Health, Node, State
 from fleet.manager.rows import problem_of
 from fleet.opamp.attributes import Plain, from_attributes, to_attributes
 from fleet.opamp.frames import MalformedMessage, from_body
@@ -33,7 +33,18 @@ def test_what_a_node_is_called(values: dict[str, Plain], node_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "interval"), [(5, 5.0), (0.5, 0.5), (0, None), (-1, None), ("5", None), (True, None)]
+    ("value", "interval"),
+    [
+        (5, 5.0),
+        (0.5, 0.5),
+        (0, None),
+        (-1, None),
+        ("5", None),
+        (True, None),
+        (1e-300, 0.1),
+        (1e300, 86_400.0),
+        (float("nan"), None),
+    ],
 )
 def test_an_interval_that_is_none_counts_as_not_given(value: Plain, interval: float | None) -> None:
     found = described(compose_agent__heartbeat__interval_seconds=value)
@@ -48,6 +59,31 @@ def test_attributes_are_plain_values_and_back() -> None:
 
 def test_a_long_text_is_cut() -> None:
     assert len(str(from_attributes(to_attributes({"a": "x" * 5000}))["a"])) == 1000
+
+
+def test_more_attributes_than_anybody_reads_are_left_out() -> None:
+    given = AgentDescription(identifying_attributes=to_attributes({f"a{n}": "x" for n in range(3000)}))
+    assert len(description_of(UID, given).attributes) == 200
+    assert len(from_attributes(to_attributes({"a": ["x" * 5000] * 5000}))["a"]) == 100  # type: ignore[arg-type]
+
+
+def test_a_tree_of_health_has_a_most_of_parts() -> None:
+    tree = ComponentHealth()
+    for number in range(3000):
+        tree.component_health_map[f"part-{number}"].component_health_map["below"].healthy = True
+
+    def parts(one: Health) -> int:
+        return 1 + sum(parts(each) for each in one.parts.values())
+
+    assert parts(health_of(tree)) == 201
+
+
+def test_a_configuration_that_is_too_long_is_cut() -> None:
+    given = EffectiveConfig()
+    for number in range(4):
+        given.config_map.config_map[f"{number}.yml"].body = bytes(100_000)
+    found = config_of(given)
+    assert [len(text) for text in found.values()] == [100_000, 100_000, 262_144 - 200_000, 0]
 
 
 def test_health_without_an_end_is_cut() -> None:
