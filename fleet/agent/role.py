@@ -14,11 +14,13 @@ from compose_agent.config.general import GeneralSettings
 from compose_agent.config.remote import RemoteStore
 from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.endpoint import find_endpoint
+from compose_agent.dockerd.inventory import Inventory
 from compose_agent.errors import StateError
 from compose_agent.role import ConfigState
 from compose_agent.web.localclient import LocalClient
 from compose_agent.web.response import Response, routed
 from fleet.agent import report as reporting
+from fleet.agent.alerts import AlertTaker
 from fleet.agent.check import check
 from fleet.agent.commands.part import Commands
 from fleet.agent.commands.verbs.registry import verbs_of
@@ -28,18 +30,23 @@ from fleet.agent.credentials import CredentialFile, Credentials
 from fleet.agent.custom import Custom
 from fleet.agent.database import agent_database
 from fleet.agent.facts import FactsReader
+from fleet.agent.host import HostTeller
 from fleet.agent.identity import Identity
 from fleet.agent.link import Link, Parts, Trial
 from fleet.agent.path import look_up_promptly
 from fleet.agent.polling import PollingTransport
 from fleet.agent.proof import Proofs
 from fleet.agent.redaction import effective
+from fleet.agent.relay import Relay
 from fleet.agent.report import Report
 from fleet.agent.roles import RolesReader
 from fleet.agent.settings import AgentSettings
 from fleet.agent.transport import LinkError, Transport
 from fleet.agent.watchdog import Watchdog
 from fleet.agent.websocket import WebSocketTransport
+from fleet.envelopes import alert as alerting
+from fleet.envelopes import host as telling
+from fleet.envelopes import relay as relaying
 from fleet.opamp.opamp_pb2 import AgentToServer, CustomMessage, ServerToAgent
 from fleet.opamp.uid import uid_text
 
@@ -80,6 +87,18 @@ class AgentRole:
             RemoteStore(general.state_dir()), supervisor.reload, lambda: self._settings.remote_timeout
         )
         self._custom = Custom(self._post)
+        self._relay = Relay(self._custom.send, general.run_dir(), self._peers)
+        self._custom.register(relaying.CAPABILITY, self._relay)
+        self._alerts = AlertTaker(self._custom.send, general.run_dir())
+        self._custom.register(alerting.CAPABILITY, self._alerts)
+        self._host = HostTeller(
+            self._custom.send,
+            Inventory(self._engine),
+            run_dir=general.run_dir(),
+            roles=self._peers,
+            interval=lambda: self._interval,
+        )
+        self._custom.register(telling.CAPABILITY, self._host)
         self._database = agent_database(general.state_dir())
         verbs = verbs_of(self._engine, general.run_dir(), self._runs, local=endpoint.socket_path is not None)
         self._commands = Commands(self._database, self._custom, verbs, self._allowed_commands)
@@ -89,6 +108,8 @@ class AgentRole:
         """Begin to connect; a manager that is away is waited for in the background."""
         self._commands.start()
         self._keeper.start()
+        self._host.start()
+        self._alerts.start()
         self._watchdog.start()
 
     def apply(self, config: Config) -> None:
@@ -107,6 +128,9 @@ class AgentRole:
         self._commands.stop()
         self._keeper.stop()
         self._watchdog.stop()
+        self._relay.stop()
+        self._host.stop()
+        self._alerts.stop()
         self._engine.close()
         self._database.close()
 

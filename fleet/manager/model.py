@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from fleet.envelopes.host import Load
 from fleet.opamp.attributes import Plain
 from fleet.opamp.uid import uid_text
 
@@ -104,8 +105,8 @@ class Peer:
 class Node:
     """One agent. ``heard_at``, ``written_at`` and ``conflict_until`` are of the monotonic clock.
 
-    Other times are Unix time. ``gone`` is how its connection ended, empty while nothing is known of an end; ``left`` when that was with
-    a goodbye.
+    Other times are Unix time. ``gone`` is how its connection ended, empty while nothing is known of an end;
+    ``left`` when that was with a goodbye.
     """
 
     uid: bytes
@@ -134,6 +135,7 @@ class Node:
     missed: bool = False  # messages of it are missing, and it has not said everything anew since
     asked_full_at: float = float("-inf")
     offered_interval: float = 0.0
+    load: Load | None = None
     custom: frozenset[str] = frozenset()  # capabilities of its custom messages
 
     @property

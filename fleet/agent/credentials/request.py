@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from compose_agent.errors import ComposeAgentError
+from compose_agent.typed import from_json
 
 # A fresh interpreter on a host that does other things.
 _SECONDS = 60.0
@@ -31,12 +32,12 @@ class CannotAsk(ComposeAgentError):
 
 def make(uid: UUID) -> Request:
     """Return a request for a certificate of an agent; raises CannotAsk."""
-    return msgspec.json.decode(_run("request", str(uid)), type=Request)
+    return from_json(_run("request", str(uid)), Request)
 
 
 def expiry(certificate: str) -> float:
     """Return until when a certificate holds, Unix time; raises CannotAsk for what is none."""
-    return msgspec.json.decode(_run("expiry", given=certificate), type=float)
+    return from_json(_run("expiry", given=certificate), float)
 
 
 def _run(*arguments: str, given: str = "") -> bytes:

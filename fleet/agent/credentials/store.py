@@ -12,6 +12,7 @@ import msgspec
 
 from compose_agent.durable import sync_folder
 from compose_agent.errors import StateError
+from compose_agent.typed import from_json
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class CredentialFile:
 
 def _read(path: Path) -> Kept | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Kept)
+        return from_json(path.read_bytes(), Kept)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError) as error:

@@ -113,7 +113,8 @@ def test_an_agent_whose_health_turns_bad_stops_it(manager: Manager) -> None:
     message = some[0].message()
     message.health.healthy = False
     message.health.last_error = "out of memory"
-    some[0].hear_from(some[0].say(message)) or some[0].listen()
+    some[0].hear_from(some[0].say(message))
+    some[0].listen()
     found = comes_to(manager, begun["id"], "reverted")
     assert found["reason"] == "web-0: its health is bad: out of memory"
     assert some[1].files == {"agent.yml": GOOD}
@@ -210,7 +211,7 @@ def test_what_is_in_another_environment_does_not_exist(manager: Manager) -> None
         ({"name": "../agent.yml"}, "cannot be the name of a file"),
         ({"name": ""}, "cannot be the name of a file"),
         ({"scope": "rack=7"}, "is no scope"),
-        ({"selector": "rack=7"}, "selector: 'rack' is no label of a node"),
+        ({"selector": "rack=7"}, "selector: nodes have no 'rack'"),
         ({"selector": "{"}, "selector: "),
         ({"batch": "none"}, "is no batch"),
         ({"gate": "soon"}, "gate: 'soon' is no duration"),
