@@ -26,7 +26,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.fleet_agents import Agent, Fleet, free_port, joined, manager
+from bench.fleet_agents import Asker, free_port, joined, manager
+from bench.fleet_simulated import Agent, Fleet
 from compose_agent.dockerd.fake import FakeEngine
 from compose_agent.web.localclient import LocalClient
 from fleet.agent.conversation import CAPABILITIES, REMOTE_CAPABILITIES
@@ -115,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--push-seconds", type=float, default=PUSH_SECONDS, help="at most")
     parser.add_argument("--revert-seconds", type=float, default=REVERT_SECONDS, help="at most")
     asked = parser.parse_args(argv)
-    asked.connect_rate = 500
+    asked.connect_rate, asked.tls = 500, False
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with tempfile.TemporaryDirectory() as folder:
@@ -194,7 +195,7 @@ async def serving(
     """Run a manager with simulated agents, all of which have come."""
     folder.mkdir()  # noqa: ASYNC240 - once
     port = free_port()
-    async with manager(folder, asked, port):
+    async with manager(folder, asked, Asker(port, None)):
         fleet = Fleet(port, count, asked.interval, Configured)
         fleet.start()
         try:

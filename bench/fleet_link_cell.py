@@ -11,31 +11,34 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import trustme
-
 from bench.fleet_link_plan import Fault, Kind
 from compose_agent.errors import ComposeAgentError
 from compose_agent.web.localclient import LocalClient
 from lab.lan import Cable, Lan
+from lab.manager import PORT, PROGRAM, LanManager
 from lab.process import Process
 from lab.sandbox import Sandbox
 
 _NAME = "manager.test"
-_PORT = 4320
 _NODE = "node"
-_LINK = ("-p", "tcp", "-m", "multiport", "--ports", str(_PORT))
+_LINK = ("-p", "tcp", "-m", "multiport", "--ports", str(PORT))
 _DNS = ("-p", "udp", "-m", "multiport", "--ports", "53")
 _RESET = ("-j", "REJECT", "--reject-with", "tcp-reset")
 _LOSS = ("-m", "statistic", "--mode", "random", "--probability", "0.33", "-j", "DROP")
-_TOKEN = "0123456789abcdef"  # noqa: S105 - of a manager that nobody else can reach
-_PROGRAM = (sys.executable, "-P", "-m", "compose_agent")
-_READY_SECONDS = 120.0
+_RULES: Mapping[Kind, tuple[str, ...]] = {
+    Kind.RESET: (*_LINK, *_RESET),
+    Kind.DROP: (*_LINK, "-j", "DROP"),
+    Kind.STALL: (*_LINK, "-j", "DROP"),
+    Kind.LOSS: (*_LINK, *_LOSS),
+    Kind.DNS_SILENT: (*_DNS, "-j", "DROP"),
+    Kind.DNS_REFUSED: (*_DNS, "-j", "REJECT"),
+}
 _COMMAND_SECONDS = 20.0
 # Until an established connection has seen a reset: its next probe.
 _CUT_SECONDS = 6.0
@@ -49,7 +52,6 @@ class Cell:
         self._folder = folder
         self._engine = engine
         self._cleanup = ExitStack()
-        self._cuts: list[Callable[[], None]] = []
 
     def __enter__(self) -> Self:
         with ExitStack() as cleanup:
@@ -57,13 +59,13 @@ class Cell:
             self._host = Sandbox(lan.scratch)
             cleanup.callback(self._host.close)
             self._cable: Cable = lan.attach(self._host.pid)
-            self._write_files()
-            names = self._process("nameserver", [*lan.enter(), *self._nameserver()], self._always)
-            self._manager = self._process("manager", [*lan.enter(), *self._manager_command()], self._answers)
+            names = self._process("nameserver", [*lan.enter(), *self._nameserver()], lambda: True)
+            cleanup.callback(names.close)
+            names.start()
+            self._manager = cleanup.enter_context(LanManager(lan, self._folder, _NAME))
             self._agent = self._process("agent", [*self._host.enter(), *self._agent_command()], self._linked)
-            for process in (names, self._manager, self._agent):
-                cleanup.callback(process.close)
-                process.start()
+            cleanup.callback(self._agent.close)
+            self._agent.start()
             self._first_pid = self._agent.pid
             self._cleanup = cleanup.pop_all()
         return self
@@ -81,10 +83,8 @@ class Cell:
         return document
 
     def node(self) -> dict[str, Any]:
-        """Return what the manager says of the node."""
-        client = LocalClient(self._folder / "manager-run", "manager")
-        document: dict[str, Any] = client.get_json(f"/api/v1/nodes/{_NODE}")
-        return document
+        """Return what the manager says of the node, empty when it does not know it."""
+        return self._manager.node(_NODE)
 
     def is_whole(self, since: float) -> bool:
         """Tell whether both say that the link works, and something has come back over it after ``since``.
@@ -96,7 +96,7 @@ class Cell:
             link, node = self.link(), self.node()
         except ComposeAgentError:
             return False
-        if not link["connected"] or node["state"] != "online":
+        if not link["connected"] or node.get("state") != "online":
             return False
         return node["last_heard"] > since or (link["transport"] == "websocket" and self._acked(since))
 
@@ -111,27 +111,25 @@ class Cell:
         began = time.time()
         match fault.kind:
             case Kind.KILL:
-                self._manager.end(signal.SIGKILL)
+                self._manager.process.end(signal.SIGKILL)
                 self._wait(fault)
-                self._manager.start()
+                self._manager.process.start()
             case Kind.FREEZE:
-                self._manager.freeze()
+                self._manager.process.freeze()
                 self._wait(fault)
-                self._manager.thaw()
+                self._manager.process.thaw()
             case Kind.REBOOT:
                 self._cable.filter(*_LINK, "-j", "DROP")
-                self._manager.end(signal.SIGKILL)
+                self._manager.process.end(signal.SIGKILL)
                 self._wait(fault)
-                self._manager.start()
+                self._manager.process.start()
                 self._cable.plug()
             case Kind.FORGOTTEN:
                 port = self._local_port()
-                rule = ("-p", "tcp", "-m", "multiport", "--ports", port, "-j", "DROP")
-                self._cable.filter(*rule)
+                self._cable.filter("-p", "tcp", "-m", "multiport", "--ports", port, "-j", "DROP")
                 return began
             case _:
-                for rule in self._rules(fault.kind):
-                    self._cable.filter(*rule)
+                self._cable.filter(*_RULES[fault.kind])
                 self._wait(fault)
                 self._cable.plug()
         return time.time()
@@ -139,17 +137,6 @@ class Cell:
     def mend(self) -> None:
         """Take away what is left of a fault."""
         self._cable.plug()
-
-    def _rules(self, kind: Kind) -> list[tuple[str, ...]]:
-        cut = (*_LINK, *_RESET)
-        return {
-            Kind.RESET: [cut],
-            Kind.DROP: [(*_LINK, "-j", "DROP")],
-            Kind.STALL: [(*_LINK, "-j", "DROP")],
-            Kind.LOSS: [(*_LINK, *_LOSS)],
-            Kind.DNS_SILENT: [(*_DNS, "-j", "DROP")],
-            Kind.DNS_REFUSED: [(*_DNS, "-j", "REJECT")],
-        }[kind]
 
     def _wait(self, fault: Fault) -> None:
         if fault.kind in {Kind.DNS_SILENT, Kind.DNS_REFUSED}:
@@ -164,19 +151,13 @@ class Cell:
         return found is not None and time.time() - int(found[1]) / 1000 > since
 
     def _local_port(self) -> str:
-        line = next(line for line in self._sockets().splitlines() if f":{_PORT}" in line)
+        line = next(line for line in self._sockets().splitlines() if f":{PORT}" in line)
         return line.split()[2].rpartition(":")[2]
 
     def _sockets(self) -> str:
-        words = [*self._host.enter(), "ss", "-tinHO", "state", "established", "dport", f"= :{_PORT}"]
+        words = [*self._host.enter(), "ss", "-tinHO", "state", "established", "dport", f"= :{PORT}"]
         done = subprocess.run(words, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=True)
         return done.stdout
-
-    def _answers(self) -> bool:
-        try:
-            return bool(LocalClient(self._folder / "manager-run", "manager").ready().listeners)
-        except ComposeAgentError:
-            return False
 
     def _linked(self) -> bool:
         return self.is_whole(0.0)
@@ -184,56 +165,29 @@ class Cell:
     # What it is made of.
 
     def _process(self, name: str, command: list[str], answers: Callable[[], bool]) -> Process:
-        environment = {"MANAGER_URL": f"wss://{_NAME}:{_PORT}/agent"} if name == "agent" else {}
+        environment = {"MANAGER_URL": f"wss://{_NAME}:{PORT}/agent"} if name == "agent" else {}
         return Process(self._lan.scratch, command, name=name, answers=answers, environment=environment)
 
     def _nameserver(self) -> list[str]:
         return [sys.executable, "-P", "-m", "lab.nameserver", self._lan.address, _NAME, self._lan.address]
 
-    def _manager_command(self) -> list[str]:
-        return [
-            *_PROGRAM,
-            "manager",
-            *self._folders("manager"),
-            f"--web.listen-address={self._lan.address}:{_PORT}",
-            f"--web.config.file={self._folder}/web.yml",
-            f"--token-file={self._folder}/token",
-        ]
-
     def _agent_command(self) -> list[str]:
+        (self._folder / "resolv.conf").write_text(f"nameserver {self._lan.address}\n")
         own_resolver = f'mount --bind {self._folder}/resolv.conf /etc/resolv.conf && exec "$@"'
         return [
             "/bin/sh",
             "-c",
             own_resolver,
             "sh",
-            *_PROGRAM,
+            *PROGRAM,
             "run",
             "--register",
             "--no-enable-metrics",
             "--no-enable-remediation",
             "--one-process",
-            *self._folders("agent"),
+            f"--state-dir={self._folder}/agent",
+            f"--run-dir={self._folder}/agent-run",
             f"--docker.host={self._engine}",
             f"--agent.node-id={_NODE}",
-            f"--agent.token-file={self._folder}/token",
-            f"--agent.ca-file={self._folder}/ca.pem",
+            *self._manager.joining(),
         ]
-
-    def _folders(self, name: str) -> list[str]:
-        return [f"--state-dir={self._folder}/{name}", f"--run-dir={self._folder}/{name}-run"]
-
-    def _write_files(self) -> None:
-        authority = trustme.CA()
-        issued = authority.issue_cert(_NAME)
-        authority.cert_pem.write_to_path(str(self._folder / "ca.pem"))
-        issued.private_key_and_cert_chain_pem.write_to_path(str(self._folder / "both.pem"))
-        (self._folder / "web.yml").write_text(
-            "tls_server_config: {cert_file: both.pem, key_file: both.pem}\n"
-        )
-        (self._folder / "token").write_text(f"{_TOKEN}\n")
-        (self._folder / "resolv.conf").write_text(f"nameserver {self._lan.address}\n")
-
-    @staticmethod
-    def _always() -> bool:
-        return True

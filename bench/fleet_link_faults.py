@@ -87,12 +87,15 @@ def campaign(count: int, seed: int, cells: int, kinds: Sequence[Kind] = tuple(Ki
     """Run ``count`` faults and return figures."""
     began = time.monotonic()
     shares = [share for share in shared(faults(count, seed, kinds), cells) if share]
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, ThreadPoolExecutor(len(shares)) as pool:  # noqa: S108 - rather memory than a disk
-        with FakeEngine(Path(folder) / "docker.sock") as engine:
-            homes = [Path(folder) / f"cell-{number}" for number in range(len(shares))]
-            for home in homes:
-                home.mkdir()
-            done = list(pool.map(run_cell, homes, [engine.url] * len(homes), shares))
+    with (
+        tempfile.TemporaryDirectory(dir="/dev/shm") as folder,  # rather memory than a disk
+        FakeEngine(Path(folder) / "docker.sock") as engine,
+        ThreadPoolExecutor(len(shares)) as pool,
+    ):
+        homes = [Path(folder) / f"cell-{number}" for number in range(len(shares))]
+        for home in homes:
+            home.mkdir()
+        done = list(pool.map(run_cell, homes, [engine.url] * len(homes), shares))
     recoveries = sorted((one for found, _ in done for one in found), key=lambda one: one.number)
     return {
         **figures(recoveries),

@@ -59,10 +59,6 @@ class Cable:
         self._lan.run("iptables", "-A", self._chain("from"), "-s", self.address, *rule)
         self._lan.run("iptables", "-A", self._chain("to"), "-d", self.address, *rule)
 
-    def filter_from(self, *rule: str) -> None:
-        """Apply a rule to what comes from the host only."""
-        self._lan.run("iptables", "-A", self._chain("from"), "-s", self.address, *rule)
-
     def prepare(self) -> None:
         """Make the places for its rules."""
         for name, hook in (("from", "INPUT"), ("to", "OUTPUT")):
@@ -135,7 +131,6 @@ class Lan:
 def _run(command: Sequence[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=False)
     if done.returncode:
-        raise LabError(
-            f"{' '.join(command)} failed: {done.stderr.strip()}", remedy="run as root, with iproute2, iptables"
-        )
+        what = f"{' '.join(command)} failed: {done.stderr.strip()}"
+        raise LabError(what, remedy="run as root, with iproute2 and iptables")
     return done.stdout

@@ -21,6 +21,8 @@ COMMANDS = (
     "audit",
     "nodes",
     "node",
+    "exec",
+    "jobs",
     "people",
     "tokens",
     "version",

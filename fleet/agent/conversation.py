@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fleet.agent.configs.keeper import Remote
 from fleet.agent.identity import Identity
-from fleet.opamp.capabilities import AgentCan, ServerAsks
+from fleet.opamp.capabilities import AgentCan, ServerAsks, ServerCan
 from fleet.opamp.opamp_pb2 import AgentToServer, ServerErrorResponseType_Unavailable, ServerToAgent
 
 CAPABILITIES = (
@@ -27,6 +27,9 @@ _PARTS = (
     "remote_config_status",
     "custom_capabilities",
 )
+# What is sent only to a server that says it can take it; the others are part of every status.
+_WANTED_IF = {"effective_config": ServerCan.ACCEPT_EFFECTIVE_CONFIG}
+_EVERYTHING = ~0
 # The specification's least pause where a server is overloaded and does not say for how long.
 UNAVAILABLE_SECONDS = 30.0
 # A server that is wrong about its own load is not to silence an agent for ever.
@@ -64,6 +67,7 @@ class Conversation:
         self._report = report
         self._remote = remote
         self._said: dict[str, bytes] = {}
+        self._server_can = _EVERYTHING
         self.sequence = sequence
 
     def heartbeat(self) -> AgentToServer:
@@ -73,7 +77,7 @@ class Conversation:
         message = self._whole()
         for name in _PARTS:
             part = getattr(message, name).SerializeToString(deterministic=True)
-            if self._said.get(name) == part:
+            if self._said.get(name) == part or not self._takes(name):
                 message.ClearField(name)
             self._said[name] = part
         return message
@@ -92,6 +96,7 @@ class Conversation:
         return any(
             self._said.get(name) != getattr(report, name).SerializeToString(deterministic=True)
             for name in _PARTS
+            if self._takes(name)
         )
 
     def is_urgent(self) -> bool:
@@ -100,6 +105,10 @@ class Conversation:
             return False
         status = self._remote.status().SerializeToString(deterministic=True)
         return self._remote.waits() or status != self._said.get("remote_config_status")
+
+    def begin_anew(self) -> None:
+        """Say everything with the next message: it goes over another connection."""
+        self._said.clear()
 
     def goodbye(self) -> AgentToServer:
         """Return the last message."""
@@ -111,6 +120,7 @@ class Conversation:
         """Return what an answer asks for, and do what concerns the identity."""
         if reply.HasField("error_response"):
             return _after_error(reply)
+        self._server_can = reply.capabilities or self._server_can
         at_once = bool(reply.flags & ServerAsks.FULL_STATE)
         if self._remote:
             self._remote.answered()
@@ -125,6 +135,10 @@ class Conversation:
         offered = reply.connection_settings.opamp.heartbeat_interval_seconds
         interval = min(float(offered), _LONGEST_INTERVAL_SECONDS) if offered else None
         return Orders(interval=interval, at_once=at_once)
+
+    def _takes(self, part: str) -> bool:
+        """Tell whether the server takes a part of the messages; until it has said so, it takes all."""
+        return part not in _WANTED_IF or bool(self._server_can & _WANTED_IF[part])
 
     def _whole(self) -> AgentToServer:
         message = self._report()

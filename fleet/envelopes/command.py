@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from compose_agent.errors import ComposeAgentError
+from compose_agent.typed import from_json
 
 CAPABILITY = "com.compose-agent.command.v1"
 COMMAND, REPORT, RECEIVED, CLOCK = "command", "report", "received", "clock"
@@ -110,6 +111,6 @@ def packed(value: msgspec.Struct) -> bytes:
 def unpacked(kind: type[T], data: bytes) -> T:
     """Return what a message holds; raises MalformedEnvelope."""
     try:
-        return msgspec.json.decode(data, type=kind)
+        return from_json(data, kind)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise MalformedEnvelope(f"this is no {kind.__name__.lower()}: {error}") from error

@@ -14,7 +14,7 @@ from compose_agent.errors import ComposeAgentError
 from compose_agent.web.compression import compressed
 from compose_agent.web.response import Response
 from fleet.manager import documents
-from fleet.manager.discovery import targets
+from fleet.manager.discovery import Asker, targets
 from fleet.manager.model import Node, State, Transition
 from fleet.manager.openapi import Operation, Parameter
 from fleet.manager.openapi.table import answered, problem
@@ -138,7 +138,12 @@ class NodesApi:
         return answered(200, row_of(found[0]))
 
     def _discovery(self, environ: WSGIEnvironment, _names: Mapping[str, str]) -> Response:
-        answer = answered(200, self._sight(environ).read(targets))
+        asker = Asker(
+            str(environ.get("REMOTE_ADDR", "")),
+            str(environ.get("wsgi.url_scheme", "http")),
+            str(environ.get("HTTP_HOST", "")),
+        )
+        answer = answered(200, self._sight(environ).read(lambda nodes: targets(nodes, asker)))
         return compressed(Response(200, answer.body, answer.content_type, (_REFRESH,)), environ)
 
     def _sight(self, environ: WSGIEnvironment) -> Sight:

@@ -12,6 +12,9 @@ from compose_agent.web.propagation import incoming_trace
 from compose_agent.web.response import Handler, Response
 from compose_agent.web.webfile import WebConfigFile
 from fleet.manager.endpoint import PATHS, Endpoint, Receive, Scope, Send
+from fleet.manager.later import Later
+from fleet.manager.page.events import EVENTS, Events
+from fleet.manager.page.pulse import Pulse
 from fleet.manager.peercert import address_of
 from fleet.manager.people.gate import PEER, SAFE_METHODS
 from fleet.manager.people.parts import People
@@ -29,11 +32,14 @@ Find = Callable[[str], dict[str, Handler] | None]
 class App:
     """Sends agents to ``endpoint``, and whom ``people`` let in to the handler ``find`` has for a path."""
 
-    def __init__(self, endpoint: Endpoint, find: Find, people: People, web: WebConfigFile | None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, find: Find, people: People, web: WebConfigFile | None, pulse: Pulse
+    ) -> None:
         self._endpoint = endpoint
         self._find = find
         self._people = people
         self._web = web
+        self._events = Events(self._page, pulse, endpoint.stopping)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection or request."""
@@ -44,6 +50,8 @@ class App:
             await send({"type": "websocket.close"})  # before the handshake: 403
         elif scope["path"] in PATHS:
             await self._endpoint.request(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == EVENTS and scope["method"] == "GET":
+            await self._follow(environ_of(scope), scope, receive, send)
         elif scope["type"] == "http":
             await _send(scope, await self._respond(environ_of(scope), receive), self._headers(), send)
 
@@ -60,7 +68,19 @@ class App:
                 return refusal
             environ["wsgi.input"] = BytesIO(body)
             environ["CONTENT_LENGTH"] = str(len(body))
-        return await asyncio.to_thread(self._answer, found, environ)
+        answer = await asyncio.to_thread(self._answer, found, environ)
+        return await answer.arrived() if isinstance(answer, Later) else answer
+
+    async def _follow(self, environ: WSGIEnvironment, scope: Scope, receive: Receive, send: Send) -> None:
+        first = await self._events.first(environ)
+        if first.status == 200:
+            await self._events.stream(environ, first, receive, send)
+        else:
+            await _send(scope, first, self._headers(), send)
+
+    async def _page(self, environ: WSGIEnvironment) -> Response:
+        found = await asyncio.to_thread(self._admitted, environ)
+        return found if isinstance(found, Response) else await asyncio.to_thread(self._answer, found, environ)
 
     def _admitted(self, environ: WSGIEnvironment) -> Handler | Response:
         """Return the handler for who may ask, else the answer."""

@@ -132,6 +132,8 @@ class Desk:
     def _object(self, uid: bytes, peer: Peer, objection: Objection) -> ServerToAgent:
         """Return the answer to an agent that may not be who it says it is."""
         if not objection.rename:
+            if peer.end:
+                peer.end(objection.reason)  # behind the answer
             return self._refusal(uid, "not-allowed", objection.reason)
         self._counts.refused("not-allowed")
         reply = ServerToAgent(instance_uid=uid, capabilities=CAPABILITIES)
@@ -174,7 +176,11 @@ class Desk:
         node.missed = node.missed and not described
 
     def _learn(self, node: Node, message: AgentToServer, peer: Peer) -> None:
-        node.capabilities = message.capabilities or node.capabilities
+        if message.capabilities not in {0, node.capabilities}:
+            node.capabilities = message.capabilities
+            self._registry.mark(node)
+        if message.HasField("health") or message.HasField("effective_config"):
+            self._registry.mark(node)
         if message.HasField("agent_description"):
             placed = partial(self._doorman.environment, admitted=peer.admitted)
             self._registry.describe(node, description_of(node.uid, message.agent_description, placed))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from fleet.envelopes.host import Load
 from fleet.manager.model import Health
 from fleet.manager.rows import Row
 from fleet.opamp.attributes import Plain
@@ -51,6 +52,7 @@ class NodeDetails:
     transport: str
     healthy: bool | None
     problem: str
+    load: Load | None
     first_heard: float
     capabilities: int
     attributes: Mapping[str, Plain]

@@ -63,7 +63,7 @@ class Endpoint:
         self._admission = admission
         self._herd = herd
         self._metrics = metrics
-        self._stopping = stopping
+        self.stopping = stopping
 
     async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection from its handshake to its end."""
@@ -81,7 +81,7 @@ class Endpoint:
             code, reason = await self._converse(peer, receive, send)
         finally:
             pusher.close()
-            if not self._stopping():
+            if not self.stopping():
                 self._registry.lose(peer, reason, clean=code in _CLEAN_CODES)
 
     async def request(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -19,6 +19,7 @@ from fleet.manager.principal import principal_of
 from fleet.manager.registry import Registry
 from fleet.manager.sight import Sight
 
+_LATE_BUCKETS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.02, 0.1, 0.5)
 
 
@@ -63,6 +64,12 @@ class ManagerMetrics:
             "fleet_message_seconds",
             "Time from a message to its answer.",
             buckets=_BUCKETS,
+            registry=registry,
+        )
+        self.loop_late = Histogram(
+            "fleet_loop_late_seconds",
+            "By how much the loop that serves all agents was late, looked at twice a second.",
+            buckets=_LATE_BUCKETS,
             registry=registry,
         )
         for value in State:
@@ -144,6 +151,16 @@ class _Nodes:
             heard.add_metric(key, at)
         yield up
         yield heard
+        # One series for each node, not one for each of its states: with thousands of nodes that is much less
+        # to read, and an alert about a state resolves when its series ends.
+        stands = GaugeMetricFamily(
+            "fleet_node_state", "1 for the state in which a node is.", labels=[*labels, "state"]
+        )
+        for stand in self._nodes.read(_states):
+            stands.add_metric(stand, 1)
+        for name in self._nodes.never_seen():
+            stands.add_metric((name, "", "", State.NEVER_SEEN.value), 1)
+        yield stands
 
 
 def _ups(nodes: Iterable[Node]) -> dict[tuple[str, str, str], tuple[bool, float]]:
@@ -152,11 +169,20 @@ def _ups(nodes: Iterable[Node]) -> dict[tuple[str, str, str], tuple[bool, float]
     for node in nodes:
         if node.disabled:
             continue
-        told = node.description
-        key = (node.node_id, told.host if told else "", told.environment if told else "")
+        key = _labels(node)
         alive, at = found.get(key, (False, 0.0))
         found[key] = (alive or node.state in ALIVE, max(at, node.last_heard))
     return found
+
+
+def _states(nodes: Iterable[Node]) -> list[tuple[str, str, str, str]]:
+    """Return labels and state of each node, once where several have the same."""
+    return [*dict.fromkeys((*_labels(node), node.state.value) for node in nodes)]
+
+
+def _labels(node: Node) -> tuple[str, str, str]:
+    told = node.description
+    return node.node_id, told.host if told else "", told.environment if told else ""
 
 
 def _connected(nodes: Registry) -> int:

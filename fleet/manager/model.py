@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from fleet.envelopes.host import Load
 from fleet.opamp.attributes import Plain
 from fleet.opamp.uid import uid_text
 
@@ -102,10 +103,10 @@ class Peer:
 
 @dataclass(eq=False, slots=True)
 class Node:
-    """One agent. ``heard_at`` and ``conflict_until`` are of the monotonic clock, other times Unix time.
+    """One agent. ``heard_at``, ``written_at`` and ``conflict_until`` are of the monotonic clock.
 
-    ``gone`` is how its connection ended, empty while nothing is known of an end; ``left`` when that was with
-    a goodbye.
+    Other times are Unix time. ``gone`` is how its connection ended, empty while nothing is known of an end;
+    ``left`` when that was with a goodbye.
     """
 
     uid: bytes
@@ -130,9 +131,11 @@ class Node:
     rival: bytes = b""
     strand: int = -2  # where an earlier row of numbers ended, of another agent if two use the uid
     crossings: int = 0  # how often an earlier row of numbers was gone on with
+    written_at: float = float("-inf")
     missed: bool = False  # messages of it are missing, and it has not said everything anew since
     asked_full_at: float = float("-inf")
     offered_interval: float = 0.0
+    load: Load | None = None
     custom: frozenset[str] = frozenset()  # capabilities of its custom messages
 
     @property

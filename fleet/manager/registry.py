@@ -16,9 +16,11 @@ from fleet.opamp.uid import parse_uid
 
 T = TypeVar("T")
 
-# Who may join can also make up uids without an end, and each one is a node. Ten thousand are planned for; so
-# many of usual size take about a gigabyte.
+# Ten thousand are planned for; so many of usual size take about a gigabyte.
 MOST_NODES = 50_000
+# When a node was last heard is written so often, unless there is more to write: each heartbeat of ten
+# thousand nodes would be gigabytes a day, to know at a restart what the next heartbeat says anyhow.
+HEARD_EVERY_SECONDS = 300.0
 # Requests that were under way together arrive within this time.
 ECHO_SECONDS = 5.0
 
@@ -117,8 +119,15 @@ class Registry:
             node.last_heard, node.heard_at = self._clocks.wall(), now
             node.transport, node.peer_address = peer.transport, peer.address
             self._take_over(node, peer)
-            self.changed.add(uid)
+            if described or now - node.written_at >= HEARD_EVERY_SECONDS:
+                self.mark(node)
             return node
+
+    def mark(self, node: Node) -> None:
+        """Have the store write a node."""
+        with self._lock:
+            self.changed.add(node.uid)
+            node.written_at = self._clocks.monotonic()
 
     def describe(self, node: Node, description: Description) -> None:
         """Take what an agent says of itself; a former agent of the same host and name is forgotten."""

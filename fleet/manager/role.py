@@ -14,8 +14,9 @@ from compose_agent.errors import ConfigError, Problem
 from compose_agent.role import ConfigState
 from compose_agent.web import health
 from compose_agent.web.health import Readiness
-from compose_agent.web.response import Handler, Response
+from compose_agent.web.response import Handler, Response, RouteTable
 from compose_agent.web.webfile import WebConfigFile
+from fleet.manager.alerts import Alerts
 from fleet.manager.api import NodesApi
 from fleet.manager.app import App
 from fleet.manager.check import require_safety
@@ -27,12 +28,16 @@ from fleet.manager.custom import Custom
 from fleet.manager.desk import Counts, Desk
 from fleet.manager.endpoint import Endpoint
 from fleet.manager.herd import Herd
+from fleet.manager.hosts.parts import Hosts
 from fleet.manager.jobs.part import JobsPart
 from fleet.manager.metrics import ManagerMetrics
 from fleet.manager.model import Transition
 from fleet.manager.openapi import ApiPart, Operation, Table
 from fleet.manager.openapi.document import OpenApi
 from fleet.manager.page import NodesPage
+from fleet.manager.page.alerts import AlertsPage
+from fleet.manager.page.frame import Frame
+from fleet.manager.page.pulse import Pulse
 from fleet.manager.people.parts import People
 from fleet.manager.principal import KEY, LOCAL
 from fleet.manager.registry import Registry
@@ -53,6 +58,7 @@ class ManagerRole:
         self._state = state
         self._settings = settings = config.of(ManagerSettings)
         self._stopping = False
+        self._pulse = Pulse()
         self._web = WebConfigFile(settings.web_config_file) if settings.web_config_file else None
         require_safety(settings, self._web)
         self._metrics = ManagerMetrics(state)
@@ -60,7 +66,7 @@ class ManagerRole:
         self._database = manager_database(config.of(GeneralSettings).state_dir())
         self._store = Store(self._database)
         self._writer = Writer(self._store, self._metrics.write_failed)
-        self._registry = Registry(self._note)
+        self._registry = Registry(self._note, most=settings.most_nodes)
         self._registry.expect(settings.expected)
         self._custom = Custom(self._registry)
         self._configs = Configs(self._registry, self._database)
@@ -71,22 +77,30 @@ class ManagerRole:
         self._commands = Commands(self._database, self._custom, self._registry, metrics)
         self._jobs = JobsPart(self._database, self._commands, self._registry)
         nodes = NodesApi(self._registry, self._store.history, self._keep)
-        self._page = NodesPage(self._registry, self._store.history, lambda: "; ".join(self.reasons()))
+        self._hosts = Hosts(self._registry, self._database, self._custom, self._pulse.beat)
+        self._alerts = Alerts(
+            self._registry,
+            self._database,
+            self._custom,
+            self._hosts.book,
+            metrics=self._metrics.registry,
+            changed=self._pulse.beat,
+        )
         parts = (self._people.api, self._access, self._commands.api, self._jobs.api, self._configs.api)
-        self._api = Table(self._operations(nodes, *parts))
+        self._api = Table(self._operations(nodes, *parts, self._hosts, self._alerts.api))
         self._table = {
             **health.routes(self._probe),
-            **self._page.routes(),
-            **self._people.routes(),
+            **self._pages(),
             "/metrics": {"GET": lambda environ: self._metrics.view(self._registry, environ)},
         }
-        app = App(self._endpoint(settings), self._find, self._people, self._web)
+        self.app = App(self._endpoint(settings), self._find, self._people, self._web, self._pulse)
         self._server = Server(
-            app,
+            self.app,
             self._web,
             lambda: self._registry.sweep(_SWEEP_SECONDS),
             _SWEEP_SECONDS,
-            map(str, settings.proxy_addresses),
+            late=self._metrics.loop_late.observe,
+            proxies=map(str, settings.proxy_addresses),
         )
 
     def start(self) -> None:
@@ -102,6 +116,8 @@ class ManagerRole:
             self._database.close()
             raise
         self._writer.start(self._registry)
+        self._hosts.start()
+        self._alerts.start()
         self._configs.start()
         self._server.start()
 
@@ -117,11 +133,14 @@ class ManagerRole:
     def stop(self) -> None:
         """Close every connection, without taking that for the agents' end, and write what is left."""
         self._stopping = True
+        self._pulse.beat()  # whoever follows a page is told that this is the end
         self._server.stop()
         self._configs.stop()
         self._jobs.driver.stop()
         self._commands.stop()
+        self._alerts.stop()
         self._writer.stop()
+        self._hosts.stop()
         self._people.close()
         self._access.close()
         self._database.close()
@@ -159,6 +178,16 @@ class ManagerRole:
             return dict(found)
         return self._api.route(path)
 
+    def _pages(self) -> RouteTable:
+        """Return the pages of all parts, in one frame."""
+        frame, book = Frame(), self._hosts.book
+        nodes = NodesPage(frame, self._registry, self._store.history, book, trouble=self._trouble)
+        alerts = AlertsPage(frame, self._alerts.api.shown)
+        return frame.serve(nodes.routes(), alerts.routes(), self._people.routes())
+
+    def _trouble(self) -> str:
+        return "; ".join(self.reasons())
+
     def _operations(self, *parts: ApiPart) -> list[Operation]:
         """Return everything that the API can be asked, the document of it as well."""
         found = [each for part in parts for each in part.operations()]
@@ -192,6 +221,7 @@ class ManagerRole:
     def _note(self, transition: Transition) -> None:
         self._writer.note(transition)
         self._metrics.transition(transition)
+        self._pulse.beat()
 
     def _probe(self) -> Readiness:
         return Readiness(NAME, __version__, self._state.revision, self.listeners(), self.reasons())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from compose_agent.config.kinds import Detail
+from compose_agent.config.nearest import did_you_mean, nearest
 from compose_agent.matchers import Matcher, parse_matchers
 from fleet.manager.model import Node
 from fleet.opamp.uid import uid_text
@@ -28,9 +30,12 @@ _MANY = "tag"
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """All matchers must hold; one on ``tag`` holds when it does for any tag, a negative one for all."""
+    """All matchers must hold; without any every node is meant.
 
-    matchers: tuple[Matcher, ...]
+    One on ``tag`` holds when it does for any of a node's tags, a negative one when it does for all.
+    """
+
+    matchers: tuple[Matcher, ...] = ()
 
     def selects(self, node: Node) -> bool:
         """Tell whether a node is meant."""
@@ -43,14 +48,21 @@ class Selector:
 
 
 def parse_selector(text: str) -> Selector:
-    """Return the selector in a text such as ``role="worker", tag=~"eu.*"``; ValueError says what is wrong.
+    """Return the selector in a text such as ``role="worker", tag=~"eu.*"``; raises Detail with what is wrong.
 
-    A label that no node has is refused: with a mistyped one a negative matcher would mean every node.
+    A label that no node has is refused: with a mistyped one a negative matcher would mean every node. So is
+    a blank text: who means every node says so.
     """
-    matchers = parse_matchers(text)
+    try:
+        matchers = parse_matchers(text)
+    except Detail:
+        raise
+    except ValueError as error:
+        raise Detail(f"'{text}' is no selector: expected matchers such as role=\"worker\"") from error
     for each in matchers:
         if each.label not in LABELS:
-            raise ValueError(f"'{each.label}' is no label of a node, expected one of {', '.join(LABELS)}")
+            suggestion = did_you_mean(nearest(each.label, LABELS))
+            raise Detail(f"nodes have no '{each.label}'{suggestion}; expected one of {', '.join(LABELS)}")
     return Selector(matchers)
 
 

@@ -116,6 +116,13 @@ class ManagerSettings:
         "How many requests each person, token or unknown address may make in a second.",
         restart=True,
     )
+    most_nodes: int = option(
+        "most-nodes",
+        kinds.count,
+        "50000",
+        "How many nodes the manager has at most; further agents are told to come again later.",
+        restart=True,
+    )
     connect_rate: int = option(
         "connect-rate",
         kinds.count,

@@ -13,6 +13,7 @@ import msgspec
 
 from compose_agent.errors import StateError
 from compose_agent.failpoints import failpoint
+from compose_agent.typed import from_json
 from compose_agent.web.response import Response, body_of
 from remediation.commands.asked import (
     FREEZE,
@@ -152,7 +153,7 @@ def known(view: View, command_id: str) -> Standing | None:
         for intent in view.intents_of(episode.id):
             return standing_of(intent)
     said = view.flag(f"{_DONE_FLAG}{command_id}")
-    return msgspec.json.decode(said, type=Standing) if said else None
+    return from_json(said, Standing) if said else None
 
 
 def command_routes(door: Door) -> RouteTable:
@@ -160,7 +161,7 @@ def command_routes(door: Door) -> RouteTable:
 
     def take(environ: WSGIEnvironment) -> Response:
         try:
-            asked = msgspec.json.decode(body_of(environ), type=Asked)
+            asked = from_json(body_of(environ), Asked)
             return _json(200, door.take(asked))
         except Busy as error:
             return _json(409, {"error": error.message})

@@ -114,7 +114,7 @@ def with_capability(manager: Manager) -> HandAgent:
     agent = HandAgent(manager, "by hand")
     message = agent.message(described=True)
     message.custom_capabilities.capabilities.append(CAPABILITY)
-    assert list(agent.say(message).custom_capabilities.capabilities) == [CAPABILITY]
+    assert CAPABILITY in agent.say(message).custom_capabilities.capabilities
     return agent
 
 

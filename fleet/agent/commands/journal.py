@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from compose_agent.boottime import Moment
+from compose_agent.typed import from_msgpack
 from fleet.database import Database, Tables
 from fleet.envelopes.command import Command, Report, Stage
 
@@ -119,8 +120,11 @@ def _packed(kept: Kept, now: float) -> tuple[bytes, bytes, float]:
 
 def _kept(row: Sequence[Any]) -> Kept:
     command, begin_by, report = row
-    decode = msgspec.msgpack.decode
-    return Kept(decode(command, type=Command), decode(begin_by, type=Moment), decode(report, type=Report))
+    return Kept(
+        from_msgpack(command, Command),
+        from_msgpack(begin_by, Moment),
+        from_msgpack(report, Report),
+    )
 
 
 def _encode(value: msgspec.Struct) -> bytes:

@@ -20,12 +20,15 @@ from fleet.manager.commands.model import Issued, Row
 from fleet.manager.commands.store import CommandStore, Wanted
 from fleet.manager.openapi import Operation, Parameter
 from fleet.manager.openapi.table import answered, problem
+from fleet.manager.people.audit import tell
 from fleet.manager.principal import Role, principal_of
 from fleet.manager.registry import Registry
 from fleet.manager.sight import Sight
 
 COMMANDS = "/api/v1/commands"
 _LIMIT, _MOST = 100, 1000
+# Nodes that an entry of the audit names; commands for more are found by what is asked for.
+_NAMED = 20
 _SELECTION = (
     Parameter("node", "Only those for this node id"),
     Parameter("job", "Only those of this job"),
@@ -86,6 +89,7 @@ class CommandsApi:
             nodes = nodes_of(asked.nodes, asked.selector, Sight(self._registry, principal))
         except NoNode as error:
             return problem(404, str(error))
+        tell(environ, *(node.environment for node in nodes), **_about(asked))
         issued = self._issuer.issue(asked, nodes, principal.name)
         return compressed(answered(202, Given([each.row() for each in issued])), environ)
 
@@ -104,6 +108,13 @@ class CommandsApi:
         """Return a command that exists for who asks; raises StateError."""
         found = self._dispatcher.get(command_id) or self._store.get(command_id)
         return found if found and principal_of(environ).sees(found.environment) else None
+
+
+def _about(asked: Asked) -> dict[str, str]:
+    """Return what the audit says of an order."""
+    about = {"verb": asked.verb.value, "target": asked.target, "selector": asked.selector}
+    nodes = {"nodes": ", ".join(asked.nodes[:_NAMED])}
+    return {key: value for key, value in {**about, **nodes}.items() if value}
 
 
 def wanted_of(query: str, environments: frozenset[str] | None) -> Wanted:

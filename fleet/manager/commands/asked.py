@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from compose_agent.typed import from_json
 from fleet.envelopes.command import MOST_ARGUMENTS, MOST_CHARACTERS
 from fleet.envelopes.verbs import Verb
 from fleet.manager.commands.model import Row
@@ -78,7 +79,7 @@ def nodes_of(names: Sequence[str], selector: str, sight: Sight) -> list[Node]:
 def decoded(kind: type[Any], body: bytes) -> Any:
     """Return what a body asks for; ValueError says what is wrong."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        return from_json(body, kind)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from compose_agent.typed import from_msgpack
 from fleet.database import Database, Tables
 from fleet.envelopes.command import ENDS
 from fleet.manager.commands.model import Issued
@@ -128,4 +129,4 @@ def _row(issued: Issued) -> tuple[object, ...]:
 
 
 def _decode(data: bytes) -> Issued:
-    return msgspec.msgpack.decode(data, type=Issued)
+    return from_msgpack(data, Issued)

@@ -83,12 +83,11 @@ def _plan(asked: PushRequest) -> Plan:
 
 def _selector(text: str) -> Selector:
     if not text.strip():
-        return Selector(())
+        return Selector()
     try:
         return parse_selector(text)
-    except ValueError as error:
-        what = str(error) if str(error) != text else "expected matchers such as tag=canary"
-        raise Detail(f"selector: {what}") from error
+    except Detail as error:
+        raise Detail(f"selector: {error}") from error
 
 
 def _seconds(name: str, text: str, least: float) -> float:

@@ -157,19 +157,20 @@ class Credentials:
 
     def _made(self, uid: bytes, admitted: Pass, csr: bytes) -> tuple[Credential, ConnectionSettingsOffers]:
         offer = ConnectionSettingsOffers()
+        now = self._now()
+        expires = now + self._lifetime
         if self._signer:
             certificate = self._signer.agent(csr, UUID(bytes=uid), self._lifetime)
             offer.opamp.certificate.cert = certificate
             offer.opamp.certificate.ca_cert = self._signer.pem
             digest = _digest_of_certificate(certificate)
         else:
-            text = f"{PREFIX}-agent-{secrets.token_urlsafe(_SECRET_BYTES)}"
+            # Our agents read in it until when it holds; to others it is one word.
+            text = f"{PREFIX}-agent-{int(expires)}-{secrets.token_urlsafe(_SECRET_BYTES)}"
             offer.opamp.headers.headers.add(key="Authorization", value=f"Bearer {text}")
             digest = digest_of(text)
-        now = self._now()
         credential_id = secrets.token_hex(_ID_BYTES)
         offer.hash = _hash_of(credential_id, csr)
-        expires = now + self._lifetime
         return Credential(credential_id, uid, digest, admitted.environments, now, expires), offer
 
     def _over(self, uid: bytes) -> list[Credential]:

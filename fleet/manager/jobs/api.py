@@ -23,6 +23,7 @@ from fleet.manager.jobs.store import JobStore
 from fleet.manager.model import Node
 from fleet.manager.openapi import Operation, Parameter
 from fleet.manager.openapi.table import answered, problem
+from fleet.manager.people.audit import tell
 from fleet.manager.principal import Principal, Role, principal_of
 from fleet.manager.registry import Registry
 from fleet.manager.sight import Sight
@@ -98,6 +99,7 @@ class JobsApi:
         if len(nodes) > MOST_PARTS:
             return problem(400, f"{len(nodes)} nodes are meant, a job has at most {MOST_PARTS} parts")
         job, parts = self._made(asked, nodes, principal)
+        tell(environ, *job.environments, job=job.id, verb=asked.verb.value, target=asked.target)
         self._driver.add(job, parts)
         return compressed(answered(202, details_of(job, parts)), environ)
 
@@ -144,8 +146,9 @@ class JobsApi:
         return found if found and _sees(environ, found[0]) else None
 
     def _cancel(self, environ: WSGIEnvironment, names: Mapping[str, str]) -> Response:
-        if self.find(environ, names["id"]) is None:
+        if (found := self.find(environ, names["id"])) is None:
             return problem(404, f"there is no job {names['id']}")
+        tell(environ, *found[0].environments, job=found[0].id)
         job = self._driver.cancel(names["id"], principal_of(environ).name)
         return answered(200, row_of(job)) if job else problem(409, "the job has ended")
 

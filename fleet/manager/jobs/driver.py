@@ -21,7 +21,7 @@ from fleet.manager.commands.issuer import Origin
 from fleet.manager.commands.model import Issued
 from fleet.manager.commands.part import Commands
 from fleet.manager.jobs.model import Job, Part, Spread, State
-from fleet.manager.jobs.plan import Worker, after_end, assignments, overdue, state_of
+from fleet.manager.jobs.plan import Worker, after_end, assignments, exhausted, overdue, state_of
 from fleet.manager.jobs.store import JobStore, put_in
 from fleet.manager.model import Node
 from fleet.manager.registry import Registry
@@ -174,7 +174,10 @@ class Driver:
 
     def _give_out(self, running: _Running) -> None:
         job = running.job
-        nodes = self._nodes(job)
+        known = self._nodes(job)
+        if over := exhausted(running.parts.values(), known):
+            self._write(running, over)
+        nodes = {uid: node for uid, node in known.items() if self._may_be_given(job, node)}
         workers = [Worker(node.uid, _capacity(node)) for node in nodes.values()]
         chosen = [
             (part, nodes[uid])
@@ -196,7 +199,7 @@ class Driver:
             running.put(after_end(job, part, self._commands.clock.now()) if part.over else part)
 
     def _nodes(self, job: Job) -> dict[bytes, Node]:
-        """Return the nodes that may be given parts; of parts for any only those that are there."""
+        """Return the nodes that a job is for, those that are not there as well."""
         selects = parse_selector(job.selector).selects if job.selector else lambda _node: False
         scope = frozenset(job.environments)
         with self._lock:
@@ -213,9 +216,11 @@ class Driver:
                 )
             ]
         )
-        if job.spread is Spread.ANY:
-            found = [node for node in found if self._commands.dispatcher.reaches(node.uid)]
         return {node.uid: node for node in found}
+
+    def _may_be_given(self, job: Job, node: Node) -> bool:
+        """Tell whether a node may be given a part now: one that is for any node waits for none of them."""
+        return job.spread is Spread.EACH or self._commands.dispatcher.reaches(node.uid)
 
     def _busy(self) -> Counter[bytes]:
         out = (part for each in self._running.values() for part in each.parts.values() if part.is_out)

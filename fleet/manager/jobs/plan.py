@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fleet.envelopes.command import Stage
@@ -40,6 +40,17 @@ def overdue(job: Job, parts: Iterable[Part], now: float, grace: float) -> list[P
             found.append(part.ended(Stage.EXPIRED, part.detail or why))
         elif part.stage is Stage.UNANSWERED and now >= job.deadline + grace:
             found.append(part.ended(Stage.UNANSWERED, part.detail))
+    return found
+
+
+def exhausted(parts: Iterable[Part], uids: Collection[bytes]) -> list[Part]:
+    """Return the parts that end as they last did, because every one of the nodes ``uids`` has tried them."""
+    found = []
+    for part in parts:
+        tried = {attempt.uid for attempt in part.attempts}
+        if part.stage is Stage.WAITING and not part.over and tried and tried.issuperset(uids):
+            last = part.attempts[-1]
+            found.append(part.ended(last.stage, f"{last.detail}, and no other node has not tried it"))
     return found
 
 

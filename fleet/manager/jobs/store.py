@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from compose_agent.typed import from_msgpack
 from fleet.database import Database, Tables
 from fleet.manager.commands.store import KEPT_SECONDS
 from fleet.manager.jobs.model import Job, Part, State
@@ -84,8 +85,8 @@ def put_in(tx: sqlite3.Connection, job: Job, parts: Iterable[Part]) -> None:
 
 def _parts(tx: sqlite3.Connection, job_id: str) -> list[Part]:
     question = "SELECT record FROM jobs_parts WHERE job = ? ORDER BY number"
-    return [msgspec.msgpack.decode(data, type=Part) for (data,) in tx.execute(question, (job_id,))]
+    return [from_msgpack(data, Part) for (data,) in tx.execute(question, (job_id,))]
 
 
 def _job(data: bytes) -> Job:
-    return msgspec.msgpack.decode(data, type=Job)
+    return from_msgpack(data, Job)

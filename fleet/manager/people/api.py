@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from compose_agent.audit.chain import Entry
 from compose_agent.errors import StateError
+from compose_agent.typed import from_json
 from compose_agent.web.compression import compressed
 from compose_agent.web.response import Response, body_of
 from fleet.manager.openapi import Operation, Parameter
@@ -200,7 +201,7 @@ def _explained(answer: Answer) -> Answer:
 
 def _decoded(environ: WSGIEnvironment, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(body_of(environ), type=kind)
+        return from_json(body_of(environ), kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused(f"the body is not what it should be: {error}") from None
 

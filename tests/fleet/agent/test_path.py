@@ -18,5 +18,6 @@ def test_what_the_user_says_of_lookups_stays() -> None:
     environ = {"RES_OPTIONS": "rotate"}
     look_up_promptly(environ)
     assert environ == {"RES_OPTIONS": "rotate"}
-    look_up_promptly(fresh := {})
+    fresh: dict[str, str] = {}
+    look_up_promptly(fresh)
     assert fresh == {"RES_OPTIONS": "timeout:2 attempts:2"}

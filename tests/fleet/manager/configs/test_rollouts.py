@@ -211,7 +211,7 @@ def test_what_is_in_another_environment_does_not_exist(manager: Manager) -> None
         ({"name": "../agent.yml"}, "cannot be the name of a file"),
         ({"name": ""}, "cannot be the name of a file"),
         ({"scope": "rack=7"}, "is no scope"),
-        ({"selector": "rack=7"}, "selector: 'rack' is no label of a node"),
+        ({"selector": "rack=7"}, "selector: nodes have no 'rack'"),
         ({"selector": "{"}, "selector: "),
         ({"batch": "none"}, "is no batch"),
         ({"gate": "soon"}, "gate: 'soon' is no duration"),

@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from compose_agent.typed import from_msgpack
 from fleet.envelopes.command import Stage
 from fleet.envelopes.verbs import Verb
 from fleet.manager.commands.asked import Order
 from fleet.manager.jobs.model import Job, Part, Spread, State
-from fleet.manager.jobs.plan import Worker, after_end, assignments, overdue, state_of
+from fleet.manager.jobs.plan import Worker, after_end, assignments, exhausted, overdue, state_of
 
 SMALL, BIG = Worker(b"s", 1), Worker(b"b", 3)
 
@@ -64,6 +65,13 @@ def test_a_part_that_failed_goes_to_somebody_who_has_not_tried_it() -> None:
     assert (again.stage, again.over) == (Stage.WAITING, False)
     assert [uid for _part, uid in assignments(job(retries=1), [again], [SMALL, BIG], {})] == [SMALL.uid]
     assert assignments(job(retries=1), [again], [BIG], {}) == []
+
+
+def test_a_part_that_everybody_has_tried_ends_as_it_last_did() -> None:
+    again = after_end(job(retries=5), out(parts(1)[0], BIG.uid, Stage.FAILED), 1.0)
+    assert exhausted([again, *parts(1)], [SMALL.uid, BIG.uid]) == []
+    (ended,) = exhausted([again, *parts(1)], [BIG.uid])
+    assert (ended.stage, ended.over) == (Stage.FAILED, True)
 
 
 @pytest.mark.parametrize(
@@ -120,4 +128,4 @@ def test_a_large_result_stays_with_its_command() -> None:
     part = parts(1)[0].given("c", b"s", "n", Stage.SENT)
     assert part.at(Stage.DONE, "", {"a": 1}).result == {"a": 1}
     assert part.at(Stage.DONE, "", {"a": "x" * 5000}).result == {}
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(part), type=Part) == part
+    assert from_msgpack(msgspec.msgpack.encode(part), Part) == part
