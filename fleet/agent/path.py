@@ -29,7 +29,7 @@ SOCKET_OPTIONS = (
 # The C library waits 5 s for a name server, and asks each twice: a lookup that began while none could be
 # reached would hang for long after one can be. resolver(5) has the words.
 _RESOLVER = "RES_OPTIONS"
-_PROMPT = "timeout:2 attempts:2"
+_PROMPT = "timeout:3 attempts:2"
 
 
 def watch(connection: socket.socket) -> None:
