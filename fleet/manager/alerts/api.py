@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import parse_qs
 from wsgiref.types import WSGIEnvironment
 
@@ -59,7 +59,7 @@ class Notification:
     """A notification of Alertmanager, version 4; members beyond these are handed on as they are."""
 
     version: str
-    alerts: Sequence[Mapping[str, object]]
+    alerts: Sequence[Mapping[str, Any]]
 
 
 class AlertsApi:
