@@ -39,6 +39,7 @@ from fleet.manager.page import NodesPage
 from fleet.manager.page.alerts import AlertsPage
 from fleet.manager.page.frame import Frame
 from fleet.manager.page.pulse import Pulse
+from fleet.manager.page.work import WorkPages
 from fleet.manager.people.parts import People
 from fleet.manager.principal import KEY, LOCAL
 from fleet.manager.registry import Registry
@@ -77,6 +78,7 @@ class ManagerRole:
         self._access = AgentAccess(self._database, settings, self._people.directory, self._registry)
         metrics = CommandMetrics(self._metrics.registry)
         self._commands = Commands(self._database, self._custom, self._registry, metrics)
+        self._commands.listen(lambda _changed: self._pulse.beat())
         self._jobs = JobsPart(self._database, self._commands, self._registry)
         nodes = NodesApi(self._registry, self._store.history, self._keep)
         self._hosts = Hosts(self._registry, self._database, self._custom, self._pulse.beat)
@@ -186,7 +188,8 @@ class ManagerRole:
         frame, book = Frame(), self._hosts.book
         nodes = NodesPage(frame, self._registry, self._store.history, book, trouble=self._trouble)
         alerts = AlertsPage(frame, self._alerts.api.shown)
-        return frame.serve(nodes.routes(), alerts.routes(), self._people.routes())
+        work = WorkPages(frame, self._commands.api, self._jobs.api)
+        return frame.serve(nodes.routes(), alerts.routes(), work.routes(), self._people.routes())
 
     def _trouble(self) -> str:
         return "; ".join(self.reasons())
