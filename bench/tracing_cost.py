@@ -1,10 +1,19 @@
-"""What tracing costs the remediation role: CPU seconds, memory, and microseconds for one span.
+"""What tracing costs the remediation role: CPU, memory, and microseconds for one span.
 
-The same alerts about the same containers of a fake Engine are sent to a role that does not trace, one that
-keeps its spans on disk, and one that exports them; in turns, several times. Printed are JSON for each turn,
-the CPU of both kinds of tracing beside that of none, and what one span takes in the thread that makes it.
+Three roles run side by side on one Engine: one that does not trace, one that keeps its spans on disk, and one
+that exports them. In turns each is sent alerts about the same few containers and restarts every one of them;
+the CPU time of its process until all is verified and exported counts, and is compared with that of the others
+in the same turn, so that what else the machine does meets all of them alike.
 
-    python -m bench.tracing_cost --actions 200 --rounds 3
+It is the role's own process and nothing else: neither the Engine nor who sends the alerts is in the figures.
+The fake Engine answers at once, so that there is nothing to do but what the role does; with ``--engine real``
+containers are restarted in earnest, on a private Engine.
+
+Printed are JSON for each turn, then the CPU of both kinds of tracing beside that of none, the memory of each,
+and what one span takes in the thread that makes it, beside one of the SDK alone that goes nowhere.
+
+    python -m bench.tracing_cost --turns 12 --actions 60
+    python -m bench.tracing_cost --engine real --turns 6 --actions 8
 """
 
 from __future__ import annotations
@@ -17,101 +26,53 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from itertools import permutations
 from pathlib import Path
 
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+
 from bench.chain import ALERT, JOB, UNLIMITED, Remediation, policies
-from bench.patients import Ward, fake_ward, wait_until
+from bench.patients import Ward, fake_ward, real_ward, wait_until
 from bench.remediation_plan import Patient
 from compose_agent.config import Schema, Section
 from compose_agent.config.resolve import resolve
 from compose_agent.tracing import pipeline, tracer
 from compose_agent.tracing.fake.collector import FakeCollector
 from compose_agent.tracing.settings import TracingSettings
+from lab.engine import PrivateEngine
+from lab.lines import LINES
 from remediation.journal import look
-from remediation.model import LIVE, Intent
 
-_TICKS = os.sysconf("SC_CLK_TCK")
 _PATIENCE_SECONDS = 300.0
-# So that the interpreter has everything loaded before it is measured.
-_WARM_UP = 5
-_SPANS = 20_000
+# What is exported belongs to a turn; more than the pause between two exports.
+_SETTLE_SECONDS = 6.0
+_ROUNDS, _SPANS = 15, 2_000
 _KIB = 1024
+_NEVER = "0001-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One role that has acted so often: its CPU seconds for that, and its memory before and after, in MiB."""
+    """CPU milliseconds of each role for one action."""
 
-    mode: str
-    actions: int
-    cpu_seconds: float
-    ready_mib: float
-    after_mib: float
+    off: float
+    spool: float
+    collector: float
     load_average: float
-
-
-def turn(mode: str, options: Sequence[str], ward: Ward, names: Sequence[str]) -> Turn:
-    """Have every container restarted once, and a few before that to warm up."""
-    with Remediation(ward.host, policies("any"), [*UNLIMITED, *options]) as role:
-        role.wait_ready()
-        _act(role, names[:_WARM_UP])
-        time.sleep(2.0)  # its first export loads what the others need too
-        assert role.process is not None
-        pid = role.process.pid
-        before, ready = _cpu_seconds(pid), _rss_mib(pid)
-        _act(role, names[_WARM_UP:])
-        time.sleep(2.0)  # what is exported belongs to it
-        return Turn(
-            mode=mode,
-            actions=len(names) - _WARM_UP,
-            cpu_seconds=round(_cpu_seconds(pid) - before, 2),
-            ready_mib=round(ready, 1),
-            after_mib=round(_rss_mib(pid), 1),
-            load_average=round(os.getloadavg()[0], 2),
-        )
-
-
-def span_microseconds(endpoint: str) -> float:
-    """Return the CPU time of one span with four attributes, in the thread that makes it."""
-    schema = Schema([Section("tracing", TracingSettings, "Tracing")])
-    settings = replace(resolve(schema, [{}]).of(TracingSettings), sample_ratio=1.0)
-    with tempfile.TemporaryDirectory() as folder:
-        running = pipeline.start(
-            "remediation", settings, Path(folder), {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
-        )
-        assert running is not None
-        make = tracer(__name__)
-        attributes: Mapping[str, str | int] = {
-            "container.id": "f" * 64,
-            "container.name": "shop-web-1",
-            "compose_agent.attempt": 1,
-        }
-        began = time.thread_time()
-        for _ in range(_SPANS):
-            with make.start_as_current_span("execute restart", attributes=attributes) as span:
-                span.set_attribute("compose_agent.result", "done")
-        took = time.thread_time() - began
-        running.stop(10.0)
-    return took / _SPANS * 1e6
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--actions", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args(argv)
-    names = [f"cost-{number}" for number in range(asked.actions + _WARM_UP)]
+    asked = _arguments(argv)
+    names = [f"cost-{number}" for number in range(asked.actions)]
     turns: list[Turn] = []
-    with ExitStack() as stack:
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        ward = stack.enter_context(fake_ward(home))
-        collector = stack.enter_context(FakeCollector())
+    with _ward(asked.engine) as ward, FakeCollector() as collector, ExitStack() as stack:
         for name in names:
             ward.admit(Patient(name, True, False, 0.0, 0.0, ()))
         modes = {
@@ -119,57 +80,106 @@ def main(argv: Sequence[str] | None = None) -> int:
             "spool": [],
             "collector": [f"--tracing.endpoint={collector.url}"],
         }
-        for number in range(asked.rounds):
-            for mode in sorted(modes, reverse=bool(number % 2)):
-                turns.append(turn(mode, modes[mode], ward, names))
+        roles = {
+            mode: stack.enter_context(Remediation(ward.host, policies("any"), [*UNLIMITED, *options]))
+            for mode, options in modes.items()
+        }
+        orders = [*permutations(roles)]  # who comes first pays for what has happened meanwhile
+        for number in range(-1, asked.turns):  # the first one has everything loaded, and does not count
+            spent = {mode: _milliseconds(roles[mode], names) for mode in orders[number % len(orders)]}
+            if number >= 0:
+                turns.append(Turn(**spent, load_average=round(os.getloadavg()[0], 2)))
                 print(json.dumps(asdict(turns[-1])), flush=True)
-        span = span_microseconds(collector.url)
-    print(json.dumps({**summary(turns), "span_microseconds": round(span, 1)}))
+        mib = {mode: round(_rss_mib(role), 1) for mode, role in roles.items()}
+        spans = {"span_us": span_microseconds(collector.url), "sdk_alone_us": sdk_microseconds()}
+    print(json.dumps({**summary(turns), "mib": mib, **spans}))
     return 0
 
 
 def summary(turns: Sequence[Turn]) -> Mapping[str, object]:
-    """Return the medians, as ratios to those of a role that does not trace."""
-
-    def of(mode: str) -> float:
-        return statistics.median(each.cpu_seconds for each in turns if each.mode == mode)
-
-    def mib(mode: str) -> float:
-        return max(each.after_mib for each in turns if each.mode == mode)
-
+    """Return the medians over turns of what is compared within each of them."""
+    spool = statistics.median(each.spool / each.off for each in turns)
+    collector = statistics.median(each.collector / each.off for each in turns)
     return {
-        "cpu_ms_per_action": round(1000 * of("off") / turns[0].actions, 2),
-        "cpu_percent_spool": round(100 * (of("spool") / of("off") - 1), 1),
-        "cpu_percent_collector": round(100 * (of("collector") / of("off") - 1), 1),
-        "mib": {mode: mib(mode) for mode in ("off", "spool", "collector")},
+        "ms_per_action": round(statistics.median(each.off for each in turns), 2),
+        "percent_spool": round(100 * (spool - 1), 1),
+        "percent_collector": round(100 * (collector - 1), 1),
     }
 
 
-def _act(role: Remediation, names: Sequence[str]) -> None:
+def span_microseconds(endpoint: str) -> float:
+    """Return the CPU time of one span with four attributes, in the thread that makes it."""
+    schema = Schema([Section("tracing", TracingSettings, "Tracing")])
+    settings = replace(resolve(schema, [{}]).of(TracingSettings), sample_ratio=1.0)
+    with tempfile.TemporaryDirectory() as folder:
+        environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
+        running = pipeline.start("remediation", settings, Path(folder), environ)
+        assert running is not None
+        took = _microseconds(tracer(__name__))
+        running.stop(10.0)
+    return took
+
+
+def sdk_microseconds() -> float:
+    """Return the same for a span of the SDK that nobody hears of."""
+    provider = TracerProvider(sampler=ALWAYS_ON, shutdown_on_exit=False)
+    return _microseconds(provider.get_tracer(__name__))
+
+
+def _microseconds(make: trace.Tracer) -> float:
+    attributes: Mapping[str, str | int] = {
+        "container.id": "f" * 64,
+        "container.name": "shop-web-1",
+        "compose_agent.attempt": 1,
+    }
+    found = []
+    for _ in range(_ROUNDS):
+        began = time.thread_time()
+        for _ in range(_SPANS):
+            with make.start_as_current_span("execute restart", attributes=attributes) as span:
+                span.set_attribute("compose_agent.result", "done")
+        found.append((time.thread_time() - began) / _SPANS * 1e6)
+    return round(statistics.median(found), 1)
+
+
+@contextmanager
+def _ward(kind: str) -> Iterator[Ward]:
+    with ExitStack() as stack:
+        if kind == "real":
+            engine = stack.enter_context(PrivateEngine(LINES[-1]))
+            yield stack.enter_context(real_ward(engine.host))
+        else:
+            home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            yield stack.enter_context(fake_ward(home))
+
+
+def _milliseconds(role: Remediation, names: Sequence[str]) -> float:
+    """Have every container restarted once, and return the CPU time that it took for one."""
+    role.wait_ready()
+    spent = _cpu_clock(role)
+    before, began = spent(), time.time()
     for name in names:
-        post(role.webhook, name)
-    wait_until(lambda: _ended(role) >= len(names) and _is_idle(role), "not all was done", _PATIENCE_SECONDS)
+        post(role.webhook, name, began)
+    wait_until(lambda: _ended_since(role, began, len(names)), "not all was done", _PATIENCE_SECONDS)
+    for name in names:
+        post(role.webhook, name, began, time.time())
+    time.sleep(_SETTLE_SECONDS)
+    return round((spent() - before) / len(names) * 1000, 3)
 
 
-def _ended(role: Remediation) -> int:
-    return sum(bool(each.ended_at) for each in _intents(role))
-
-
-def _is_idle(role: Remediation) -> bool:
-    return not any(each.state in LIVE for each in _intents(role))
-
-
-def _intents(role: Remediation) -> Sequence[Intent]:
+def _ended_since(role: Remediation, began: float, number: int) -> bool:
     with look(role.state_dir) as view:
-        return [intent for _, intent in view.latest_intents(10_000)]
+        found = [intent for _, intent in view.latest_intents(number)]
+    return len(found) == number and all(each.created_at >= began and each.ended_at for each in found)
 
 
-def post(webhook: str, name: str) -> None:
-    """Send an alert about a container, as Alertmanager does."""
+def post(webhook: str, name: str, starts: float = 0.0, ends: float = 0.0) -> None:
+    """Send an alert about a container, as Alertmanager does; times are Unix seconds, 0 is now or never."""
     labels = {"alertname": ALERT, "job": JOB, "name": name}
-    alert = {"status": "firing", "labels": labels, "startsAt": "2026-01-01T00:00:00Z"}
-    alert |= {"endsAt": "0001-01-01T00:00:00Z", "annotations": {}, "fingerprint": ""}
-    body = {"version": "4", "status": "firing", "receiver": "x", "groupKey": name, "alerts": [alert]}
+    status = "resolved" if ends else "firing"
+    alert = {"status": status, "labels": labels, "startsAt": _rfc3339(starts or time.time())}
+    alert |= {"endsAt": _rfc3339(ends) if ends else _NEVER, "annotations": {}, "fingerprint": ""}
+    body = {"version": "4", "status": status, "receiver": "x", "groupKey": name, "alerts": [alert]}
     request = urllib.request.Request(  # noqa: S310 - our own
         webhook, json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
@@ -177,15 +187,32 @@ def post(webhook: str, name: str) -> None:
         response.read()
 
 
-def _cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+def _rfc3339(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
-def _rss_mib(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+def _cpu_clock(role: Remediation) -> Callable[[], float]:
+    """Return what gives the CPU seconds of a role's process, as clock_getcpuclockid(3) names them."""
+    assert role.process is not None
+    clock = ~role.process.pid << 3 | 2
+    return lambda: time.clock_gettime(clock)
+
+
+def _rss_mib(role: Remediation) -> float:
+    assert role.process is not None
+    lines = Path(f"/proc/{role.process.pid}/status").read_text(encoding="utf-8").splitlines()
     (line,) = (each for each in lines if each.startswith("VmRSS:"))
     return int(line.split()[1]) / _KIB
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--engine", choices=("fake", "real"), default="fake")
+    parser.add_argument("--turns", type=int, default=12)
+    parser.add_argument("--actions", type=int, default=60, help="containers that are restarted in a turn")
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

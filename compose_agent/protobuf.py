@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from functools import lru_cache
 
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
+VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5
 _UINT64 = (1 << 64) - 1
 
 
@@ -28,22 +28,22 @@ def varint(number: int) -> bytes:
 
 def number(field: int, value: int) -> bytes:
     """Return a field with an integer; negative ones are of 64 bits. Nothing for 0, which is the default."""
-    return tag(field, _VARINT) + varint(value & _UINT64) if value else b""
+    return tag(field, VARINT) + varint(value & _UINT64) if value else b""
 
 
 def fixed64(field: int, value: int) -> bytes:
     """Return a field with an integer of 64 bits. Nothing for 0."""
-    return tag(field, _FIXED64) + struct.pack("<Q", value) if value else b""
+    return tag(field, FIXED64) + struct.pack("<Q", value) if value else b""
 
 
 def fixed32(field: int, value: int) -> bytes:
     """Return a field with an integer of 32 bits. Nothing for 0."""
-    return tag(field, _FIXED32) + struct.pack("<I", value) if value else b""
+    return tag(field, FIXED32) + struct.pack("<I", value) if value else b""
 
 
 def data(field: int, value: bytes) -> bytes:
     """Return a field with bytes, or a message; also when they are empty."""
-    return tag(field, _LENGTH) + varint(len(value)) + value
+    return tag(field, LENGTH) + varint(len(value)) + value
 
 
 def text(field: int, value: str) -> bytes:
@@ -63,7 +63,7 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     while offset < len(message):
         head, offset = _varint_at(message, offset)
         field, kind = head >> 3, head & 7
-        if kind == _VARINT:
+        if kind == VARINT:
             value, offset = _varint_at(message, offset)
             yield field, value
             continue
@@ -80,10 +80,10 @@ def members(message: bytes) -> dict[int, int | bytes]:
 
 
 def _size_at(message: bytes, offset: int, kind: int) -> tuple[int, int]:
-    if kind == _LENGTH:
+    if kind == LENGTH:
         return _varint_at(message, offset)
-    if kind in (_FIXED64, _FIXED32):
-        return 8 if kind == _FIXED64 else 4, offset
+    if kind in (FIXED64, FIXED32):
+        return 8 if kind == FIXED64 else 4, offset
     raise ValueError(f"there is no wire type {kind}")
 
 

@@ -65,6 +65,7 @@ def _row(family: Family) -> tuple[str, str, str, str]:
 def _own_rows() -> Iterator[tuple[str, str, str, str]]:
     """Return a row for each family of the exporter's own registry."""
     metrics = SelfMetrics(ConfigState())
+    metrics.observe_push("taken")
     metrics.observe_engine("ping", 0.0, "timeout")  # so that families with labels have a series to show them
     return rows(metrics.registry)
 

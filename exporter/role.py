@@ -19,10 +19,14 @@ from compose_agent.dockerd.usage import UsageReader
 from compose_agent.dockerd.usage.cgroup import Mounts
 from compose_agent.errors import ConfigError, EngineError, EnginePermission, EngineUnsupported, ListenError
 from compose_agent.role import ConfigState
+from compose_agent.tracing.settings import TracingSettings
 from compose_agent.web.health import Readiness
 from compose_agent.web.listeners import Listeners
 from compose_agent.web.webfile import WebConfigFile
 from exporter.app import make_app
+from exporter.families import Scrape
+from exporter.otlp.pushing import Pushing
+from exporter.rows import Row
 from exporter.scrape import Scraper
 from exporter.selfmetrics import SelfMetrics
 from exporter.settings import ExporterSettings
@@ -45,6 +49,7 @@ class ExporterRole:
         self._scraper = self._make_scraper(self._settings, self._reader)
         self._app = self._make_app(self._settings, self._scraper, self._reader)
         self._listeners = Listeners(self._serve, self._load_web(self._settings))
+        self._pushing = Pushing(config.of(TracingSettings), self._look, self._metrics.observe_push)
 
     def start(self) -> None:
         """Listen and look at the Engine; one that is absent is waited for in the background."""
@@ -57,6 +62,7 @@ class ExporterRole:
             raise
         self._inventory.start()
         self._listeners.start()
+        self._pushing.change(self._settings.otlp_interval)
 
     def apply(self, config: Config) -> None:
         """Take new settings whole: prepare what is new, change the listeners, then swap."""
@@ -75,9 +81,11 @@ class ExporterRole:
         self._settings, self._reader, self._scraper, self._app = settings, new, scraper, app
         if new is not old:
             old.close()
+        self._pushing.change(settings.otlp_interval)
 
     def stop(self) -> None:
         """Close the listeners, the connection to the Engine and every file."""
+        self._pushing.change(0.0)
         self._inventory.stop()
         self._client.close()  # first, so that a scrape that waits for the Engine ends at once
         self._listeners.stop()
@@ -100,6 +108,9 @@ class ExporterRole:
 
     def _serve(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self._app(environ, start_response)
+
+    def _look(self) -> tuple[Scrape, list[Row]]:
+        return self._scraper.look(self._settings.scrape_timeout)
 
     def _probe(self) -> Readiness:
         return Readiness("exporter", __version__, self._state.revision, self.listeners(), self.reasons())

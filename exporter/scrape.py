@@ -28,7 +28,8 @@ from exporter.families import (
     UsageCollector,
     Values,
 )
-from exporter.measure import USAGE, Clock, Measures
+from exporter.measure import FAMILIES, USAGE, Clock, Measures
+from exporter.rows import Row, problem_of, rows_of
 from exporter.settings import ExporterSettings
 
 logger = logging.getLogger(__name__)
@@ -135,6 +136,19 @@ class Scraper:
         out.extend(measures.text(openmetrics=openmetrics))
         return "".join(out)
 
+    def look(self, timeout: float) -> tuple[Scrape, list[Row]]:
+        """Return what there is now and the values of every family, as ``render`` has them in text."""
+        measures = Measures(self._clock)
+        found: list[Row] = []
+        with self._lock:
+            scrape = self._read(measures, timeout)
+            for each in self._active:
+                with measures.part(each.collector.name) as problems:
+                    found += rows_of(each.collector, each.collect, scrape, problems)
+            self._log_once(measures.problems)
+        found.append(Row(FAMILIES, (measures.durations, measures.successes, measures.passed())))
+        return scrape, found
+
     def _read(self, measures: Measures, timeout: float | None) -> Scrape:
         link, containers, counts = (
             self._inventory.link(),
@@ -215,7 +229,7 @@ def _usage_rows(
         try:
             rows.append(prepared.render(collect(sample)))
         except Exception as error:  # noqa: BLE001 - a collector may be anybody's; it costs its own lines only
-            problems.append(_problem(collector, text.container, error))
+            problems.append(problem_of(collector, text.container, error))
     return rows
 
 
@@ -235,7 +249,7 @@ def _inventory_rows(
             try:
                 row = kept[collector.name] = _inventory_row(collector, collect, text, openmetrics=openmetrics)
             except Exception as error:  # noqa: BLE001 - a collector may be anybody's; it costs its own lines only
-                problems.append(_problem(collector, text.container, error))
+                problems.append(problem_of(collector, text.container, error))
                 continue
         rows.append(row)
     return rows
@@ -256,7 +270,3 @@ def _inventory_row(
         lines + created_line(family, text.labels, created) if family.lifecycle and lines else lines
         for family, lines in zip(collector.families, row, strict=True)
     ]
-
-
-def _problem(collector: Collector, container: Container, error: Exception) -> str:
-    return f"{collector.name}, {container.name}: {type(error).__name__} {error}"

@@ -30,6 +30,13 @@ class SelfMetrics:
             ["call", "reason"],
             registry=self.registry,
         )
+        self.pushes = Counter(
+            "docker_exporter_otlp_pushes",
+            "Requests with metrics to a collector, by what became of them: taken, rejected (in part), "
+            "refused, failed.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.web_reload = Gauge(
             "docker_exporter_web_config_last_reload_successful",
             "Whether the web configuration file as it is now is in force (0 or 1).",
@@ -43,6 +50,10 @@ class SelfMetrics:
         self.engine_seconds.labels(call).observe(seconds)
         if outcome != "ok":
             self.engine_errors.labels(call, outcome).inc()
+
+    def observe_push(self, outcome: str) -> None:
+        """Take what became of a request with metrics."""
+        self.pushes.labels(outcome).inc()
 
     def text(self, *, openmetrics: bool) -> str:
         """Return the metrics as text, without the end mark."""

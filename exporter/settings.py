@@ -73,4 +73,11 @@ class ExporterSettings:
         "How long a Compose service is shown with 0 containers after the last one is gone. A restarted "
         "exporter knows only the services that it sees.",
     )
+    otlp_interval: float = option(
+        "otlp-interval",
+        kinds.duration,
+        "0s",
+        "How often all metrics are also pushed as OTLP to the collector of tracing.endpoint, or of the "
+        "variables OTEL_EXPORTER_OTLP_…; 0s: never.",
+    )
     collectors: Mapping[str, bool] = option_map("collector", _collector_switches)

@@ -44,6 +44,9 @@ _PARTS = {
 }
 
 
+_SIGNALS = ("traces", "metrics")
+
+
 class OtelCollector:
     """The Collector on a free loopback port; what it takes goes to the OTLP receiver at ``onward``.
 
@@ -83,11 +86,14 @@ class OtelCollector:
             "sending_queue": {"enabled": False},
             "retry_on_failure": {"enabled": False},
         }
-        traces = {"receivers": ["otlp"], "exporters": ["otlphttp"]}
+        through = {"receivers": ["otlp"], "exporters": ["otlphttp"]}
         return {
             "receivers": {"otlp": {"protocols": {"http": {"endpoint": address}}}},
             "exporters": {"otlphttp": onward},
-            "service": {"telemetry": {"metrics": {"level": "none"}}, "pipelines": {"traces": traces}},
+            "service": {
+                "telemetry": {"metrics": {"level": "none"}},
+                "pipelines": dict.fromkeys(_SIGNALS, through),
+            },
         }
 
 

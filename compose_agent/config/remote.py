@@ -28,7 +28,11 @@ logger = logging.getLogger(__name__)
 # The option by which a host says what may be set from afar, and those that never may: with them somebody
 # else could open the host further, or leave it where nobody finds it again.
 ALLOWING = "agent.remote-options"
-_NEVER = frozenset({ALLOWING, "agent.remote-timeout", "register", "state-dir", "run-dir"})
+_NEVER = frozenset(
+    {ALLOWING, "agent.remote-timeout", "agent.commands", "register", "state-dir", "run-dir"}
+    # By these the manager chooses what a host gets: setting them would choose anew, and so on for ever.
+    | {"agent.node-id", "agent.role", "agent.tags", "agent.environment"}
+)
 _FILE = "remote-config.json"
 _LOCK = "remote-config.lock"
 # What stands before the name of a manager's file in messages.

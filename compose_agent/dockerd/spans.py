@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from opentelemetry.context import attach, detach
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, get_current_span
 
 from compose_agent.errors import EngineError
 from compose_agent.tracing import attributes as names
@@ -24,23 +23,20 @@ def engine_span(call: str, address: str) -> Iterator[Span | None]:
     about = {names.ENGINE_CALL: call, names.SERVER_ADDRESS: address}
     if address.startswith("unix:"):
         about[names.NETWORK_TRANSPORT] = "unix"
-    # Without the API's own managers: an action has several calls, and each of those managers is three.
-    span = _tracer.start_span(f"engine {call}", kind=SpanKind.CLIENT, attributes=about)
-    token = attach(set_span_in_context(span))
-    try:
-        yield span
-    except EngineError as error:
-        span.set_attribute(names.ERROR_TYPE, type(error).__name__)
-        span.set_status(Status(StatusCode.ERROR, error.message))
-        raise
-    finally:
-        detach(token)
-        span.end()
+    began = _tracer.start_span(f"engine {call}", kind=SpanKind.CLIENT, attributes=about)
+    with context.Active(began) as span:
+        try:
+            yield span
+        except EngineError as error:
+            span.set_attribute(names.ERROR_TYPE, type(error).__name__)
+            span.set_status(Status(StatusCode.ERROR, error.message))
+            raise
 
 
 def traced_headers() -> dict[str, str]:
     """Return the headers by which the Engine's own spans join the active trace; none without one."""
     headers: dict[str, str] = {}
-    if context.within_trace():
-        context.tell(headers)
+    span = get_current_span()
+    if span.is_recording():
+        context.tell_of(span, headers)
     return headers

@@ -9,8 +9,8 @@ from typing import Any
 from compose_agent.tracing import context
 from compose_agent.tracing.exporter import Exporter, Sender
 from compose_agent.tracing.pipeline import Pipeline
-from compose_agent.tracing.processor import SpoolProcessor
-from compose_agent.tracing.provider import switch
+from compose_agent.tracing.provider import limits, provider
+from compose_agent.tracing.recorder import SpoolRecorder
 from compose_agent.tracing.records import Span
 from compose_agent.tracing.resource import resource_of
 from compose_agent.tracing.sampling import sampler
@@ -28,13 +28,13 @@ def assembled(
     """Return a pipeline that takes the spans of this process from now on."""
     resource = resource_of(process)
     spool = Spool(folder, resource, settings.limits(), exporting=collector is not None)
-    processor = SpoolProcessor(spool)
-    exporter = Exporter(spool, collector, _sender, _encode, _partial)
+    recorder = SpoolRecorder(spool)
+    exporter = Exporter(spool, collector, _sender, _encode, _partial, keep=recorder.keep)
     exporter.start()
-    provided = switch(environ)
-    provided.on(processor, sampler(settings, environ))
-    context.on_leave(processor.keep)
-    return Pipeline(spool, processor, exporter, provided.off, settings.backend_url)
+    provided = provider()
+    provided.on(recorder, sampler(settings, environ), limits(environ))
+    context.on_leave(recorder.keep)
+    return Pipeline(spool, recorder, exporter, provided.off, settings.backend_url)
 
 
 # What exporting needs is there when the first batch is sent, and not before.

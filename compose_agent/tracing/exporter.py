@@ -43,7 +43,7 @@ class Exporter:
     """Looks after a spool: exports what is in it, if there is a collector, and has it on the disk.
 
     ``encode`` makes a request of spans and their resource, ``partial`` says of an answer how many of them
-    were not taken, and why.
+    were not taken, and why. ``keep`` is called before the spool is synced, for what is not in it yet.
     """
 
     def __init__(
@@ -53,12 +53,15 @@ class Exporter:
         make_sender: Callable[[Collector], Sender],
         encode: Callable[[Mapping[str, Any], Sequence[Span]], bytes],
         partial: Callable[[bytes], tuple[int, str]],
+        *,
+        keep: Callable[[], None] = lambda: None,
     ) -> None:
         self._spool = spool
         self._collector = collector
         self._sender = make_sender(collector) if collector else None
         self._encode = encode
         self._partial = partial
+        self._keep = keep
         self._stop = threading.Event()
         self._deadline = float("inf")
         self._pause = 0.0
@@ -84,6 +87,7 @@ class Exporter:
                 self._turn()
                 turn_at = time.monotonic() + (self._pause or self._delay())
             if time.monotonic() >= synced + _SYNC_SECONDS:  # also while the collector is left alone
+                self._keep()
                 self._spool.sync()
                 synced = time.monotonic()
         # A collector that was away a moment ago is not waited for.

@@ -8,26 +8,36 @@ once decoded, with what OpenTelemetry's own exporter makes of the same spans.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from compose_agent import __version__, protobuf
+from compose_agent.otlp import attributes
 from compose_agent.tracing.records import Event, Link, Span
 
 # ExportTraceServiceRequest, ResourceSpans, ScopeSpans
 _RESOURCE_SPANS = 1
 _RESOURCE, _SCOPE_SPANS = 1, 2
 _SCOPE, _SPANS = 1, 2
-# Resource, InstrumentationScope, KeyValue
+# Resource, InstrumentationScope
 _RESOURCE_ATTRIBUTES = 1
 _NAME, _VERSION = 1, 2
-_KEY, _VALUE = 1, 2
-# AnyValue, ArrayValue
-_STRING, _BOOL, _INT, _DOUBLE, _ARRAY, _BYTES = 1, 2, 3, 4, 5, 7
-_VALUES = 1
+# Span, Event, Link
+_SPAN_STATE, _SPAN_NAME, _SPAN_KIND, _SPAN_ATTRIBUTES, _SPAN_EVENTS, _SPAN_LINKS = 3, 5, 6, 9, 11, 13
+_LEFT_OUT = (10, 12, 14)
+_STATUS, _STATUS_MESSAGE, _STATUS_CODE, _SPAN_FLAGS = 15, 2, 3, 16
+_EVENT_AT, _EVENT_NAME, _EVENT_ATTRIBUTES = 1, 2, 3
+_LINK_TRACE, _LINK_SPAN, _LINK_ATTRIBUTES, _LINK_FLAGS = 1, 2, 4, 6
+# What every span has, as one pattern: trace_id, span_id, parent_span_id …
+_IDS = b"".join(protobuf.tag(field, protobuf.LENGTH) + b"%c%b" for field in (1, 2, 4))
+# … and start_time_unix_nano, end_time_unix_nano.
+_TIMES = struct.Struct("<cQcQ")
+_START, _END = (protobuf.tag(field, protobuf.FIXED64) for field in (7, 8))
 # Bits of Span.flags and Link.flags: whether it is known where the parent is, and that it is elsewhere.
 _HAS_REMOTE, _IS_REMOTE = 0x100, 0x200
+_FLAGS = {remote: _HAS_REMOTE | (_IS_REMOTE if remote else 0) for remote in (False, True)}
+_SPAN_FLAGS_OF = {remote: protobuf.fixed32(_SPAN_FLAGS, flags) for remote, flags in _FLAGS.items()}
 
 
 def request(resource: Mapping[str, Any], spans: Sequence[Span]) -> bytes:
@@ -35,7 +45,7 @@ def request(resource: Mapping[str, Any], spans: Sequence[Span]) -> bytes:
     scopes: dict[str, list[bytes]] = {}
     for each in spans:
         scopes.setdefault(each.scope, []).append(protobuf.data(_SPANS, _span(each)))
-    whose = protobuf.data(_RESOURCE, _attributes(_RESOURCE_ATTRIBUTES, resource))
+    whose = protobuf.data(_RESOURCE, attributes(_RESOURCE_ATTRIBUTES, resource))
     said = [
         protobuf.data(_SCOPE_SPANS, protobuf.data(_SCOPE, _scope(name)) + b"".join(those))
         for name, those in scopes.items()
@@ -48,69 +58,44 @@ def _scope(name: str) -> bytes:
 
 
 def _span(span: Span) -> bytes:
-    attributes, events, links = span.left_out
-    return b"".join(
-        (
-            protobuf.data(1, span.trace),
-            protobuf.data(2, span.span),
-            protobuf.text(3, span.state),
-            protobuf.data(4, span.parent) if span.parent else b"",
-            protobuf.text(5, span.name),
-            protobuf.number(6, span.kind),
-            protobuf.fixed64(7, span.start),
-            protobuf.fixed64(8, span.end),
-            _attributes(9, span.attributes),
-            protobuf.number(10, attributes),
-            *(protobuf.data(11, _event(each)) for each in span.events),
-            protobuf.number(12, events),
-            *(protobuf.data(13, _link(each)) for each in span.links),
-            protobuf.number(14, links),
-            protobuf.data(15, protobuf.text(2, span.message) + protobuf.number(3, span.status)),
-            protobuf.fixed32(16, _flags(remote=span.remote)),
-        )
-    )
+    trace, own, parent = span.trace, span.span, span.parent
+    parts = [
+        _IDS % (len(trace), trace, len(own), own, len(parent), parent),
+        _name(span.name, span.kind),
+        _TIMES.pack(_START, span.start, _END, span.end),
+        attributes(_SPAN_ATTRIBUTES, span.attributes),
+        _status(span.status, span.message),
+        _SPAN_FLAGS_OF[span.remote],
+    ]
+    if span.events or span.links or span.state or any(span.left_out):
+        parts += _rarer_parts(span)
+    return b"".join(parts)
+
+
+def _rarer_parts(span: Span) -> Iterator[bytes]:
+    yield protobuf.text(_SPAN_STATE, span.state)
+    yield from (protobuf.data(_SPAN_EVENTS, _event(each)) for each in span.events)
+    yield from (protobuf.data(_SPAN_LINKS, _link(each)) for each in span.links)
+    yield from (protobuf.number(field, count) for field, count in zip(_LEFT_OUT, span.left_out, strict=True))
+
+
+@lru_cache(maxsize=64)
+def _name(name: str, kind: int) -> bytes:
+    return protobuf.text(_SPAN_NAME, name) + protobuf.number(_SPAN_KIND, kind)
+
+
+@lru_cache(maxsize=64)
+def _status(status: int, message: str) -> bytes:
+    said = protobuf.text(_STATUS_MESSAGE, message) + protobuf.number(_STATUS_CODE, status)
+    return protobuf.data(_STATUS, said)
 
 
 def _event(event: Event) -> bytes:
-    return protobuf.fixed64(1, event.at) + protobuf.text(2, event.name) + _attributes(3, event.attributes)
+    what = protobuf.fixed64(_EVENT_AT, event.at) + protobuf.text(_EVENT_NAME, event.name)
+    return what + attributes(_EVENT_ATTRIBUTES, event.attributes)
 
 
 def _link(link: Link) -> bytes:
-    whose = protobuf.data(1, link.trace) + protobuf.data(2, link.span)
-    return whose + _attributes(4, link.attributes) + protobuf.fixed32(6, _flags(remote=link.remote))
-
-
-def _flags(*, remote: bool) -> int:
-    return _HAS_REMOTE | _IS_REMOTE if remote else _HAS_REMOTE
-
-
-def _attributes(field: int, attributes: Mapping[str, Any]) -> bytes:
-    return b"".join(
-        protobuf.data(field, _key(key) + protobuf.data(_VALUE, _value(value)))
-        for key, value in attributes.items()
-    )
-
-
-@lru_cache(maxsize=256)
-def _key(key: str) -> bytes:
-    return protobuf.data(_KEY, key.encode())
-
-
-def _value(value: object) -> bytes:
-    if isinstance(value, str):
-        return protobuf.data(_STRING, value.encode())
-    if isinstance(value, bool):  # before int, which it is as well
-        return protobuf.tag(_BOOL, 0) + protobuf.varint(value)
-    if isinstance(value, int):
-        return protobuf.tag(_INT, 0) + protobuf.varint(value & (1 << 64) - 1)
-    if isinstance(value, float):
-        return protobuf.tag(_DOUBLE, 1) + struct.pack("<d", value)
-    return _rarer_value(value)
-
-
-def _rarer_value(value: object) -> bytes:
-    if isinstance(value, bytes):
-        return protobuf.data(_BYTES, value)
-    if isinstance(value, Iterable):
-        return protobuf.data(_ARRAY, b"".join(protobuf.data(_VALUES, _value(each)) for each in value))
-    return protobuf.data(_STRING, str(value).encode())
+    whose = protobuf.data(_LINK_TRACE, link.trace) + protobuf.data(_LINK_SPAN, link.span)
+    flags = protobuf.fixed32(_LINK_FLAGS, _FLAGS[link.remote])
+    return whose + attributes(_LINK_ATTRIBUTES, link.attributes) + flags

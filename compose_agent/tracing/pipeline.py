@@ -24,7 +24,7 @@ from compose_agent.tracing.settings import TRACE_ID, TracingSettings, collector,
 
 if TYPE_CHECKING:
     from compose_agent.tracing.exporter import Exporter
-    from compose_agent.tracing.processor import SpoolProcessor
+    from compose_agent.tracing.recorder import SpoolRecorder
     from compose_agent.tracing.spool import Spool
 
 # Below the state directory; in it a folder for each process that traces.
@@ -40,7 +40,7 @@ class Pipeline:
     def __init__(
         self,
         spool: Spool,
-        processor: SpoolProcessor,
+        recorder: SpoolRecorder,
         exporter: Exporter,
         off: Callable[[], None],
         backend: str | None = None,
@@ -48,7 +48,7 @@ class Pipeline:
         self._backend = backend
         self._off = off
         self._spool = spool
-        self._processor = processor
+        self._recorder = recorder
         self._exporter = exporter
 
     def append(self, spans: Sequence[Span], marks: Mapping[str, int] | None = None) -> bool:
@@ -71,6 +71,7 @@ class Pipeline:
         """Export what can be exported within ``seconds``, and leave the rest to the next start."""
         self._off()
         context.on_leave(None)
+        self._recorder.keep()
         self._exporter.stop(seconds)
         self._spool.close()
         if _running and _running[-1] is self:
@@ -80,7 +81,7 @@ class Pipeline:
         """Let go of everything without touching it: this process was forked from the one that has it."""
         self._off()
         context.on_leave(None)
-        self._processor.abandon()
+        self._recorder.abandon()
         self._spool.abandon()
 
 

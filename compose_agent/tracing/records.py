@@ -6,13 +6,9 @@ in where a collector is, in the thread that talks to it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
-
-if TYPE_CHECKING:
-    from opentelemetry import trace as sdk
-    from opentelemetry.sdk.trace import ReadableSpan
 
 # Of opentelemetry/proto/trace/v1/trace.proto: Span.SpanKind.
 INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = 1, 2, 3, 4, 5
@@ -20,10 +16,9 @@ INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = 1, 2, 3, 4, 5
 UNSET, OK, ERROR = 0, 1, 2
 SAMPLED: Final = 1
 NS_PER_SECOND: Final = 1_000_000_000
-_TRACE_BYTES, _SPAN_BYTES = 16, 8
 
 
-class Event(msgspec.Struct, frozen=True, array_like=True):
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Something that happened within a span, at Unix nanoseconds."""
 
     name: str
@@ -31,7 +26,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     attributes: dict[str, Any] = {}
 
 
-class Link(msgspec.Struct, frozen=True, array_like=True):
+class Link(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Another span that has to do with this one."""
 
     trace: bytes
@@ -40,7 +35,7 @@ class Link(msgspec.Struct, frozen=True, array_like=True):
     remote: bool = False
 
 
-class Span(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class Span(msgspec.Struct, frozen=True, array_like=True, kw_only=True, gc=False):
     """One span; times are Unix nanoseconds, and ``end`` is 0 while it is not over.
 
     ``trace`` has 16 bytes, ``span`` and ``parent`` have 8; ``parent`` is empty at the root. ``left_out``
@@ -66,7 +61,7 @@ class Span(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     left_out: tuple[int, int, int] = (0, 0, 0)
 
 
-class Group(msgspec.Struct, frozen=True, array_like=True):
+class Group(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is appended at once: all of it is there after a crash, or nothing.
 
     ``begun`` are spans that are not over, of which something in the world may know already. ``marks`` are
@@ -89,51 +84,3 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
     base: int
     begun: list[Span] = []
     marks: dict[str, int] = {}
-
-
-def begun_of(span: ReadableSpan) -> Span:
-    """Return a span of the SDK that is under way, as far as it is needed to end it after a kill."""
-    context, parent, scope = span.context, span.parent, span.instrumentation_scope
-    return Span(
-        trace=context.trace_id.to_bytes(_TRACE_BYTES),
-        span=context.span_id.to_bytes(_SPAN_BYTES),
-        parent=parent.span_id.to_bytes(_SPAN_BYTES) if parent else b"",
-        name=span.name,
-        kind=span.kind.value + 1,
-        start=span.start_time or 0,
-        attributes=dict(span.attributes or {}),
-        scope=scope.name if scope else "",
-        flags=int(context.trace_flags),
-        remote=parent.is_remote if parent else False,
-    )
-
-
-def span_of(span: ReadableSpan) -> Span:
-    """Return a span of the SDK that is over as a value."""
-    context, events, links = span.context, span.events, span.links
-    found = msgspec.structs.replace(begun_of(span), end=span.end_time or 0)
-    if events or links or span.dropped_attributes:
-        found = msgspec.structs.replace(
-            found,
-            events=[Event(each.name, each.timestamp, dict(each.attributes or {})) for each in events],
-            links=[_link(each) for each in links],
-            left_out=(span.dropped_attributes, span.dropped_events, span.dropped_links),
-        )
-    status = span.status
-    if status.description or status.status_code.value or context.trace_state:
-        found = msgspec.structs.replace(
-            found,
-            status=status.status_code.value,
-            message=status.description or "",
-            state=context.trace_state.to_header() if context.trace_state else "",
-        )
-    return found
-
-
-def _link(link: sdk.Link) -> Link:
-    return Link(
-        link.context.trace_id.to_bytes(_TRACE_BYTES),
-        link.context.span_id.to_bytes(_SPAN_BYTES),
-        dict(link.attributes or {}),
-        link.context.is_remote,
-    )

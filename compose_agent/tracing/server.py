@@ -26,7 +26,7 @@ def server_span(environ: WSGIEnvironment, route: str, *, start: int | None = Non
     caller = context.parse(str(environ.get("HTTP_TRACEPARENT", "")))
     active = api.get_current() if caller is None else context.below(caller)
     method = str(environ.get("REQUEST_METHOD", ""))
-    with _tracer.start_as_current_span(
+    began = _tracer.start_span(
         f"{method} {route}",
         context.always(active),
         kind=SpanKind.SERVER,
@@ -37,9 +37,8 @@ def server_span(environ: WSGIEnvironment, route: str, *, start: int | None = Non
             names.SERVER_ADDRESS: str(environ.get("SERVER_NAME", "")),
         },
         start_time=start,
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as span:
+    )
+    with context.Active(began) as span:
         try:
             yield span
         except Exception as error:

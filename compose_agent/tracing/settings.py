@@ -16,12 +16,10 @@ logger = logging.getLogger(__name__)
 
 # Roles whose spans are worth keeping where no collector is: what was done, and why.
 KEPT_WITHOUT_COLLECTOR = ("remediation", "broker", "agent")
-TRACES_PATH = "/v1/traces"
+TRACES_PATH, METRICS_PATH = "/v1/traces", "/v1/metrics"
 TRACE_ID = "{trace_id}"
 # Of the specification of OTLP exporters, and of the batching of spans.
-_TIMEOUT_MS, _BATCH_SPANS = 10_000, 512
-# Sooner than the specification's 5 s: whoever looks at a trace looks at what just happened.
-_DELAY_MS = 1000
+_TIMEOUT_MS, _BATCH_SPANS, _DELAY_MS = 10_000, 512, 5_000
 _MS = 1000.0
 
 
@@ -134,6 +132,17 @@ class Collector:
     delay: float = _DELAY_MS / _MS
 
 
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What is sent: ``name`` as in OpenTelemetry's variables, ``path`` as in the protocol."""
+
+    name: str
+    path: str
+
+
+TRACES, METRICS = Signal("TRACES", TRACES_PATH), Signal("METRICS", METRICS_PATH)
+
+
 def wanted(settings: TracingSettings, environ: Mapping[str, str], role: str) -> bool:
     """Tell whether a role traces at all."""
     if not settings.enabled or environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
@@ -141,50 +150,52 @@ def wanted(settings: TracingSettings, environ: Mapping[str, str], role: str) -> 
     return role in KEPT_WITHOUT_COLLECTOR or collector(settings, environ) is not None
 
 
-def collector(settings: TracingSettings, environ: Mapping[str, str]) -> Collector | None:
+def collector(
+    settings: TracingSettings, environ: Mapping[str, str], signal: Signal = TRACES
+) -> Collector | None:
     """Return the collector that settings and environment name, None for none. Settings come first."""
-    if (url := _url(settings, environ)) is None:
+    if (url := _url(settings, environ, signal)) is None:
         return None
-    _warn_of_protocol(environ)
+
+    def said(name: str) -> str:
+        """Return a variable of OTLP exporters; that for the signal comes before that for all."""
+        own = environ.get(f"OTEL_EXPORTER_OTLP_{signal.name}_{name}")
+        return own or environ.get(f"OTEL_EXPORTER_OTLP_{name}") or ""
+
+    _warn_of_protocol(said("PROTOCOL"))
     return Collector(
         url=url,
-        headers=_headers(_otlp(environ, "HEADERS")),
+        headers=_headers(said("HEADERS")),
         headers_file=settings.headers_file,
-        timeout=_number(_otlp(environ, "TIMEOUT"), _TIMEOUT_MS) / _MS,
-        gzip=_otlp(environ, "COMPRESSION") != "none",
-        ca=settings.ca_file or _path(_otlp(environ, "CERTIFICATE")),
-        certificate=_path(_otlp(environ, "CLIENT_CERTIFICATE")),
-        key=_path(_otlp(environ, "CLIENT_KEY")),
+        timeout=_number(said("TIMEOUT"), _TIMEOUT_MS) / _MS,
+        gzip=said("COMPRESSION") != "none",
+        ca=settings.ca_file or _path(said("CERTIFICATE")),
+        certificate=_path(said("CLIENT_CERTIFICATE")),
+        key=_path(said("CLIENT_KEY")),
         batch=int(_number(environ.get("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", ""), _BATCH_SPANS)),
         delay=_number(environ.get("OTEL_BSP_SCHEDULE_DELAY", ""), _DELAY_MS) / _MS,
     )
 
 
-def _url(settings: TracingSettings, environ: Mapping[str, str]) -> str | None:
+def _url(settings: TracingSettings, environ: Mapping[str, str], signal: Signal) -> str | None:
     if settings.endpoint:
-        return _with_path(settings.endpoint)
-    if environ.get("OTEL_TRACES_EXPORTER", "otlp").strip() not in ("otlp", ""):
+        return _with_path(settings.endpoint, signal.path)
+    if environ.get(f"OTEL_{signal.name}_EXPORTER", "otlp").strip() not in ("otlp", ""):
         return None
     for text, complete in (
-        (environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"), True),
+        (environ.get(f"OTEL_EXPORTER_OTLP_{signal.name}_ENDPOINT"), True),
         (environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"), False),
     ):
         if text:
             try:
-                return _parse_endpoint(text) if complete else _with_path(_parse_endpoint(text))
+                return _parse_endpoint(text) if complete else _with_path(_parse_endpoint(text), signal.path)
             except ValueError:
-                logger.warning("no traces are exported: this is no URL", extra={"endpoint": text})
+                logger.warning("nothing is exported: this is no URL", extra={"endpoint": text})
     return None
 
 
-def _with_path(endpoint: str) -> str:
-    base = endpoint.rstrip("/")
-    return base if base.endswith(TRACES_PATH) else base + TRACES_PATH
-
-
-def _otlp(environ: Mapping[str, str], name: str) -> str:
-    """Return a variable of OTLP exporters; that for traces comes before that for all signals."""
-    return environ.get(f"OTEL_EXPORTER_OTLP_TRACES_{name}") or environ.get(f"OTEL_EXPORTER_OTLP_{name}") or ""
+def _with_path(endpoint: str, path: str) -> str:
+    return endpoint.rstrip("/").removesuffix(TRACES_PATH) + path
 
 
 def _headers(text: str) -> Mapping[str, str]:
@@ -205,9 +216,9 @@ def _number(text: str, default: float) -> float:
     return number if number > 0 else default
 
 
-def _warn_of_protocol(environ: Mapping[str, str]) -> None:
-    if _otlp(environ, "PROTOCOL") not in ("", "http/protobuf"):
+def _warn_of_protocol(asked: str) -> None:
+    if asked not in ("", "http/protobuf"):
         logger.warning(
-            "spans are sent as OTLP over HTTP with protobuf, and in no other way",
-            extra={"asked": _otlp(environ, "PROTOCOL")},
+            "what is traced is sent as OTLP over HTTP with protobuf, and in no other way",
+            extra={"asked": asked},
         )

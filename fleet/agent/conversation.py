@@ -106,6 +106,10 @@ class Conversation:
         status = self._remote.status().SerializeToString(deterministic=True)
         return self._remote.waits() or status != self._said.get("remote_config_status")
 
+    def begin_anew(self) -> None:
+        """Say everything with the next message: it goes over another connection."""
+        self._said.clear()
+
     def goodbye(self) -> AgentToServer:
         """Return the last message."""
         message = AgentToServer()

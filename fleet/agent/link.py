@@ -8,7 +8,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Protocol
 
+from compose_agent.errors import ComposeAgentError
 from compose_agent.web.ratelimit import TokenBucket
 from compose_agent.web.webconfig import RateLimit
 from fleet.agent.conversation import Conversation, Orders
@@ -38,11 +40,26 @@ class Status:
     connections: int = 0
 
 
+class Trial(Protocol):
+    """A credential that is tried: a connection with it, and what becomes of it."""
+
+    def transport(self, *, polls: bool) -> Transport:
+        """Return a connection with it; raises ComposeAgentError."""
+
+    def commit(self) -> None:
+        """Come with it from now on; raises StateError."""
+
+    def reject(self, reason: str) -> None:
+        """Forget it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a link is made of.
 
-    ``begin`` is told of each new transport before its first message, ``heard`` of what the manager says.
+    ``begin`` is told of each new transport before its first message, ``heard`` of what the manager says,
+    ``refused`` when it does not let the agent in. ``trial`` gives a credential to go on with, once;
+    ``is_urgent`` tells whether something is to be said at once.
     """
 
     websocket: Callable[[], Transport]
@@ -52,6 +69,16 @@ class Parts:
     interval: Callable[[], float]
     set_interval: Callable[[float], None]
     heard: Callable[[ServerToAgent], None]
+    refused: Callable[[], None] = lambda: None
+    trial: Callable[[], Trial | None] = lambda: None
+    is_urgent: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The connection goes on over another one."""
+
+    transport: Transport
 
 
 class Link:
@@ -108,6 +135,8 @@ class Link:
             except LinkError as error:
                 pause = error.pause
                 self._failed(str(error))
+                if error.refused:
+                    self._parts.refused()
             self._stopping.wait(self._backoff.next(pause))
 
     def _connection(self) -> float | None:
@@ -120,7 +149,10 @@ class Link:
             self._parts.begin(transport)
             conversation = self._parts.converse(self._sequence)
             try:
-                return self._keep(transport, conversation, polling=polling)
+                while isinstance(outcome := self._keep(transport, conversation, polling=polling), Moved):
+                    transport.close()
+                    transport = outcome.transport
+                return outcome
             finally:
                 self._live = None
                 self._sequence = conversation.sequence
@@ -128,7 +160,9 @@ class Link:
             self._transport = None
             transport.close()
 
-    def _keep(self, transport: Transport, conversation: Conversation, *, polling: bool) -> float | None:
+    def _keep(
+        self, transport: Transport, conversation: Conversation, *, polling: bool
+    ) -> float | Moved | None:
         """Speak and listen until the connection ends, the agent stops, or WebSocket is to be tried again."""
         clock = time.monotonic
         until = clock() + self._choice.spell() if polling else float("inf")
@@ -143,8 +177,8 @@ class Link:
                 orders = conversation.take(reply)
                 if orders.pause is not None:
                     return self._rest(orders, transport, conversation)
-                if not orders.error:
-                    self._parts.heard(reply)
+                if moved := self._heard(reply, orders, transport, conversation):
+                    return moved
                 more = polling and reply.HasField("custom_message")  # there may be another one
                 if (self._follow(orders, transport) or more) and self._at_once.take():
                     sent, answered = self._say(transport, conversation), False
@@ -152,7 +186,7 @@ class Link:
             elif not answered and clock() - sent > ANSWER_SECONDS:
                 raise LinkError(f"the manager has not answered for {ANSWER_SECONDS:g} s")
             news = clock() >= news_at and conversation.has_news()
-            if clock() >= due or news or conversation.is_urgent():
+            if clock() >= due or news or self._is_urgent(conversation):
                 sent, answered = self._say(transport, conversation), False
             if clock() >= news_at:
                 news_at = clock() + NEWS_SECONDS
@@ -160,6 +194,56 @@ class Link:
             self._live = None
             self._send(transport, conversation, conversation.goodbye())
         return None
+
+    def _heard(
+        self, reply: ServerToAgent, orders: Orders, transport: Transport, conversation: Conversation
+    ) -> Moved | None:
+        if not orders.error:
+            self._parts.heard(reply)
+        trial = self._parts.trial()
+        return self._try(trial, transport, conversation) if trial else None
+
+    def _try(self, trial: Trial, before: Transport, conversation: Conversation) -> Moved | None:
+        """Speak over a connection with a new credential, and go on over that if the manager answers.
+
+        Both are open meanwhile: nobody is to take an agent for gone because it has a new credential.
+        """
+        fresh: Transport | None = None
+        try:
+            fresh = trial.transport(polls=before.polls)
+            fresh.open()
+            self._progressed()
+        except ComposeAgentError as error:
+            trial.reject(str(error))
+            if fresh:
+                fresh.close()
+            return None
+        self._live = None  # over the one before nothing is said any more: it would be taken for another agent
+        try:
+            conversation.begin_anew()
+            self._send(fresh, conversation, conversation.heartbeat())
+            self._require_answer(fresh, conversation)
+            trial.commit()
+        except ComposeAgentError as error:
+            trial.reject(str(error))
+            fresh.close()
+            raise LinkError(f"a new credential does not work: {error}") from error
+        self._transport = fresh
+        return Moved(fresh)
+
+    def _require_answer(self, transport: Transport, conversation: Conversation) -> None:
+        reply = transport.receive(ANSWER_SECONDS)
+        self._progressed()
+        if reply is None:
+            raise LinkError(f"the manager has not answered for {ANSWER_SECONDS:g} s")
+        if reply.agent_identification.new_instance_uid:
+            raise LinkError("the manager takes the agent for another one")
+        if error := conversation.take(reply).error:
+            raise LinkError(error)
+        self._parts.heard(reply)
+
+    def _is_urgent(self, conversation: Conversation) -> bool:
+        return conversation.is_urgent() or self._parts.is_urgent()
 
     def _say(self, transport: Transport, conversation: Conversation) -> float:
         self._send(transport, conversation, conversation.heartbeat())

@@ -11,7 +11,14 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from fleet.agent.path import SOCKET_OPTIONS
-from fleet.agent.transport import ANSWER_SECONDS, CONNECT_SECONDS, LinkError, Target, retry_after
+from fleet.agent.transport import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    LinkError,
+    Target,
+    is_refusal,
+    retry_after,
+)
 from fleet.opamp.frames import CONTENT_TYPE, MalformedMessage, from_body
 from fleet.opamp.opamp_pb2 import AgentToServer, ServerToAgent
 from fleet.opamp.uid import uid_text
@@ -60,10 +67,12 @@ class PollingTransport:
                 "POST", self._target.http_url, body=body, headers=headers, timeout=timeout
             )
         except (HTTPError, OSError) as error:
-            raise LinkError(f"cannot ask {self._target.http_url}: {error}") from error
+            refused = any(map(is_refusal, (error, *getattr(error, "args", ()))))
+            raise LinkError(f"cannot ask {self._target.http_url}: {error}", refused=refused) from error
         if answer.status != 200:
             what = f"the manager answers with status {answer.status}"
-            raise LinkError(what, pause=retry_after(answer.headers.get("Retry-After")))
+            pause = retry_after(answer.headers.get("Retry-After"))
+            raise LinkError(what, pause=pause, refused=answer.status == 401)
         try:
             self._answers.put(from_body(ServerToAgent, answer.data))
         except MalformedMessage as error:

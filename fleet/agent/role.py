@@ -21,31 +21,33 @@ from compose_agent.web.localclient import LocalClient
 from compose_agent.web.response import Response, routed
 from fleet.agent import report as reporting
 from fleet.agent.alerts import AlertTaker
-from fleet.agent.check import check, read_token, tls_context
+from fleet.agent.check import check
 from fleet.agent.commands.part import Commands
 from fleet.agent.commands.verbs.registry import verbs_of
 from fleet.agent.configs import Keeper
 from fleet.agent.conversation import Conversation
+from fleet.agent.credentials import CredentialFile, Credentials
 from fleet.agent.custom import Custom
 from fleet.agent.database import agent_database
 from fleet.agent.facts import FactsReader
 from fleet.agent.host import HostTeller
 from fleet.agent.identity import Identity
-from fleet.agent.link import Link, Parts
+from fleet.agent.link import Link, Parts, Trial
 from fleet.agent.path import look_up_promptly
 from fleet.agent.polling import PollingTransport
+from fleet.agent.proof import Proofs
 from fleet.agent.redaction import effective
 from fleet.agent.relay import Relay
 from fleet.agent.report import Report
 from fleet.agent.roles import RolesReader
 from fleet.agent.settings import AgentSettings
-from fleet.agent.transport import Target, Transport
+from fleet.agent.transport import LinkError, Transport
 from fleet.agent.watchdog import Watchdog
 from fleet.agent.websocket import WebSocketTransport
 from fleet.envelopes import alert as alerting
 from fleet.envelopes import host as telling
 from fleet.envelopes import relay as relaying
-from fleet.opamp.opamp_pb2 import AgentToServer, CustomMessage
+from fleet.opamp.opamp_pb2 import AgentToServer, CustomMessage, ServerToAgent
 from fleet.opamp.uid import uid_text
 
 logger = logging.getLogger(__name__)
@@ -74,7 +76,12 @@ class AgentRole:
         self._engine = EngineClient(endpoint)
         self._facts = FactsReader(self._engine)
         self._roles = RolesReader(general.run_dir(), self._peers)
-        self._target = self._target_of(settings)
+        self._credentials = Credentials(
+            CredentialFile(general.state_dir()),
+            lambda: self._identity.uid,
+            lambda: self._settings.manager_url or "",
+        )
+        self._proofs = Proofs(settings, self._credentials)
         supervisor = LocalClient(general.run_dir(), SUPERVISOR, _RELOAD_SECONDS)
         self._keeper = Keeper(
             RemoteStore(general.state_dir()), supervisor.reload, lambda: self._settings.remote_timeout
@@ -113,7 +120,7 @@ class AgentRole:
         if settings.interval != before.interval:
             self._interval = settings.interval
         if _way(settings) != _way(before):
-            self._target = self._target_of(settings)
+            self._proofs = Proofs(settings, self._credentials)
             self._watchdog.renew()
 
     def stop(self) -> None:
@@ -141,7 +148,12 @@ class AgentRole:
 
     def _status(self, _environ: WSGIEnvironment) -> Response:
         link = asdict(self._watchdog.link.status)
-        own = {"manager": self._target.url, "uid": uid_text(self._identity.uid), "interval": self._interval}
+        own = {
+            "manager": self._settings.manager_url,
+            "uid": uid_text(self._identity.uid),
+            "interval": self._interval,
+            "credential_expires_at": self._credentials.expires_at(),
+        }
         return Response.json(200, own | link | {"rebuilt": self._watchdog.rebuilt})
 
     def _peers(self) -> list[str]:
@@ -153,22 +165,31 @@ class AgentRole:
     def _allowed_commands(self) -> tuple[str, ...]:
         return self._config.of(AgentSettings).commands
 
-    def _target_of(self, settings: AgentSettings) -> Target:
-        url = settings.manager_url or ""
-        encrypted = url.startswith(("wss:", "https:"))
-        return Target(url, read_token(settings), tls_context(settings) if encrypted else None)
-
     def _link(self) -> Link:
         parts = Parts(
-            websocket=lambda: WebSocketTransport(self._target),
-            polling=lambda: PollingTransport(self._target),
+            websocket=lambda: WebSocketTransport(self._proofs.target()),
+            polling=lambda: PollingTransport(self._proofs.target()),
             converse=self._converse,
             begin=self._begin,
             interval=lambda: self._interval,
             set_interval=self._set_interval,
-            heard=self._custom.heard,
+            heard=self._heard,
+            refused=self._refused,
+            trial=self._trial,
+            is_urgent=self._credentials.is_urgent,
         )
-        return Link(parts, polls_only=self._target.polls)
+        return Link(parts, polls_only=self._proofs.polls)
+
+    def _heard(self, reply: ServerToAgent) -> None:
+        self._credentials.heard(reply)
+        self._custom.heard(reply)
+
+    def _refused(self) -> None:
+        self._proofs.refused()
+
+    def _trial(self) -> Trial | None:
+        candidate = self._credentials.candidate()
+        return self._proofs.trial(candidate) if candidate else None
 
     def _post(self, message: CustomMessage) -> bool:
         return self._watchdog.link.post(message)
@@ -187,9 +208,13 @@ class AgentRole:
     def _report(self) -> AgentToServer:
         facts = self._facts.read()
         try:
-            self._identity.bind(facts.engine_id)
+            copied = self._identity.bind(facts.engine_id)
         except StateError as error:  # the uid in memory is right; it is written when the disk has room
             logger.warning("the agent's uid is not on disk", extra={"error": str(error)})
+            copied = False
+        if copied:
+            # What the connection was made with is another host's.
+            raise LinkError("this host is a copy of another one, and connects anew as itself")
         given = {key: each.value for key, each in self._config.given.items()}
         message = reporting.parts(
             Report(
@@ -203,6 +228,7 @@ class AgentRole:
                 local_address=self._local_address,
             )
         )
+        self._credentials.ask(message)
         message.custom_capabilities.CopyFrom(self._custom.capabilities())
         return message
 

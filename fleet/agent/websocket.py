@@ -8,7 +8,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.sync.client import ClientConnection, connect
 
 from fleet.agent.path import watch
-from fleet.agent.transport import CONNECT_SECONDS, LinkError, Target, retry_after
+from fleet.agent.transport import CONNECT_SECONDS, LinkError, Target, is_refusal, retry_after
 from fleet.opamp.frames import MAX_MESSAGE_BYTES, MalformedMessage, from_frame, to_frame
 from fleet.opamp.opamp_pb2 import AgentToServer, ServerToAgent
 
@@ -49,9 +49,12 @@ class WebSocketTransport:
             response = error.response
             pause = retry_after(response.headers.get("Retry-After"))
             what = f"the manager answers with status {response.status_code}"
-            raise LinkError(f"{what}{_reason(response.body)}", pause=pause) from error
+            raise LinkError(
+                f"{what}{_reason(response.body)}", pause=pause, refused=response.status_code == 401
+            ) from error
         except (OSError, TimeoutError, WebSocketException) as error:
-            raise LinkError(f"cannot connect to {self._target.url}: {_words(error)}") from error
+            what = f"cannot connect to {self._target.url}: {_words(error)}"
+            raise LinkError(what, refused=is_refusal(error)) from error
         watch(self._connection.socket)
         self.local_address = str(self._connection.socket.getsockname()[0])
 
@@ -69,7 +72,7 @@ class WebSocketTransport:
         except TimeoutError:
             return None
         except (OSError, WebSocketException) as error:
-            raise LinkError(_words(error)) from error
+            raise LinkError(_words(error), refused=is_refusal(error)) from error
         if isinstance(data, str):
             raise LinkError("the manager sends text, which is no OpAMP")
         try:

@@ -132,6 +132,8 @@ class Desk:
     def _object(self, uid: bytes, peer: Peer, objection: Objection) -> ServerToAgent:
         """Return the answer to an agent that may not be who it says it is."""
         if not objection.rename:
+            if peer.end:
+                peer.end(objection.reason)  # behind the answer
             return self._refusal(uid, "not-allowed", objection.reason)
         self._counts.refused("not-allowed")
         reply = ServerToAgent(instance_uid=uid, capabilities=CAPABILITIES)

@@ -19,6 +19,7 @@ from fleet.manager.principal import principal_of
 from fleet.manager.registry import Registry
 from fleet.manager.sight import Sight
 
+_LATE_BUCKETS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.02, 0.1, 0.5)
 
 
@@ -63,6 +64,12 @@ class ManagerMetrics:
             "fleet_message_seconds",
             "Time from a message to its answer.",
             buckets=_BUCKETS,
+            registry=registry,
+        )
+        self.loop_late = Histogram(
+            "fleet_loop_late_seconds",
+            "By how much the loop that serves all agents was late, looked at twice a second.",
+            buckets=_LATE_BUCKETS,
             registry=registry,
         )
         for value in State:

@@ -105,8 +105,8 @@ class Peer:
 class Node:
     """One agent. ``heard_at``, ``written_at`` and ``conflict_until`` are of the monotonic clock.
 
-    Other times are Unix time. ``gone`` is how its connection ended, empty while nothing is known of an end; ``left`` when that was with
-    a goodbye.
+    Other times are Unix time. ``gone`` is how its connection ended, empty while nothing is known of an end;
+    ``left`` when that was with a goodbye.
     """
 
     uid: bytes

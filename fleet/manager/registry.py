@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 # Ten thousand are planned for; so many of usual size take about a gigabyte.
 MOST_NODES = 50_000
-# When a node was last heard is written so often, unless there is more to write: to write each heartbeat of ten
+# When a node was last heard is written so often, unless there is more to write: each heartbeat of ten
 # thousand nodes would be gigabytes a day, to know at a restart what the next heartbeat says anyhow.
 HEARD_EVERY_SECONDS = 300.0
 # Requests that were under way together arrive within this time.

@@ -38,6 +38,7 @@ from fleet.manager.page import NodesPage
 from fleet.manager.page.alerts import AlertsPage
 from fleet.manager.page.frame import Frame
 from fleet.manager.page.pulse import Pulse
+from fleet.manager.page.work import WorkPages
 from fleet.manager.people.parts import People
 from fleet.manager.principal import KEY, LOCAL
 from fleet.manager.registry import Registry
@@ -75,6 +76,7 @@ class ManagerRole:
         self._access = AgentAccess(self._database, settings, self._people.directory, self._registry)
         metrics = CommandMetrics(self._metrics.registry)
         self._commands = Commands(self._database, self._custom, self._registry, metrics)
+        self._commands.listen(lambda _changed: self._pulse.beat())
         self._jobs = JobsPart(self._database, self._commands, self._registry)
         nodes = NodesApi(self._registry, self._store.history, self._keep)
         self._hosts = Hosts(self._registry, self._database, self._custom, self._pulse.beat)
@@ -99,7 +101,8 @@ class ManagerRole:
             self._web,
             lambda: self._registry.sweep(_SWEEP_SECONDS),
             _SWEEP_SECONDS,
-            map(str, settings.proxy_addresses),
+            late=self._metrics.loop_late.observe,
+            proxies=map(str, settings.proxy_addresses),
         )
 
     def start(self) -> None:
@@ -107,9 +110,9 @@ class ManagerRole:
         _raise_descriptor_limit()
         try:
             self._registry.restore(self._store.load())
+            self._configs.restore()
             self._commands.start()
             self._jobs.driver.start()
-            self._configs.restore()
             self._server.bind(self._settings.listen_addresses)
         except BaseException:
             self._database.close()
@@ -134,10 +137,10 @@ class ManagerRole:
         self._stopping = True
         self._pulse.beat()  # whoever follows a page is told that this is the end
         self._server.stop()
+        self._configs.stop()
         self._jobs.driver.stop()
         self._commands.stop()
         self._alerts.stop()
-        self._configs.stop()
         self._writer.stop()
         self._hosts.stop()
         self._people.close()
@@ -182,7 +185,8 @@ class ManagerRole:
         frame, book = Frame(), self._hosts.book
         nodes = NodesPage(frame, self._registry, self._store.history, book, trouble=self._trouble)
         alerts = AlertsPage(frame, self._alerts.api.shown)
-        return frame.serve(nodes.routes(), alerts.routes(), self._people.routes())
+        work = WorkPages(frame, self._commands.api, self._jobs.api)
+        return frame.serve(nodes.routes(), alerts.routes(), work.routes(), self._people.routes())
 
     def _trouble(self) -> str:
         return "; ".join(self.reasons())
@@ -200,8 +204,8 @@ class ManagerRole:
             counts,
             time.monotonic,
             custom=self._custom,
-            configs=self._configs.office,
             doorman=self._access.doorman,
+            configs=self._configs.office,
         )
         return Endpoint(
             desk,

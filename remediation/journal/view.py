@@ -227,6 +227,14 @@ class View:
         query = "SELECT seq, at, kind, body, hash FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
         return [entry_of(Row(*row)) for row in self._rows(query, after, limit)]
 
+    def entries_of(self, kinds: Collection[str], after: int, limit: int) -> list[Entry]:
+        """Return the entries of some kinds behind a number, oldest first."""
+        query = (
+            "SELECT seq, at, kind, body, hash FROM audit"
+            " WHERE seq > ? AND kind IN (SELECT value FROM json_each(?)) ORDER BY seq LIMIT ?"
+        )
+        return [entry_of(Row(*row)) for row in self._rows(query, after, _list(kinds), limit)]
+
     def last_entry(self) -> int:
         """Return the number of the newest entry of the audit, 0 if there never was one."""
         query = (

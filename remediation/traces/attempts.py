@@ -29,14 +29,13 @@ class Attempts:
         """Have a span for what is in the block, which puts the outcome into the list when there is one."""
         number, earlier = self._before.get(request.id, (0, None))
         came: list[Outcome] = []
-        with _tracer.start_as_current_span(
+        began = _tracer.start_span(
             f"execute {request.verb}",
             context.always(context.below(root_of(intent_of(request.id)))),
             attributes={**_about(request), names.ATTEMPT: number + 1},
             links=[Link(earlier, {names.LINK: "attempt before"})] if earlier else (),
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
+        )
+        with context.Active(began) as span:
             try:
                 yield came
             except ComposeAgentError as error:

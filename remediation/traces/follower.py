@@ -19,14 +19,16 @@ from compose_agent.tracing.records import Span
 from remediation.journal import Entry, Journal, View
 from remediation.model import Intent
 from remediation.traces.seen import Seen
-from remediation.traces.story import Story, begins, ends_something, spans
+from remediation.traces.story import ENDING, Story, begins, ends_something, spans
 
 logger = logging.getLogger(__name__)
 
 MARK = "audit"
-# Traces are looked at by people; entries that come together become spans together.
-_LOOK_SECONDS = 0.5
+# Traces are looked at by people; entries that come together become spans together, and each look costs the
+# pages of the journal that were written since the last one.
+_LOOK_SECONDS = 2.0
 _STOP_SECONDS = 2.0
+_NOTHING = -1
 # Their spans fit into one frame of the spool many times.
 _MOST_ENTRIES = 100
 # Of one intent: it waits for many reasons, one after the other, at most.
@@ -52,6 +54,7 @@ class Follower:
         self._seen = seen
         self._stop = threading.Event()
         self._taker: Taker | None = None
+        self._read_upto = _NOTHING  # how often the journal was written when it was last read
         self._thread = threading.Thread(target=self._run, name="audit to traces", daemon=True)
 
     def start(self, taker: Taker | None) -> None:
@@ -75,12 +78,18 @@ class Follower:
         self._follow()
 
     def _follow(self) -> None:
+        commits = self._journal.commits
+        if commits == self._read_upto:
+            return  # nothing was written since
+        self._read_upto = commits
         try:
             while self.step():
                 pass
         except ComposeAgentError as error:
+            self._read_upto = _NOTHING
             logger.debug("the audit cannot be read", extra={"error": str(error)})
         except Exception:  # the next round must come, whatever this one met
+            self._read_upto = _NOTHING
             logger.exception("fault in tracing what was done")
 
     def step(self) -> bool:
@@ -88,21 +97,26 @@ class Follower:
         taker = self._taker
         if taker is None or (read := taker.mark(MARK)) is None:
             return False
-        entries, found = self._journal.read(lambda view: self._found(view, read))
-        if not entries or not taker.append(found, {MARK: entries[-1].seq}):
+        found, upto, more = self._journal.read(lambda view: self._found(view, read))
+        if not found and upto - read < _MOST_ENTRIES:
+            return False  # a mark alone is written now and then only
+        if not taker.append(found, {MARK: upto}):
+            self._read_upto = _NOTHING
             return False
         for each in found:
             if not each.parent:
                 self._seen.forget(str(each.attributes[names.INTENT]))
-        return len(entries) == _MOST_ENTRIES
+        return more
 
-    def _found(self, view: View, read: int) -> tuple[Sequence[Entry], list[Span]]:
-        entries = view.entries(read, _MOST_ENTRIES)
+    def _found(self, view: View, read: int) -> tuple[list[Span], int, bool]:
+        """Return the spans that end behind a number, up to where that was read, and whether there is more."""
+        entries = view.entries_of(ENDING, read, _MOST_ENTRIES)
         found: list[Span] = []
         for each in entries:
             if ends_something(each) and (intent := view.intent(each.subjects.get("intent", ""))):
                 found += spans(each, self._story(view, each, intent))
-        return entries, found
+        more = len(entries) == _MOST_ENTRIES
+        return found, entries[-1].seq if more else view.last_entry(), more
 
     def _story(self, view: View, entry: Entry, intent: Intent) -> Story:
         """Return what is needed for an entry, and nothing else: each part is a question to the journal."""

@@ -21,6 +21,7 @@ def trace_hex(intent_id: str) -> str:
     return hashlib.blake2b(intent_id.encode(), digest_size=_TRACE_BYTES).hexdigest()
 
 
+@lru_cache(maxsize=256)
 def trace_id(intent_id: str) -> bytes:
     """Return the same as bytes."""
     return bytes.fromhex(trace_hex(intent_id))
@@ -32,14 +33,14 @@ def span_id(intent_id: str, what: str) -> bytes:
     It is the second half of the trace's, which is random, with the bits turned that the word says: other
     words give other ids, and so do other actions.
     """
-    own = int(trace_hex(intent_id)[16:], 16) ^ _bits(what)
+    own = int.from_bytes(trace_id(intent_id)[_SPAN_BYTES:]) ^ _bits(what)
     return (own or 1).to_bytes(_SPAN_BYTES)
 
 
 def root_of(intent_id: str) -> SpanContext:
     """Return the root of an action's trace, for spans that stand below it."""
     return SpanContext(
-        int(trace_hex(intent_id), 16),
+        int.from_bytes(trace_id(intent_id)),
         int.from_bytes(span_id(intent_id, ROOT)),
         is_remote=False,
         trace_flags=TraceFlags(TraceFlags.SAMPLED),

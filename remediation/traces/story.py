@@ -24,6 +24,8 @@ from remediation.model import Episode, Intent, State
 from remediation.traces.ids import COMMIT, DECIDE, ESCALATE, ROOT, VERIFY, span_id, trace_id
 
 SCOPE = "remediation"
+# Kinds of entries with which a span may end.
+ENDING = ("decided", "verified")
 # Decisions after which something is still to come.
 _NOT_THE_END = ("planned", "waits")
 _GOES = "acts"

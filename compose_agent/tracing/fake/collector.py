@@ -1,4 +1,4 @@
-"""A collector of traces on a loopback port, which decodes what it is sent with OpenTelemetry's own protobufs.
+"""A collector of traces and metrics on a loopback port, which decodes with OpenTelemetry's own protobufs.
 
 ::
 
@@ -6,6 +6,7 @@
         collector.behave(Behaviour(status=429, retry_after="2"))
         ...
         collector.spans    # every span that it has taken, as protobuf, in the order of arrival
+        collector.metrics  # the same for resources with metrics
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+from opentelemetry.proto.metrics.v1.metrics_pb2 import ResourceMetrics
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span
 
-from compose_agent.tracing.settings import TRACES_PATH
+from compose_agent.tracing.settings import METRICS_PATH, TRACES_PATH
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class FakeCollector:
         self.requests = 0
         self.headers: list[dict[str, str]] = []
         self.resources: list[ResourceSpans] = []
+        self.metrics: list[ResourceMetrics] = []
         self._server: ThreadingHTTPServer | None = None
 
     def __enter__(self) -> Self:
@@ -120,6 +124,11 @@ class FakeCollector:
         with self._lock:
             self.resources.extend(request.resource_spans)
 
+    def take_metrics(self, request: ExportMetricsServiceRequest) -> None:
+        """Take metrics that were sent."""
+        with self._lock:
+            self.metrics.extend(request.resource_metrics)
+
     def note(self, headers: dict[str, str]) -> None:
         """Count a request."""
         with self._lock:
@@ -156,11 +165,14 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(status, answer.SerializeToString(), behaviour.retry_after)
 
     def _status(self, body: bytes, behaviour: Behaviour) -> int:
-        if self.path != TRACES_PATH:
+        if self.path not in (TRACES_PATH, METRICS_PATH):
             return 404
         if behaviour.status != 200:
             return behaviour.status
         data = gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
+        if self.path == METRICS_PATH:
+            self.owner.take_metrics(ExportMetricsServiceRequest.FromString(data))
+            return 200
         request = ExportTraceServiceRequest.FromString(data)
         if behaviour.refuse and any(each.name == behaviour.refuse for each in _spans(request.resource_spans)):
             return 400

@@ -67,7 +67,8 @@ class Keeper:
         self._patience = patience
         self._clock = clock
         self._record = store.read()
-        self._offered: Files | None = None
+        self._offered: Files | None = None  # what comes next
+        self._taking: Files | None = None  # what is being taken
         self._applied_at: float | None = None  # of the trial
         self._spoke_at = float("-inf")
         self._reached = False  # since then
@@ -90,16 +91,14 @@ class Keeper:
         """Take what the manager sends. What has failed once is not tried again under the same hash."""
         files = _files_of(given)
         with self._lock:
-            if files.hash == _newest(self._record):
-                self._offered = None
-            else:
-                self._offered = files
-                self._wake.set()
+            before = self._taking.hash if self._taking else _newest(self._record)
+            self._offered = files if files.hash != before else None
+        self._wake.set()
 
     def status(self) -> RemoteConfigStatus:
         """Return how the newest configuration stands."""
         with self._lock:
-            return _status_of(self._record, self._offered)
+            return _status_of(self._record, self._offered or self._taking)
 
     def waits(self) -> bool:
         """Tell whether the manager is to be spoken to now, so that it answers."""
@@ -124,16 +123,27 @@ class Keeper:
         while not self._stopping.is_set():
             self._wake.wait(self._left())
             self._wake.clear()
-            with self._lock:
-                offered, reached = self._offered, self._reached
             if self._stopping.is_set():
                 return
-            if offered is not None:
+            try:
+                self._step()
+            except Exception:  # outermost loop: what comes next must find this thread alive
+                logger.exception("a configuration of the manager could not be dealt with")
+
+    def _step(self) -> None:
+        with self._lock:
+            offered, reached = self._offered, self._reached
+            self._offered, self._taking = None, offered
+        if offered is not None:
+            try:
                 self._take(offered)
-            elif reached:
-                self._keep()
-            elif self._left() == 0.0:
-                self._go_back()
+            finally:
+                with self._lock:
+                    self._taking = None
+        elif reached:
+            self._keep()
+        elif self._left() == 0.0:
+            self._go_back()
 
     def _left(self) -> float | None:
         """Return how long the manager may still be silent, None without a trial."""
@@ -157,9 +167,6 @@ class Keeper:
             logger.error("a configuration of the manager cannot be kept", extra={"error": str(error)})  # noqa: TRY400 - the message says it all
             with self._lock:
                 self._record = self._record.refused(files.hash, str(error))
-        with self._lock:
-            if self._offered is files:
-                self._offered = None
 
     def _try(self, files: Files) -> None:
         """Have everything apply what is on trial."""

@@ -104,6 +104,10 @@ class CommandsApi:
             return problem(404, f"there is no command {names['id']}")
         return compressed(answered(200, found.row(whole=True)), environ)
 
+    def latest(self, wanted: Wanted) -> list[Issued]:
+        """Return commands, the newest first; raises StateError."""
+        return self._store.find(wanted)
+
     def find(self, command_id: str, environ: WSGIEnvironment) -> Issued | None:
         """Return a command that exists for who asks; raises StateError."""
         found = self._dispatcher.get(command_id) or self._store.get(command_id)

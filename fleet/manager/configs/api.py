@@ -26,6 +26,7 @@ from fleet.manager.configs.store import ConfigStore
 from fleet.manager.openapi import Operation, Parameter
 from fleet.manager.openapi.operation import Answer
 from fleet.manager.openapi.table import answered, problem
+from fleet.manager.people.audit import tell
 from fleet.manager.principal import Role, principal_of
 from fleet.manager.registry import Registry
 from fleet.manager.sight import Sight
@@ -137,7 +138,10 @@ class ConfigsApi:
             own = ", ".join(sorted(who.environments or ()))
             raise Detail(f"this reaches other environments than yours: expected environment= one of {own}")
         new = Version(0, push.key, 0, push.body, push.kind, time.time(), who.name, push.note)
+        layer = f"{push.key.scope}/{push.key.name}"
+        tell(environ, *filter(None, [push.key.scope.environment]), layer=layer)
         version, rollout = self._rollouts.push(new, push.plan)
+        tell(environ, rollout=str(rollout.id))
         with self._registry.lock():
             return answered(202, documents.Pushed(version.number, documents.rollout_row(rollout)))
 
@@ -189,6 +193,7 @@ class ConfigsApi:
     def _turn(self, deed: str, environ: WSGIEnvironment, names: Mapping[str, str]) -> Response:
         if (rollout := self._seen_rollout(environ, names)) is None:
             return _no_rollout(names)
+        tell(environ, *filter(None, [rollout.key.scope.environment]), rollout=str(rollout.id))
         match deed:
             case "pause":
                 self._rollouts.pause(rollout)

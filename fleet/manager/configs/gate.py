@@ -56,7 +56,7 @@ def judge(seen: Seen, *, over: bool, late: bool) -> Verdict:
     if seen.status is Status.FAILED:
         return Verdict(Outcome.STOP, f"it could not take it: {seen.reason or 'it gave no reason'}")
     if seen.healthy is False and seen.healthy_before:
-        return Verdict(Outcome.STOP, f"it is not healthy: {seen.problem or 'it gave no reason'}")
+        return Verdict(Outcome.STOP, f"its health is bad: {seen.problem or 'it gave no reason'}")
     if seen.state in {State.OFFLINE, State.DISABLED}:
         return Verdict(Outcome.STOP, f"it is {seen.state}")
     if late and not has_settled([seen]):

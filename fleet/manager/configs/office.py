@@ -26,6 +26,8 @@ from fleet.opamp.opamp_pb2 import (
 
 # An agent that has not said what it made of a configuration gets it again, at most so often.
 OFFER_AGAIN_SECONDS = 60.0
+# One that has spoken of another one since sooner: it was doing that when it was sent this one.
+_CONTRADICTED_SECONDS = 2.0
 _LONGEST_REASON = 2000
 # Agents that are gone are forgotten here when there are so many more than nodes.
 _MOST_GONE = 1000
@@ -57,6 +59,7 @@ class Agent:
     offered: bytes = b""
     offered_at: float = float("-inf")
     offered_over: Peer | None = None
+    contradicts: bool = False  # since then
 
     def status_of(self, wanted: Compiled) -> Status:
         """Return what it says of a configuration."""
@@ -121,6 +124,7 @@ class Office:
         if (agent.reported, agent.status, agent.reason) == (digest, status, reason):
             return
         agent.reported, agent.status, agent.reason = digest, status, reason
+        agent.contradicts = bool(agent.offered) and digest != agent.offered
         if status is Status.APPLIED:
             agent.applied = digest.hex()
         elif status is Status.FAILED:
@@ -136,7 +140,8 @@ class Office:
             return
         agent, now = self.agent(node.uid), self._clock()
         same = agent.offered == wanted.hash and (agent.offered_over is peer or not peer.lasting)
-        if not same or now - agent.offered_at >= OFFER_AGAIN_SECONDS:
+        pause = _CONTRADICTED_SECONDS if agent.contradicts else OFFER_AGAIN_SECONDS
+        if not same or now - agent.offered_at >= pause:
             self._note_offer(agent, wanted, peer)
             reply.remote_config.CopyFrom(wanted.message)
 
@@ -196,6 +201,7 @@ class Office:
 
     def _note_offer(self, agent: Agent, wanted: Compiled, peer: Peer) -> None:
         agent.offered, agent.offered_at, agent.offered_over = wanted.hash, self._clock(), peer
+        agent.contradicts = False
         if not agent.offered_ever:
             agent.offered_ever = True
             self._changed.add(agent.uid)

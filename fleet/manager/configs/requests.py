@@ -78,8 +78,16 @@ def _plan(asked: PushRequest) -> Plan:
             f"'{asked.batch}' is no batch: expected a number such as 25, or a share such as 10%"
         ) from error
     gate, within = _seconds("gate", asked.gate, 0.0), _seconds("within", asked.within, 1.0)
-    selector = parse_selector(asked.selector) if asked.selector.strip() else Selector()
-    return Plan(selector, asked.batch, gate, within)
+    return Plan(_selector(asked.selector), asked.batch, gate, within)
+
+
+def _selector(text: str) -> Selector:
+    if not text.strip():
+        return Selector()
+    try:
+        return parse_selector(text)
+    except Detail as error:
+        raise Detail(f"selector: {error}") from error
 
 
 def _seconds(name: str, text: str, least: float) -> float:

@@ -39,12 +39,15 @@ logger = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.5
 # For how long agents that had the version are waited for after it was taken back.
 _REVERT_SECONDS = 300.0
+# After a start of the manager an agent that it does not know may have come just before the end: who has not
+# come again by then does not come.
+_COMING_SECONDS = 60.0
 _KEPT = 200
 _HAD_VERSION = frozenset({MemberState.FAILED, MemberState.REVERTED})
 _LONGEST_REASON = 1000
 
 
-_EVERYBODY = Selector()
+_EVERYBODY = Selector(())
 
 
 class RolloutRefused(ComposeAgentError):
@@ -86,12 +89,14 @@ class Rollouts:
         self._settled: dict[
             int, float
         ] = {}  # of that clock: since when all of the last batch have applied it
+        self._restored_at = float("-inf")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="manager-rollouts", daemon=True)
         self.error = ""
 
     def restore(self) -> None:
         """Take up layers, reports and roll-outs of the last time."""
+        self._restored_at = self._clocks.monotonic()
         self._office.restore(self._store.reports())
         for version in self._store.in_force():
             self._layers.put(version)
@@ -163,9 +168,8 @@ class Rollouts:
         """Go on: with the next batch, or with everybody else in the layer's scope."""
         with self._changing:
             if rollout.phase is Phase.HELD:
-                others = [
-                    node for node in self._members(rollout.key, Selector()) if node.uid not in rollout.members
-                ]
+                everybody = self._members(rollout.key, _EVERYBODY)
+                others = [node for node in everybody if node.uid not in rollout.members]
                 more = _in_batches(others, rollout.batch_size, rollout.batches + 1)
                 self._commit(rollout, list(more.values()), selector="", phase=Phase.RUNNING, reason="")
             else:
@@ -243,7 +247,8 @@ class Rollouts:
     def _seen(self, member: Member) -> Seen:
         node = self._registry.get(member.uid)
         if node is None:
-            return Seen(State.OFFLINE, Status.UNSET)
+            coming = self._clocks.monotonic() - self._restored_at < _COMING_SECONDS
+            return Seen(State.LATE if coming else State.OFFLINE, Status.UNSET)
         agent, desired = self._office.agent(node.uid), self._office.desired(node)
         return Seen(
             state=node.state,

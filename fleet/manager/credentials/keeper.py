@@ -103,16 +103,24 @@ class Credentials:
         self._submit(self._write, changed)
 
     def ask(
-        self, uid: bytes, admitted: Pass, csr: bytes, ready: Callable[[ConnectionSettingsOffers], object]
+        self,
+        uid: bytes,
+        admitted: Pass,
+        csr: bytes,
+        ready: Callable[[ConnectionSettingsOffers], object],
+        failed: Callable[[str], object],
     ) -> ConnectionSettingsOffers | None:
-        """Return the credential that waits for an agent, else have one made and given to ``ready``."""
+        """Return the credential that waits for an agent, else have one made and given to ``ready``.
+
+        ``failed`` is told why there is none.
+        """
         with self._lock:
             made, offer = self._offers.get(uid, (0.0, None))
             if offer is not None and self._now() - made < _OFFER_SECONDS and _answers(offer, csr):
                 return offer
             if uid not in self._waiting and len(self._waiting) < _MOST_WAITING:
                 self._waiting.add(uid)
-                self._submit(self._issue, uid, admitted, csr, ready)
+                self._submit(self._issue, uid, admitted, csr, ready, failed)
         return None
 
     def revoke(self, uid: bytes) -> int:
@@ -140,13 +148,19 @@ class Credentials:
         return Pass(found.environments, credential=found.id, uid=found.uid)
 
     def _issue(
-        self, uid: bytes, admitted: Pass, csr: bytes, ready: Callable[[ConnectionSettingsOffers], object]
+        self,
+        uid: bytes,
+        admitted: Pass,
+        csr: bytes,
+        ready: Callable[[ConnectionSettingsOffers], object],
+        failed: Callable[[str], object],
     ) -> None:
         try:
             credential, offer = self._made(uid, admitted, csr)
             self._store.write([credential], [each.id for each in self._over(uid)])
         except ComposeAgentError as error:
             logger.warning("an agent gets no credential", extra={"uid": uid_text(uid), "error": str(error)})
+            failed(error.message)
             return
         finally:
             self._waiting.discard(uid)
@@ -157,19 +171,20 @@ class Credentials:
 
     def _made(self, uid: bytes, admitted: Pass, csr: bytes) -> tuple[Credential, ConnectionSettingsOffers]:
         offer = ConnectionSettingsOffers()
+        now = self._now()
+        expires = now + self._lifetime
         if self._signer:
             certificate = self._signer.agent(csr, UUID(bytes=uid), self._lifetime)
             offer.opamp.certificate.cert = certificate
             offer.opamp.certificate.ca_cert = self._signer.pem
             digest = _digest_of_certificate(certificate)
         else:
-            text = f"{PREFIX}-agent-{secrets.token_urlsafe(_SECRET_BYTES)}"
+            # Our agents read in it until when it holds; to others it is one word.
+            text = f"{PREFIX}-agent-{int(expires)}-{secrets.token_urlsafe(_SECRET_BYTES)}"
             offer.opamp.headers.headers.add(key="Authorization", value=f"Bearer {text}")
             digest = digest_of(text)
-        now = self._now()
         credential_id = secrets.token_hex(_ID_BYTES)
         offer.hash = _hash_of(credential_id, csr)
-        expires = now + self._lifetime
         return Credential(credential_id, uid, digest, admitted.environments, now, expires), offer
 
     def _over(self, uid: bytes) -> list[Credential]:

@@ -110,8 +110,37 @@ def test_many_entries_are_taken_in_parts(journal: Journal, tmp_path: Path) -> No
     steps = 1
     while one.step():
         steps += 1
-    assert steps == 3
+    assert steps == 2
     assert len(taker.names()) == 60 * len(WHOLE)
+
+
+def test_entries_of_other_kinds_are_passed_over(journal: Journal, tmp_path: Path) -> None:
+    taker = Taker(tmp_path / "spool")
+    taker.append([], {MARK: 0})
+    for number in range(3):
+        journal.write(lambda tx: [tx.audit("told", {"intent": "i"}, {}) for _ in range(50)])
+        act(journal, number)
+        follower(journal, taker).step()
+        assert taker.mark(MARK) == journal.read(lambda view: view.last_entry())
+    assert taker.names() == WHOLE * 3
+    journal.write(lambda tx: [tx.audit("told", {"intent": "i"}, {}) for _ in range(150)])
+    follower(journal, taker).step()
+    assert taker.mark(MARK) == journal.read(lambda view: view.last_entry())
+
+
+def test_what_could_not_be_taken_is_given_again_although_nothing_new_is_written(
+    journal: Journal, tmp_path: Path
+) -> None:
+    taker = Taker(tmp_path / "spool")
+    taker.append([], {MARK: 0})
+    act(journal, 1)
+    one = follower(journal, taker)
+    taker.dies = "before"
+    one._follow()
+    assert taker.names() == []
+    taker.dies = ""
+    one._follow()
+    assert taker.names() == WHOLE
 
 
 def test_a_suppressed_action_is_told(journal: Journal, tmp_path: Path) -> None:

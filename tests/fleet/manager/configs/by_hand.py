@@ -6,7 +6,10 @@ import json
 from io import BytesIO
 from typing import Any
 
+from fleet.manager.principal import KEY, LOCAL, Principal
+from fleet.opamp.attributes import Plain
 from fleet.opamp.capabilities import AgentCan
+from fleet.opamp.frames import from_frame
 from fleet.opamp.opamp_pb2 import (
     AgentToServer,
     RemoteConfigStatus,
@@ -27,8 +30,12 @@ TAKES = (
 class ConfiguredAgent(HandAgent):
     """Applies what it is sent, except files in which ``bad`` stands, and says so."""
 
-    def __init__(self, manager: Place, name: str, former: ConfiguredAgent | None = None) -> None:
-        super().__init__(manager, name, former.uid if former else None)
+    def __init__(
+        self, manager: Place, name: str, former: ConfiguredAgent | None = None, **more: Plain
+    ) -> None:
+        super().__init__(
+            manager, name, former.uid if former else None, interval=600.0, **more
+        )  # it is never late
         self._name = name
         self.files: dict[str, str] = former.files if former else {}
         self.status: RemoteConfigStatus = former.status if former else RemoteConfigStatus()
@@ -71,25 +78,35 @@ class ConfiguredAgent(HandAgent):
         while not self.hear_from(self.hear()):
             pass
 
+    def hear(self) -> ServerToAgent:
+        """Return what comes next; a manager that starts on a machine under full load takes its time."""
+        data = self.connection.recv(180.0)
+        assert isinstance(data, bytes)
+        return from_frame(ServerToAgent, data)
+
     def speaks(self) -> bool:
         """Say that it is there, and take what is set in the answer; always true."""
         self.hear_from(self.say())
         return True
 
 
-def ask(manager: Manager, method: str, path: str, body: object = None) -> tuple[int, Any]:
-    """Return status and document of a request as the host's administrator."""
+def ask(
+    manager: Manager, method: str, path: str, body: object = None, who: Principal = LOCAL
+) -> tuple[int, Any]:
+    """Return status and document of a request as somebody."""
     path, _, query = path.partition("?")
     environ: dict[str, Any] = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query}
     environ["wsgi.input"] = BytesIO(json.dumps(body).encode())
-    answered: list[str] = []
-    parts = manager.role.routes()(environ, lambda status, *_: answered.append(status))  # type: ignore[arg-type]
-    return int(answered[0].split()[0]), json.loads(b"".join(parts))
+    environ[KEY] = who
+    methods = manager.role._find(path)
+    assert methods is not None, path
+    answer = methods[method](environ)
+    return answer.status, json.loads(answer.body)
 
 
 def push(manager: Manager, body: str | None, **more: str) -> dict[str, Any]:
     """Return the roll-out that begins with a new text of a layer."""
-    asked = {"name": "agent.yml", "body": body, "gate": "0s", "batch": "100%", **more}
+    asked = {"name": "agent.yml", "body": body, "gate": "0s", "batch": "100%", "within": "5m", **more}
     status, document = ask(manager, "POST", "/api/v1/configs", asked)
     assert status == 202, document
     rollout: dict[str, Any] = document["rollout"]
