@@ -16,8 +16,8 @@ from tests.fleet.manager.serving import HandAgent, Manager, serving
 # Some thousand requests; a machine under full load takes many times the half minute of an idle one.
 _SECONDS = 1200
 _EXAMPLES = "5"
-# What hangs on several values together (nodes or a selector, uses for join tokens alone) is refused with 400 and a
-# sentence; a schema has no words for it.
+# What hangs on several values together (nodes or a selector, uses for join tokens alone) is refused with 400
+# and a sentence; a schema has no words for it.
 _BEYOND = "positive_data_acceptance"
 # What a path names is there, so that more than its absence is looked at.
 _CONFIGURATION = """
