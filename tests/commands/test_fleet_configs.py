@@ -249,10 +249,9 @@ def test_a_manager_that_is_killed_between_batches_knows_who_has_what(
         first = first.comes_back(here)
         if phase == "done":
             second.listen()
-        ends(again, number, phase, again)
+        eventually(lambda: first.speaks() and rollout(again, number)["phase"] == phase, again.log)
         wanted = body if phase == "done" else "log.level: info\n"
-        eventually(lambda: first.speaks() and first.files == {"agent.yml": wanted}, again.log)
-        assert second.files == first.files
+        assert first.files == second.files == {"agent.yml": wanted}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,6 +39,9 @@ logger = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.5
 # For how long agents that had the version are waited for after it was taken back.
 _REVERT_SECONDS = 300.0
+# After a start of the manager an agent that it does not know may have come just before the end: who has not
+# come again by then does not come.
+_COMING_SECONDS = 60.0
 _KEPT = 200
 _HAD_VERSION = frozenset({MemberState.FAILED, MemberState.REVERTED})
 _LONGEST_REASON = 1000
@@ -73,25 +76,28 @@ class Rollouts:
         layers: Layers,
         office: Office,
         store: ConfigStore,
+        *,
+        changed: Callable[[], None] = lambda: None,
         clocks: Clocks | None = None,
     ) -> None:
         self._registry = registry
         self._layers = layers
         self._office = office
         self._store = store
+        self._changed = changed
         self._clocks = clocks or Clocks()
         self._changing = threading.RLock()  # one step after the other, each with its write
         self._all: dict[int, Rollout] = {}
         self._since: dict[int, float] = {}  # of the monotonic clock: the last batch, or the taking back
-        self._settled: dict[
-            int, float
-        ] = {}  # of that clock: since when all of the last batch have applied it
+        self._settled: dict[int, float] = {}  # of that clock: since when all of that batch have applied it
+        self._restored_at = float("-inf")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="manager-rollouts", daemon=True)
         self.error = ""
 
     def restore(self) -> None:
         """Take up layers, reports and roll-outs of the last time."""
+        self._restored_at = self._clocks.monotonic()
         self._office.restore(self._store.reports())
         for version in self._store.in_force():
             self._layers.put(version)
@@ -242,7 +248,8 @@ class Rollouts:
     def _seen(self, member: Member) -> Seen:
         node = self._registry.get(member.uid)
         if node is None:
-            return Seen(State.OFFLINE, Status.UNSET)
+            coming = self._clocks.monotonic() - self._restored_at < _COMING_SECONDS
+            return Seen(State.LATE if coming else State.OFFLINE, Status.UNSET)
         agent, desired = self._office.agent(node.uid), self._office.desired(node)
         return Seen(
             state=node.state,
@@ -382,6 +389,7 @@ class Rollouts:
                 self._layers.changed()
             if rollout.phase not in OPEN:
                 self._layers.end(rollout)
+        self._changed()
 
     def _write_reports(self) -> None:
         known, events = self._office.take_changes()
@@ -392,6 +400,7 @@ class Rollouts:
         except StateError:
             self._office.give_back(known, events)
             raise
+        self._changed()
 
 
 def _in_batches(nodes: Sequence[Node], size: int, first: int) -> dict[bytes, Member]:

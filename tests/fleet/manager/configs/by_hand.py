@@ -9,6 +9,7 @@ from typing import Any
 from fleet.manager.principal import KEY, LOCAL, Principal
 from fleet.opamp.attributes import Plain
 from fleet.opamp.capabilities import AgentCan
+from fleet.opamp.frames import from_frame
 from fleet.opamp.opamp_pb2 import (
     AgentToServer,
     RemoteConfigStatus,
@@ -76,6 +77,12 @@ class ConfiguredAgent(HandAgent):
         """Take the next thing that the manager sets by itself."""
         while not self.hear_from(self.hear()):
             pass
+
+    def hear(self) -> ServerToAgent:
+        """Return what comes next; a manager that starts on a machine under full load takes its time."""
+        data = self.connection.recv(180.0)
+        assert isinstance(data, bytes)
+        return from_frame(ServerToAgent, data)
 
     def speaks(self) -> bool:
         """Say that it is there, and take what is set in the answer; always true."""
