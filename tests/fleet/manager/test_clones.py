@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from fleet.opamp.attributes import to_attributes
+from fleet.opamp.attributes import Plain, to_attributes
 from fleet.opamp.frames import CONTENT_TYPE, from_body
 from fleet.opamp.opamp_pb2 import AgentToServer, ServerToAgent
 from fleet.opamp.uid import new_uid
@@ -34,7 +34,7 @@ class Poller:
         message = AgentToServer(instance_uid=self.uid, sequence_num=self._number, capabilities=0x2001)
         self._number += 1
         if described:
-            told = {
+            told: dict[str, Plain | None] = {
                 "service.instance.id": f"on {self._engine}",
                 "host.id": self._engine,
                 "compose_agent.heartbeat.interval_seconds": 3600.0,
