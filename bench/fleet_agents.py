@@ -6,9 +6,11 @@ The manager is a process of its own, as ``compose-agent manager --insecure`` sta
 and a token; the agents share another process. ``joined``: how long until all have registered, while
 connections are let in at the manager's rate. ``steady``: heartbeats, a hundredth of them with a change of
 health; beside the answers stands what the event loops of both processes were late by, since an answer that
-is seen late may have waited in either. ``restart``: the manager is killed with -9 and started again; how long
-from its first answer until the last agent is back, with the pauses of the real ones. ``false_offline`` counts
-nodes that were called offline although their agents were there.
+is seen late may have waited in either. Meanwhile ``--commands`` are given to nodes chosen by chance, each of
+which says at once that it is done: ``round_trip`` is from the API to that end on disk. ``restart``: the
+manager is killed with -9 and started again; how long from its first answer until the last agent is back, with
+the pauses of the real ones. ``false_offline`` counts nodes that were called offline although their agents
+were there.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from typing import Any
 import trustme
 import urllib3
 
+from bench.fleet_round_trips import Obedient, round_trips
 from bench.fleet_simulated import Fleet
 
 _START_SECONDS = 60.0
@@ -53,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--interval", type=float, default=30.0, help="seconds between heartbeats")
     parser.add_argument("--seconds", type=float, default=60.0, help="of the steady part")
     parser.add_argument("--connect-rate", type=int, default=500)
+    parser.add_argument("--commands", type=int, default=200, help="in the steady part, evenly")
     parser.add_argument("--tls", action="store_true", help="with a certificate and a token")
     asked = parser.parse_args(argv)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -74,13 +78,17 @@ async def measure(folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
     tls = certificate(folder) if asked.tls else None
     ask = Asker(port, tls)
     async with manager(folder, asked, ask) as process:
-        fleet = Fleet(port, asked.agents, asked.interval, tls=tls, token=_TOKEN if tls else "")
+        fleet = Fleet(port, asked.agents, asked.interval, tls=tls, token=_TOKEN if tls else "", kind=Obedient)
         idle = rss_bytes(process.pid)
         fleet.start()
         found["joined"] = await joined(fleet)
         found["joined"]["rss_mib"] = mib(rss_bytes(process.pid))
         found["joined"]["bytes_per_agent"] = (rss_bytes(process.pid) - idle) // asked.agents
-        found["steady"] = await steady(fleet, ask, process.pid, asked.seconds)
+        trips = asyncio.to_thread(round_trips, folder / "run", asked.agents, asked.commands, asked.seconds)
+        found["steady"], (given, taken) = await asyncio.gather(
+            steady(fleet, ask, process.pid, asked.seconds), trips
+        )
+        found["round_trip"] = {"commands": given, "done": len(taken), "ms": spread(taken)}
         found["pages_ms"] = await asyncio.to_thread(pages, ask)
         before = await asyncio.to_thread(offline, ask)
         process.kill()

@@ -16,6 +16,7 @@ Traps this module knows about:
 
 - An interface that is set down tells its host at once. A cable that is pulled behind the next switch does
   not, and that is the usual case: packets are dropped inside the LAN.
+- What is dropped on its way out is an error (EPERM) for a program that sends it over UDP.
 - Rules for established connections only do not see what the kernel answers by itself; these have no state.
 """
 

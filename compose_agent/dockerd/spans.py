@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, get_current_span
 
 from compose_agent.errors import EngineError
 from compose_agent.tracing import attributes as names
@@ -36,6 +36,7 @@ def engine_span(call: str, address: str) -> Iterator[Span | None]:
 def traced_headers() -> dict[str, str]:
     """Return the headers by which the Engine's own spans join the active trace; none without one."""
     headers: dict[str, str] = {}
-    if context.within_trace():
-        context.tell(headers)
+    span = get_current_span()
+    if span.is_recording():
+        context.tell_of(span, headers)
     return headers

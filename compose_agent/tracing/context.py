@@ -34,7 +34,11 @@ def tell(headers: MutableMapping[str, str]) -> None:
     What is under way is written down first: spans that another process makes below it must find it, even if
     this process is killed meanwhile.
     """
-    span = trace.get_current_span()
+    tell_of(trace.get_current_span(), headers)
+
+
+def tell_of(span: trace.Span, headers: MutableMapping[str, str]) -> None:
+    """Do the same for a span that is known to be the active one."""
     if header := traceparent_of(span):
         _keep()
         headers["traceparent"] = header

@@ -11,9 +11,10 @@ from collections.abc import MutableMapping
 
 # A path on which nothing comes back for this long is taken for gone, and another connection is made: within
 # ten seconds of its end an agent is back, also where a router has forgotten the connection.
-GONE_AFTER_SECONDS = 8
-_PROBE_AFTER_SECONDS = 4
-_PROBE_EVERY_SECONDS = 2
+GONE_AFTER_SECONDS = 7
+# Several probes: on a path that loses every third packet both ways one alone would often seem unanswered.
+_PROBE_AFTER_SECONDS = 3
+_PROBE_EVERY_SECONDS = 1
 _PROBES = (GONE_AFTER_SECONDS - _PROBE_AFTER_SECONDS) // _PROBE_EVERY_SECONDS
 
 SOCKET_OPTIONS = (
@@ -28,7 +29,7 @@ SOCKET_OPTIONS = (
 # The C library waits 5 s for a name server, and asks each twice: a lookup that began while none could be
 # reached would hang for long after one can be. resolver(5) has the words.
 _RESOLVER = "RES_OPTIONS"
-_PROMPT = "timeout:2 attempts:2"
+_PROMPT = "timeout:3 attempts:2"
 
 
 def watch(connection: socket.socket) -> None:

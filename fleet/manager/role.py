@@ -30,6 +30,7 @@ from fleet.manager.endpoint import Endpoint
 from fleet.manager.herd import Herd
 from fleet.manager.hosts.parts import Hosts
 from fleet.manager.jobs.part import JobsPart
+from fleet.manager.longlived import LongLived
 from fleet.manager.metrics import ManagerMetrics
 from fleet.manager.model import Transition
 from fleet.manager.openapi import ApiPart, Operation, Table
@@ -39,6 +40,7 @@ from fleet.manager.page.alerts import AlertsPage
 from fleet.manager.page.configs import ConfigsPage
 from fleet.manager.page.frame import Frame
 from fleet.manager.page.pulse import Pulse
+from fleet.manager.page.work import WorkPages
 from fleet.manager.people.parts import People
 from fleet.manager.principal import KEY, LOCAL
 from fleet.manager.registry import Registry
@@ -69,6 +71,7 @@ class ManagerRole:
         self._writer = Writer(self._store, self._metrics.write_failed)
         self._registry = Registry(self._note, most=settings.most_nodes)
         self._registry.expect(settings.expected)
+        self._long_lived = LongLived()
         self._custom = Custom(self._registry)
         self._configs = Configs(self._registry, self._database, self._pulse.beat)
         self._metrics.watch(self._registry)
@@ -76,6 +79,7 @@ class ManagerRole:
         self._access = AgentAccess(self._database, settings, self._people.directory, self._registry)
         metrics = CommandMetrics(self._metrics.registry)
         self._commands = Commands(self._database, self._custom, self._registry, metrics)
+        self._commands.listen(lambda _changed: self._pulse.beat())
         self._jobs = JobsPart(self._database, self._commands, self._registry)
         nodes = NodesApi(self._registry, self._store.history, self._keep)
         self._hosts = Hosts(self._registry, self._database, self._custom, self._pulse.beat)
@@ -98,7 +102,7 @@ class ManagerRole:
         self._server = Server(
             self.app,
             self._web,
-            lambda: self._registry.sweep(_SWEEP_SECONDS),
+            self._tick,
             _SWEEP_SECONDS,
             late=self._metrics.loop_late.observe,
             proxies=map(str, settings.proxy_addresses),
@@ -136,6 +140,7 @@ class ManagerRole:
         self._stopping = True
         self._pulse.beat()  # whoever follows a page is told that this is the end
         self._server.stop()
+        self._long_lived.close()
         self._configs.stop()
         self._jobs.driver.stop()
         self._commands.stop()
@@ -184,8 +189,10 @@ class ManagerRole:
         frame, book = Frame(), self._hosts.book
         nodes = NodesPage(frame, self._registry, self._store.history, book, trouble=self._trouble)
         alerts = AlertsPage(frame, self._alerts.api.shown)
+        work = WorkPages(frame, self._commands.api, self._jobs.api)
         configs = ConfigsPage(frame, self._configs.view)
-        return frame.serve(nodes.routes(), alerts.routes(), configs.routes(), self._people.routes())
+        pages = (nodes, alerts, work, configs, self._people)
+        return frame.serve(*(each.routes() for each in pages))
 
     def _trouble(self) -> str:
         return "; ".join(self.reasons())
@@ -219,6 +226,10 @@ class ManagerRole:
         """Write what has changed, and return why that failed, empty if it did not."""
         self._writer.flush()
         return self._writer.error
+
+    def _tick(self) -> None:
+        self._registry.sweep(_SWEEP_SECONDS)
+        self._long_lived.tick()
 
     def _note(self, transition: Transition) -> None:
         self._writer.note(transition)

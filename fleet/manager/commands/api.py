@@ -90,6 +90,7 @@ class CommandsApi:
         except NoNode as error:
             return problem(404, str(error))
         tell(environ, *(node.environment for node in nodes), **_about(asked))
+        tell(environ, *{node.environment for node in nodes})
         issued = self._issuer.issue(asked, nodes, principal.name)
         return compressed(answered(202, Given([each.row() for each in issued])), environ)
 
@@ -103,6 +104,10 @@ class CommandsApi:
         if found is None:
             return problem(404, f"there is no command {names['id']}")
         return compressed(answered(200, found.row(whole=True)), environ)
+
+    def latest(self, wanted: Wanted) -> list[Issued]:
+        """Return commands, the newest first; raises StateError."""
+        return self._store.find(wanted)
 
     def find(self, command_id: str, environ: WSGIEnvironment) -> Issued | None:
         """Return a command that exists for who asks; raises StateError."""

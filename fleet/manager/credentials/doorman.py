@@ -14,7 +14,12 @@ from fleet.manager.credentials.keeper import Credentials
 from fleet.manager.credentials.store import CredentialStore
 from fleet.manager.model import Node, Pass, Peer
 from fleet.opamp.frames import to_frame
-from fleet.opamp.opamp_pb2 import AgentToServer, ConnectionSettingsOffers, ServerToAgent
+from fleet.opamp.opamp_pb2 import (
+    AgentToServer,
+    ConnectionSettingsOffers,
+    ServerErrorResponseType_BadRequest,
+    ServerToAgent,
+)
 from fleet.opamp.uid import uid_text
 
 logger = logging.getLogger(__name__)
@@ -107,7 +112,14 @@ class Doorman:
             if push:
                 push(to_frame(ServerToAgent(instance_uid=uid, connection_settings=offer)))
 
-        if offer := self._credentials.ask(uid, admitted, csr, ready):
+        def failed(reason: str) -> None:
+            refusal = ServerToAgent(instance_uid=uid)
+            refusal.error_response.type = ServerErrorResponseType_BadRequest
+            refusal.error_response.error_message = reason
+            if push:
+                push(to_frame(refusal))
+
+        if offer := self._credentials.ask(uid, admitted, csr, ready, failed):
             reply.connection_settings.CopyFrom(offer)
 
     def close(self) -> None:

@@ -103,16 +103,24 @@ class Credentials:
         self._submit(self._write, changed)
 
     def ask(
-        self, uid: bytes, admitted: Pass, csr: bytes, ready: Callable[[ConnectionSettingsOffers], object]
+        self,
+        uid: bytes,
+        admitted: Pass,
+        csr: bytes,
+        ready: Callable[[ConnectionSettingsOffers], object],
+        failed: Callable[[str], object],
     ) -> ConnectionSettingsOffers | None:
-        """Return the credential that waits for an agent, else have one made and given to ``ready``."""
+        """Return the credential that waits for an agent, else have one made and given to ``ready``.
+
+        ``failed`` is told why there is none.
+        """
         with self._lock:
             made, offer = self._offers.get(uid, (0.0, None))
             if offer is not None and self._now() - made < _OFFER_SECONDS and _answers(offer, csr):
                 return offer
             if uid not in self._waiting and len(self._waiting) < _MOST_WAITING:
                 self._waiting.add(uid)
-                self._submit(self._issue, uid, admitted, csr, ready)
+                self._submit(self._issue, uid, admitted, csr, ready, failed)
         return None
 
     def revoke(self, uid: bytes) -> int:
@@ -140,13 +148,19 @@ class Credentials:
         return Pass(found.environments, credential=found.id, uid=found.uid)
 
     def _issue(
-        self, uid: bytes, admitted: Pass, csr: bytes, ready: Callable[[ConnectionSettingsOffers], object]
+        self,
+        uid: bytes,
+        admitted: Pass,
+        csr: bytes,
+        ready: Callable[[ConnectionSettingsOffers], object],
+        failed: Callable[[str], object],
     ) -> None:
         try:
             credential, offer = self._made(uid, admitted, csr)
             self._store.write([credential], [each.id for each in self._over(uid)])
         except ComposeAgentError as error:
             logger.warning("an agent gets no credential", extra={"uid": uid_text(uid), "error": str(error)})
+            failed(error.message)
             return
         finally:
             self._waiting.discard(uid)

@@ -20,4 +20,4 @@ def test_what_the_user_says_of_lookups_stays() -> None:
     assert environ == {"RES_OPTIONS": "rotate"}
     fresh: dict[str, str] = {}
     look_up_promptly(fresh)
-    assert fresh == {"RES_OPTIONS": "timeout:2 attempts:2"}
+    assert fresh == {"RES_OPTIONS": "timeout:3 attempts:2"}

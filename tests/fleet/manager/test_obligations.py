@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from cryptography import x509
 from websockets.exceptions import ConnectionClosed
 
 from fleet.manager.desk import CAPABILITIES
@@ -17,7 +19,10 @@ from fleet.opamp.opamp_pb2 import (
     ServerErrorResponseType_BadRequest,
     ServerErrorResponseType_Unavailable,
 )
+from fleet.pki import make_request
+from tests.fleet.manager.configs.by_hand import TAKES, ConfiguredAgent, push, rollout
 from tests.fleet.manager.serving import HandAgent, Manager, serving, until
+from tests.fleet.secured import Visitor, secured
 
 
 @pytest.fixture
@@ -126,3 +131,37 @@ def test_a_manager_that_is_full_takes_no_more_and_keeps_those_it_has(tmp_path: P
         assert set(manager.nodes()) == {"one"}
         text = manager.get("/metrics").data.decode()
     assert 'fleet_messages_refused_total{reason="full"} 1.0' in text
+
+
+def test_a_certificate_request_that_is_none_is_answered_with_an_error(tmp_path: Path) -> None:
+    with secured(tmp_path) as place:
+        joining = Visitor(place, token=place.token(), name="joining")
+        reply = joining.say(csr=b"no request")
+        while not reply.HasField("error_response"):
+            reply = joining.hear()
+        assert reply.error_response.type == ServerErrorResponseType_BadRequest
+        assert reply.error_response.error_message
+        assert place.state("joining") == "online"
+
+
+def test_an_offered_certificate_comes_with_its_authority_s(tmp_path: Path) -> None:
+    with secured(tmp_path) as place:
+        joining = Visitor(place, token=place.token(), name="joining")
+        request = make_request(UUID(bytes=joining.uid)).certificate
+        offered = joining.offered(request).connection_settings.opamp.certificate
+    assert x509.load_pem_x509_certificate(offered.cert).issuer == (
+        x509.load_pem_x509_certificate(offered.ca_cert).subject
+    )
+
+
+def test_an_agent_that_has_another_configuration_is_offered_the_one_for_it(manager: Manager) -> None:
+    first = ConfiguredAgent(manager, "one")
+    begun = push(manager, "log.level: debug\n")
+    first.listen()
+    until(lambda: rollout(manager, begun["id"])["phase"] == "done")
+    for digest in (b"another", first.hash):
+        again = HandAgent(manager, "one", uid=first.uid)
+        message = again.message(described=True)
+        message.capabilities = TAKES
+        message.remote_config_status.last_remote_config_hash = digest
+        assert again.say(message).HasField("remote_config") == (digest != first.hash)

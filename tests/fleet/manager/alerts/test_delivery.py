@@ -27,6 +27,7 @@ from lab.alertmanager import Alertmanager, alert, to_webhook
 from remediation.role import RemediationRole
 from tests.fleet.hosting import Host, hosting, standing_in
 from tests.fleet.manager.alerts.test_notification import body
+from tests.fleet.manager.people.asking import locally, token
 from tests.fleet.manager.serving import WAIT_SECONDS, Manager, layer_of, serving, until
 
 LONG = 4 * WAIT_SECONDS
@@ -91,6 +92,7 @@ def a_host(
     folder: Path,
     name: str,
     remediation: Remediation,
+    *,
     engine: FakeEngine | None = None,
 ) -> Host:
     roles = {"remediation": remediation.app()}
@@ -125,7 +127,7 @@ def post(manager: Manager, *alerts: dict[str, Any], **headers: str) -> tuple[int
 
 
 def fates(manager: Manager) -> dict[str, str]:
-    return {each["name"]: each["state"] for each in manager.get("/api/v1/alerts").json()}
+    return {each["name"]: each["state"] for each in locally(manager, "GET", "/api/v1/alerts")[1]}
 
 
 def test_an_alert_reaches_the_remediation_of_its_host(
@@ -165,13 +167,13 @@ def test_what_came_while_the_host_was_away_is_brought_when_it_is_back(
 ) -> None:
     first = Remediation()
     with ExitStack() as while_it_runs:
-        a_host(while_it_runs, manager, tmp_path, "web", first, engine)
+        a_host(while_it_runs, manager, tmp_path, "web", first, engine=engine)
     until(lambda: manager.state("web") == "offline")
     assert post(manager, one("A", node_id="web"), one("B", node_id="web"))[0] == 202
     assert post(manager, one("A", "resolved", node_id="web"))[0] == 202
     assert fates(manager)["B"] == "waiting"
     back = Remediation()
-    a_host(held, manager, tmp_path, "web", back, engine)
+    a_host(held, manager, tmp_path, "web", back, engine=engine)
     until(lambda: back.names() == [("B", "firing"), ("A", "resolved")])
     states = [each["state"] for each in manager.get("/api/v1/alerts").json()]
     until(lambda: "waiting" not in fates(manager).values())
@@ -181,14 +183,14 @@ def test_what_came_while_the_host_was_away_is_brought_when_it_is_back(
 
 def test_what_is_taken_outlives_the_manager(held: ExitStack, engine: FakeEngine, tmp_path: Path) -> None:
     with serving(tmp_path / "manager") as manager, ExitStack() as while_it_runs:
-        a_host(while_it_runs, manager, tmp_path, "web", Remediation(), engine)
+        a_host(while_it_runs, manager, tmp_path, "web", Remediation(), engine=engine)
         while_it_runs.close()
         until(lambda: manager.state("web") == "offline")
         assert post(manager, one(node_id="web"))[0] == 202
     with serving(tmp_path / "manager") as again:
         back = Remediation()
         assert post(again, one("B", node_id="web"))[0] == 202
-        a_host(held, again, tmp_path, "web", back, engine)
+        a_host(held, again, tmp_path, "web", back, engine=engine)
         until(lambda: back.names() == [("A", "firing"), ("B", "firing")])
 
 
@@ -202,6 +204,25 @@ def test_a_remediation_that_is_restarted_gets_it_afterwards(
     assert fates(manager) == {"A": "waiting"}
     remediation.status = 202
     until(lambda: fates(manager) == {"A": "delivered"})
+
+
+def test_an_answer_that_is_lost_is_given_again_and_nothing_is_handed_on_twice(
+    manager: Manager, host: Host, remediation: Remediation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "_AGAIN_SECONDS", 0.5)
+    send, lost = host.role._alerts._send, []
+
+    def lossy(capability: str, kind: str, data: bytes) -> bool:
+        if len(lost) < 2:
+            lost.append(kind)
+            return True
+        return send(capability, kind, data)
+
+    monkeypatch.setattr(host.role._alerts, "_send", lossy)
+    post(manager, one(node_id=host.name))
+    until(lambda: fates(manager) == {"A": "delivered"})
+    assert len(lost) == 2
+    assert remediation.names() == [("A", "firing")]
 
 
 def test_what_remediation_does_not_take_is_not_sent_again(
@@ -289,8 +310,9 @@ def test_a_real_alertmanager_reaches_a_real_remediation(
     role = real_remediation(held, folder)
     held.enter_context(hosting(folder, manager.ws, "web", {}))
     until(lambda: manager.state("web") == "online")
-    token = held.enter_context(posting(manager))
-    configuration = to_webhook(f"{manager.url}/api/v1/alerts", webhook={"http_config": token})
+    sender = token(manager, "operator", None).headers["Authorization"].split()
+    authorization = {"authorization": {"type": sender[0], "credentials": sender[1]}}
+    configuration = to_webhook(f"{manager.url}/api/v1/alerts", webhook={"http_config": authorization})
     source = held.enter_context(Alertmanager(configuration))
     source.post_alerts([alert("ContainerUnhealthy", node_id="web", name="shop-web-1")])
     until(lambda: fates(manager) == {"ContainerUnhealthy": "delivered"}, LONG)
