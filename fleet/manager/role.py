@@ -37,6 +37,7 @@ from fleet.manager.openapi import ApiPart, Operation, Table
 from fleet.manager.openapi.document import OpenApi
 from fleet.manager.page import NodesPage
 from fleet.manager.page.alerts import AlertsPage
+from fleet.manager.page.configs import ConfigsPage
 from fleet.manager.page.frame import Frame
 from fleet.manager.page.pulse import Pulse
 from fleet.manager.page.work import WorkPages
@@ -72,7 +73,7 @@ class ManagerRole:
         self._registry.expect(settings.expected)
         self._long_lived = LongLived()
         self._custom = Custom(self._registry)
-        self._configs = Configs(self._registry, self._database)
+        self._configs = Configs(self._registry, self._database, self._pulse.beat)
         self._metrics.watch(self._registry)
         self._people = People(self._database, settings, lambda: self._web)
         self._access = AgentAccess(self._database, settings, self._people.directory, self._registry)
@@ -189,7 +190,9 @@ class ManagerRole:
         nodes = NodesPage(frame, self._registry, self._store.history, book, trouble=self._trouble)
         alerts = AlertsPage(frame, self._alerts.api.shown)
         work = WorkPages(frame, self._commands.api, self._jobs.api)
-        return frame.serve(nodes.routes(), alerts.routes(), work.routes(), self._people.routes())
+        configs = ConfigsPage(frame, self._configs.view)
+        pages = (nodes, alerts, work, configs, self._people)
+        return frame.serve(*(each.routes() for each in pages))
 
     def _trouble(self) -> str:
         return "; ".join(self.reasons())

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import parse_qs
 from wsgiref.types import WSGIEnvironment
 
+import msgspec
 from msgspec import Meta
 
 from compose_agent.errors import StateError
@@ -54,12 +55,23 @@ class Received:
     refused: Sequence[RefusedAlert]
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
+class NotifiedAlert(msgspec.Struct):
+    """One alert of a notification; members beyond these are handed on as they are."""
+
+    status: Literal["firing", "resolved"]
+    labels: Annotated[dict[str, str], Meta(min_length=1)]
+    starts_at: str = msgspec.field(name="startsAt")
+    fingerprint: Annotated[str, Meta(max_length=128)] = ""
+
+
+class Notification(msgspec.Struct):
     """A notification of Alertmanager, version 4; members beyond these are handed on as they are."""
 
-    version: str
-    alerts: Sequence[Mapping[str, object]]
+    version: Literal["4"]
+    alerts: list[NotifiedAlert]
+    receiver: str = ""
+    group_labels: dict[str, str] | None = msgspec.field(name="groupLabels", default=None)
+    left_out: Annotated[int, Meta(ge=0)] = msgspec.field(name="truncatedAlerts", default=0)
 
 
 class AlertsApi:

@@ -28,7 +28,7 @@ _MARGIN_SECONDS = 0.5
 _TIMEOUT_HEADER = "HTTP_X_PROMETHEUS_SCRAPE_TIMEOUT_SECONDS"
 _GZIP = zlib.MAX_WBITS | 16
 _REFUSES = {
-    404: "There is no such node, or it does not run this role.",
+    404: "There is no such node, or it does not run this role, or its agent hands no metrics on.",
     409: "Several agents have this node id.",
     502: "The role, or the agent, has not answered with metrics.",
     504: "The agent has not answered in time.",
@@ -61,7 +61,7 @@ class RelayApi:
             return not_one(names["node"], found)
         node = found[0]
         if CAPABILITY not in node.custom:
-            return problem(502, f"the agent of {node.node_id} hands no metrics on")
+            return problem(404, f"the agent of {node.node_id} hands no metrics on")
         seconds = _seconds(environ)
         try:
             accept = str(environ.get("HTTP_ACCEPT", "*/*"))

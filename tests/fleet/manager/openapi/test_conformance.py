@@ -15,7 +15,10 @@ from tests.fleet.manager.serving import HandAgent, Manager, serving
 
 # Some thousand requests; a machine under full load takes many times the half minute of an idle one.
 _SECONDS = 1200
-_EXAMPLES = "10"
+_EXAMPLES = "5"
+# What hangs on several values together (nodes or a selector, uses for join tokens alone) is refused with 400
+# and a sentence; a schema has no words for it.
+_BEYOND = "positive_data_acceptance"
 # What a path names is there, so that more than its absence is looked at.
 _CONFIGURATION = """
 [parameters]
@@ -43,8 +46,9 @@ def generated(folder: Path, manager: Manager, *more: str) -> str:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{manager.url}/api/v1/openapi.json"),
-            *("--checks=all", f"--max-examples={_EXAMPLES}", "--generation-deterministic", "--no-color"),
-            *("--warnings=off", *more),
+            *("--checks=all", f"--exclude-checks={_BEYOND}", f"--max-examples={_EXAMPLES}"),
+            *("--phases=coverage,fuzzing", "--generation-deterministic", "--no-color", "--warnings=off"),
+            *more,
         ],
         cwd=folder,
         env={**os.environ, "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / "hypothesis")},
@@ -53,7 +57,7 @@ def generated(folder: Path, manager: Manager, *more: str) -> str:
         timeout=_SECONDS,
         check=False,
     )
-    assert done.returncode == 0, done.stdout[-12000:] + done.stderr[-2000:]
+    assert done.returncode == 0, "\n".join(line[:300] for line in done.stdout.splitlines()[-200:])
     return done.stdout
 
 
