@@ -36,8 +36,17 @@ def host(manager: Manager, tmp_path: Path) -> Iterator[Host]:
     }
     roles = {"exporter": metrics_of(lambda: "x 1\n"), "remediation": routed(table)}
     with ExitStack() as held:
-        options = {"environment": "test", "tags": "blue,web", "role": "manager"}
-        made = held.enter_context(hosting(tmp_path / "h1", manager.ws, "h1", roles, **options))
+        made = held.enter_context(
+            hosting(
+                tmp_path / "h1",
+                manager.ws,
+                "h1",
+                roles,
+                environment="test",
+                tags="blue,web",
+                role="manager",
+            )
+        )
         made.wait_online(manager)
         yield made
 
