@@ -1,53 +1,31 @@
 """A span that is under way: OpenTelemetry's API, and beneath it no more than is written down.
 
-The SDK's own span costs by itself about as much as one of these with everything that follows it (``python -m
-bench.tracing_cost`` prints both), and most of that for what this pipeline has elsewhere: a resource and a chain
-of processors for each, and a second copy once the span is over. What is decided about a span is still the
-SDK's: whether it is sampled, and how much may be in it.
+The SDK's own span costs by itself about as much as one of these with everything that follows it, as
+``python -m bench.tracing_cost`` prints, and most of that for what this pipeline has elsewhere: a resource and
+processors for each, and a second copy once the span is over. What is decided about a span is still the SDK's:
+whether it is sampled, and how much may be in it.
 """
 
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
-from opentelemetry.sdk.trace import SpanLimits
 from opentelemetry.trace import Link as ApiLink
 from opentelemetry.trace import Span as ApiSpan
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.util.types import AnyValue, Attributes
 
+from compose_agent.tracing.bounds import Bounds, put
 from compose_agent.tracing.records import OK, Event, Link, Span
 
 logger = logging.getLogger(__name__)
 
 _TRACE_BYTES, _SPAN_BYTES = 16, 8
-_PLAIN = (bool, int, float, bytes)
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How much may be in one span; what comes beyond is left out and counted. See SpanLimits of the SDK."""
-
-    attributes: int
-    events: int
-    links: int
-    characters: int
-
-    @classmethod
-    def of(cls, limits: SpanLimits) -> Bounds:
-        """Return what the SDK and its environment variables allow."""
-        found = (limits.max_span_attributes, limits.max_events, limits.max_links)
-        attributes, events, links, characters = (
-            sys.maxsize if most is None else most for most in (*found, limits.max_span_attribute_length)
-        )
-        return cls(attributes, events, links, characters)
 
 
 class Recorder(Protocol):
@@ -142,7 +120,7 @@ class LiveSpan(ApiSpan):
         """Set attributes."""
         with self._lock:
             if not self._ended("set_attributes"):
-                self._leave_out(attributes=_put(self._attributes, attributes, self._bounds))
+                self._leave_out(attributes=put(self._attributes, attributes, self._bounds))
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         """Add something that happens now, or at a time in Unix nanoseconds."""
@@ -207,7 +185,7 @@ class LiveSpan(ApiSpan):
     def begin(self, attributes: Attributes, links: Sequence[ApiLink]) -> None:
         """Be heard of, with what is known of it at its beginning."""
         if attributes:
-            self._leave_out(attributes=_put(self._attributes, attributes, self._bounds))
+            self._leave_out(attributes=put(self._attributes, attributes, self._bounds))
         for each in links:
             self._link(each)
         self._recorder.began(self)
@@ -248,7 +226,7 @@ class LiveSpan(ApiSpan):
     def _taken(self, attributes: Attributes) -> dict[str, Any]:
         taken: dict[str, Any] = {}
         if attributes:
-            _put(taken, attributes, self._bounds)
+            put(taken, attributes, self._bounds)
         return taken
 
     def _leave_out(self, *, attributes: int = 0, events: int = 0, links: int = 0) -> None:
@@ -260,27 +238,3 @@ class LiveSpan(ApiSpan):
         if self._end:
             logger.warning("a span is over already", extra={"span": self._name, "asked": what})
         return bool(self._end)
-
-
-def _put(into: dict[str, Any], attributes: Mapping[str, AnyValue], bounds: Bounds) -> int:
-    """Put attributes where others are, and return how many there was no room for."""
-    left_out = 0
-    for key, value in attributes.items():
-        if len(into) >= bounds.attributes and key not in into:
-            left_out += 1
-        elif type(value) is str and len(value) <= bounds.characters:  # as nearly all are
-            into[key] = value
-        else:
-            into[key] = _cleaned(value, bounds.characters)
-    return left_out
-
-
-def _cleaned(value: AnyValue, characters: int) -> Any:
-    """Return a value in one of the forms that attributes have."""
-    if isinstance(value, str):
-        return str(value)[:characters]
-    if isinstance(value, _PLAIN):
-        return value
-    if isinstance(value, Sequence):
-        return [_cleaned(each, characters) for each in value]
-    return str(value)[:characters]

@@ -17,7 +17,8 @@ from opentelemetry.trace.span import TraceState
 from opentelemetry.util._decorator import _agnosticcontextmanager
 from opentelemetry.util.types import Attributes
 
-from compose_agent.tracing.live import Bounds, LiveSpan, Recorder
+from compose_agent.tracing.bounds import Bounds
+from compose_agent.tracing.live import LiveSpan, Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

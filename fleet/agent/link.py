@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from compose_agent.errors import ComposeAgentError
@@ -25,6 +28,8 @@ NEWS_SECONDS = 10.0
 # A server that is never content would have the two speak without an end, hundreds of times a second. What is
 # not said at once is said with the next message.
 _AT_ONCE = RateLimit(interval=1.0, burst=3)
+# As many as tell in which library a thread hangs, and for whom.
+_CALLS = 12
 # How long the loop waits at a time: a stop, with a goodbye to the manager, takes no longer.
 _WAIT_SECONDS = 1.0
 
@@ -107,6 +112,12 @@ class Link:
         self._stopping.set()
         self._thread.join(patience)
         self.abandon()
+
+    def where(self) -> str:
+        """Return what the link's thread is doing, the innermost call last, for whoever asks why it is stuck."""
+        frame = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001 - there is no other way
+        calls = traceback.extract_stack(frame)[-_CALLS:] if frame else []
+        return " > ".join(f"{each.name} ({Path(each.filename).name}:{each.lineno})" for each in calls)
 
     def abandon(self) -> None:
         """End without waiting for anything."""

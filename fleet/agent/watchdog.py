@@ -55,7 +55,8 @@ class Watchdog:
         while not self._stopping.wait(self._look):
             if time.monotonic() - self.link.progress > self._stuck:
                 logger.error(
-                    "the link to the manager is stuck, it is made anew", extra={"status": self.link.status}
+                    "the link to the manager is stuck, it is made anew",
+                    extra={"status": self.link.status, "where": self.link.where()},
                 )
                 self.renew()
                 self.rebuilt += 1

@@ -30,12 +30,14 @@ from fleet.manager.endpoint import Endpoint
 from fleet.manager.herd import Herd
 from fleet.manager.hosts.parts import Hosts
 from fleet.manager.jobs.part import JobsPart
+from fleet.manager.longlived import LongLived
 from fleet.manager.metrics import ManagerMetrics
 from fleet.manager.model import Transition
 from fleet.manager.openapi import ApiPart, Operation, Table
 from fleet.manager.openapi.document import OpenApi
 from fleet.manager.page import NodesPage
 from fleet.manager.page.alerts import AlertsPage
+from fleet.manager.page.configs import ConfigsPage
 from fleet.manager.page.frame import Frame
 from fleet.manager.page.logs import LogButton
 from fleet.manager.page.pulse import Pulse
@@ -70,8 +72,9 @@ class ManagerRole:
         self._writer = Writer(self._store, self._metrics.write_failed)
         self._registry = Registry(self._note, most=settings.most_nodes)
         self._registry.expect(settings.expected)
+        self._long_lived = LongLived()
         self._custom = Custom(self._registry)
-        self._configs = Configs(self._registry, self._database)
+        self._configs = Configs(self._registry, self._database, self._pulse.beat)
         self._metrics.watch(self._registry)
         self._people = People(self._database, settings, lambda: self._web)
         self._access = AgentAccess(self._database, settings, self._people.directory, self._registry)
@@ -100,7 +103,7 @@ class ManagerRole:
         self._server = Server(
             self.app,
             self._web,
-            lambda: self._registry.sweep(_SWEEP_SECONDS),
+            self._tick,
             _SWEEP_SECONDS,
             late=self._metrics.loop_late.observe,
             proxies=map(str, settings.proxy_addresses),
@@ -138,6 +141,7 @@ class ManagerRole:
         self._stopping = True
         self._pulse.beat()  # whoever follows a page is told that this is the end
         self._server.stop()
+        self._long_lived.close()
         self._configs.stop()
         self._jobs.driver.stop()
         self._commands.stop()
@@ -189,9 +193,10 @@ class ManagerRole:
         )
         alerts = AlertsPage(frame, self._alerts.api.shown)
         work = WorkPages(frame, self._commands.api, self._jobs.api)
+        configs = ConfigsPage(frame, self._configs.view)
         log = LogButton(frame, self._registry, self._commands.issuer)
-        parts = (nodes, alerts, work, log, self._people)
-        return frame.serve(*(each.routes() for each in parts))
+        pages = (nodes, alerts, work, log, configs, self._people)
+        return frame.serve(*(each.routes() for each in pages))
 
     def _trouble(self) -> str:
         return "; ".join(self.reasons())
@@ -225,6 +230,10 @@ class ManagerRole:
         """Write what has changed, and return why that failed, empty if it did not."""
         self._writer.flush()
         return self._writer.error
+
+    def _tick(self) -> None:
+        self._registry.sweep(_SWEEP_SECONDS)
+        self._long_lived.tick()
 
     def _note(self, transition: Transition) -> None:
         self._writer.note(transition)

@@ -55,9 +55,14 @@ class _Record(msgspec.Struct, array_like=True):
     peer_address: str
 
 
+def manager_file(state_dir: Path) -> StateFile:
+    """Return where the manager keeps its state."""
+    return StateFile(state_dir, "manager", "manager", _LOSS, [_SCHEMA, PARTS])
+
+
 def manager_database(state_dir: Path) -> Database:
     """Open ``manager.db``; raises InstanceRunning and StateError."""
-    return Database(StateFile(state_dir, "manager", "manager", _LOSS, [_SCHEMA, PARTS]))
+    return Database(manager_file(state_dir))
 
 
 class Store:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import trustme
+from opentelemetry.context import Context
 
-from compose_agent.tracing import context, pipeline, tracer
+from compose_agent.tracing import context, pipeline, segments, tracer
 from compose_agent.tracing.exporter import REFUSED, REJECTED
 from compose_agent.tracing.fake.collector import Behaviour, FakeCollector
 from compose_agent.tracing.ledger import Account
@@ -290,3 +291,28 @@ def test_headers_come_from_a_file_and_are_no_words_of_a_log(
     until(lambda: collector.requests >= 1)
     assert collector.headers[0]["authorization"] == "Bearer s3cret"
     assert "s3cret" not in caplog.text
+
+
+def test_what_stands_in_an_action_is_recorded_whatever_the_sampler_says(
+    start: Start, collector: FakeCollector
+) -> None:
+    start({"OTEL_TRACES_SAMPLER": "always_off"}, endpoint=collector.url, sample_ratio=None)
+    action = TRACER.start_span("action", context.always(Context()))
+    with context.Active(action):
+        work("below")
+    work("nothing to do with it")
+    assert {each.name for each in collector.wait_for(2)} == {"below", "action"}
+    assert collector.repeated() == 0
+
+
+def test_many_spans_of_a_trace_are_few_writes(start: Start, tmp_path: Path) -> None:
+    start()
+    with TRACER.start_as_current_span("outer"):
+        work("inner", 5)
+    folder = tmp_path / "traces" / "remediation"
+    (number,) = segments.numbers(folder)
+    segment = segments.opened(folder, number)
+    assert segment is not None
+    groups = [group for group, _ in segments.read(segment, segment.first)]
+    assert [[each.name for each in group.spans] for group in groups] == [["inner"] * 5 + ["outer"]]
+    assert not groups[0].begun

@@ -90,6 +90,7 @@ class CommandsApi:
         except NoNode as error:
             return problem(404, str(error))
         tell(environ, *(node.environment for node in nodes), **_about(asked))
+        tell(environ, *{node.environment for node in nodes})
         issued = self._issuer.issue(asked, nodes, principal.name)
         return compressed(answered(202, Given([each.row() for each in issued])), environ)
 

@@ -17,12 +17,10 @@ from compose_agent.web.compression import compressed
 from compose_agent.web.response import Response, body_of
 from fleet.manager import api
 from fleet.manager.configs import documents
-from fleet.manager.configs.layers import Layers
-from fleet.manager.configs.model import Rollout, Version
-from fleet.manager.configs.office import Office
-from fleet.manager.configs.requests import PushRequest, read_key, read_push, sees
+from fleet.manager.configs.model import Version
+from fleet.manager.configs.requests import PushRequest, read_push
 from fleet.manager.configs.rollouts import RolloutRefused, Rollouts
-from fleet.manager.configs.store import ConfigStore
+from fleet.manager.configs.view import ConfigsView, sees
 from fleet.manager.openapi import Operation, Parameter
 from fleet.manager.openapi.operation import Answer
 from fleet.manager.openapi.table import answered, problem
@@ -34,7 +32,6 @@ from fleet.manager.sight import Sight
 CONFIGS = "/api/v1/configs"
 ROLLOUTS = "/api/v1/rollouts"
 _LAYER = f"{CONFIGS}/layers/{{scope}}/{{name}}"
-_HISTORY = 100
 _DEEDS = {
     "pause": "Release no further batch of a roll-out; the last one is still watched",
     "resume": "Go on with a roll-out: with the next batch, or with everybody who was not selected",
@@ -55,14 +52,10 @@ class ConfigsApi:
     Somebody who sees some environments only has the layers whose scope names one of them.
     """
 
-    def __init__(
-        self, registry: Registry, layers: Layers, office: Office, rollouts: Rollouts, store: ConfigStore
-    ) -> None:
+    def __init__(self, registry: Registry, view: ConfigsView, rollouts: Rollouts) -> None:
         self._registry = registry
-        self._layers = layers
-        self._office = office
+        self._view = view
         self._rollouts = rollouts
-        self._store = store
 
     def operations(self) -> Sequence[Operation]:
         """Return what can be asked."""
@@ -127,23 +120,19 @@ class ConfigsApi:
     # Layers.
 
     def _list(self, environ: WSGIEnvironment, _names: Mapping[str, str]) -> Response:
-        who = principal_of(environ)
-        with self._registry.lock():
-            found = [each for each in self._layers.all() if sees(who.environments, each[0].scope)]
-        return answered(200, documents.LayerRows([documents.layer_row(*each) for each in found]))
+        return answered(200, documents.LayerRows(self._view.layers(principal_of(environ))))
 
     def _push(self, environ: WSGIEnvironment, _names: Mapping[str, str]) -> Response:
         who, push = principal_of(environ), read_push(body_of(environ))
-        if not sees(who.environments, push.key.scope):
+        if not sees(who, push.key.scope):
             own = ", ".join(sorted(who.environments or ()))
             raise Detail(f"this reaches other environments than yours: expected environment= one of {own}")
+        environments = filter(None, [push.key.scope.environment])
+        tell(environ, *environments, layer=f"{push.key.scope}/{push.key.name}")
         new = Version(0, push.key, 0, push.body, push.kind, time.time(), who.name, push.note)
-        layer = f"{push.key.scope}/{push.key.name}"
-        tell(environ, *filter(None, [push.key.scope.environment]), layer=layer)
         version, rollout = self._rollouts.push(new, push.plan)
         tell(environ, rollout=str(rollout.id))
-        with self._registry.lock():
-            return answered(202, documents.Pushed(version.number, documents.rollout_row(rollout)))
+        return answered(202, documents.Pushed(version.number, self._view.row(rollout)))
 
     def _versions(self, environ: WSGIEnvironment, names: Mapping[str, str]) -> Response:
         versions = self._seen_versions(environ, names)
@@ -159,39 +148,27 @@ class ConfigsApi:
         after = _number(environ, "to", max(versions))
         before = _number(environ, "from", max(0, after - 1))
         if after not in versions or (before and before not in versions):
-            return problem(
-                404, f"{names['name']} has no version {after if after not in versions else before}"
-            )
+            absent = before if after in versions else after
+            return problem(404, f"{names['name']} has no version {absent}")
         return compressed(answered(200, documents.difference(versions.get(before), versions[after])), environ)
 
     def _seen_versions(self, environ: WSGIEnvironment, names: Mapping[str, str]) -> list[Version]:
-        try:
-            key = read_key(names["scope"], names["name"])
-        except Detail:
-            return []  # there cannot be one
-        seen = sees(principal_of(environ).environments, key.scope)
-        return self._store.versions(key, _HISTORY) if seen else []
+        return self._view.versions(principal_of(environ), names["scope"], names["name"])
 
     # Roll-outs.
 
     def _list_rollouts(self, environ: WSGIEnvironment, _names: Mapping[str, str]) -> Response:
-        who = principal_of(environ)
-        with self._registry.lock():
-            found = [
-                documents.rollout_row(each)
-                for each in self._rollouts.all()
-                if sees(who.environments, each.key.scope)
-            ]
+        found = self._view.rollouts(principal_of(environ))
         return compressed(answered(200, documents.RolloutRows(found)), environ)
 
     def _one_rollout(self, environ: WSGIEnvironment, names: Mapping[str, str]) -> Response:
-        if (found := self._seen_rollout(environ, names)) is None:
+        if (found := self._view.rollout(principal_of(environ), names["rollout"])) is None:
             return _no_rollout(names)
-        with self._registry.lock():
-            return compressed(answered(200, documents.rollout_row(found, whole=True)), environ)
+        return compressed(answered(200, self._view.row(found, whole=True)), environ)
 
     def _turn(self, deed: str, environ: WSGIEnvironment, names: Mapping[str, str]) -> Response:
-        if (rollout := self._seen_rollout(environ, names)) is None:
+        who = principal_of(environ)
+        if (rollout := self._view.rollout(who, names["rollout"])) is None:
             return _no_rollout(names)
         tell(environ, *filter(None, [rollout.key.scope.environment]), rollout=str(rollout.id))
         match deed:
@@ -200,15 +177,8 @@ class ConfigsApi:
             case "resume":
                 self._rollouts.resume(rollout)
             case _:
-                self._rollouts.revert(rollout, f"taken back by {principal_of(environ).name}")
-        with self._registry.lock():
-            return answered(200, documents.rollout_row(rollout))
-
-    def _seen_rollout(self, environ: WSGIEnvironment, names: Mapping[str, str]) -> Rollout | None:
-        text = names["rollout"]
-        number = int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else 0
-        found = self._rollouts.get(number)
-        return found if found and sees(principal_of(environ).environments, found.key.scope) else None
+                self._rollouts.revert(rollout, f"taken back by {who.name}")
+        return answered(200, self._view.row(rollout))
 
     # Nodes.
 
@@ -216,11 +186,7 @@ class ConfigsApi:
         found = Sight(self._registry, principal_of(environ)).find(names["node"])
         if len(found) != 1:
             return api.not_one(names["node"], found)
-        node = found[0]
-        events = self._store.events(node.uid, _HISTORY)
-        with self._registry.lock():
-            desired, agent = self._office.desired(node), self._office.agent(node.uid)
-            return compressed(answered(200, documents.node_config(node, agent, desired, events)), environ)
+        return compressed(answered(200, self._view.node(found[0])), environ)
 
 
 def _get(

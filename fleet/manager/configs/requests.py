@@ -13,7 +13,7 @@ from fleet.manager.configs.gate import batch_size
 from fleet.manager.configs.merge import is_yaml
 from fleet.manager.configs.model import LayerKey
 from fleet.manager.configs.rollouts import Plan
-from fleet.manager.configs.scope import EVERYBODY, Scope, parse_scope
+from fleet.manager.configs.scope import EVERYBODY, parse_scope
 from fleet.manager.selector import Selector, parse_selector
 
 _LONGEST_NAME = 200
@@ -63,11 +63,6 @@ def read_push(data: bytes) -> Push:
 def read_key(scope: str, name: str) -> LayerKey:
     """Return the layer that an address names; raises Detail."""
     return LayerKey(parse_scope(scope), _name(name))
-
-
-def sees(environments: frozenset[str] | None, scope: Scope) -> bool:
-    """Tell whether a layer exists for somebody: one that reaches other environments as well does not."""
-    return environments is None or scope.environment in environments
 
 
 def _plan(asked: PushRequest) -> Plan:

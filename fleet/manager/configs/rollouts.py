@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,19 +76,20 @@ class Rollouts:
         layers: Layers,
         office: Office,
         store: ConfigStore,
+        *,
+        changed: Callable[[], None] = lambda: None,
         clocks: Clocks | None = None,
     ) -> None:
         self._registry = registry
         self._layers = layers
         self._office = office
         self._store = store
+        self._changed = changed
         self._clocks = clocks or Clocks()
         self._changing = threading.RLock()  # one step after the other, each with its write
         self._all: dict[int, Rollout] = {}
         self._since: dict[int, float] = {}  # of the monotonic clock: the last batch, or the taking back
-        self._settled: dict[
-            int, float
-        ] = {}  # of that clock: since when all of the last batch have applied it
+        self._settled: dict[int, float] = {}  # of that clock: since when all of that batch have applied it
         self._restored_at = float("-inf")
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="manager-rollouts", daemon=True)
@@ -388,6 +389,7 @@ class Rollouts:
                 self._layers.changed()
             if rollout.phase not in OPEN:
                 self._layers.end(rollout)
+        self._changed()
 
     def _write_reports(self) -> None:
         known, events = self._office.take_changes()
@@ -398,6 +400,7 @@ class Rollouts:
         except StateError:
             self._office.give_back(known, events)
             raise
+        self._changed()
 
 
 def _in_batches(nodes: Sequence[Node], size: int, first: int) -> dict[bytes, Member]:

@@ -11,17 +11,19 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from wsgiref.types import WSGIEnvironment
 
-from compose_agent.audit.chain import Entry, Row, entry_of
-from compose_agent.audit.table import AUDIT_TABLES, Bounds, append, cut
+from compose_agent.audit.chain import Entry, Row, Verdict, entry_of
+from compose_agent.audit.table import AUDIT_TABLES, Bounds, append, cut, verified
 from compose_agent.errors import StateError
 from compose_agent.tracing.context import active_ids
 from compose_agent.web.response import Handler, Response
 from fleet.database import Database, Tables
 from fleet.manager.people.gate import LOGIN, SAFE_METHODS
 from fleet.manager.principal import Principal, principal_of
+from fleet.manager.store import manager_file
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +79,17 @@ class Audit:
         return found
 
 
+def verify_audit(state_dir: Path) -> Verdict:
+    """Check the chain of a manager that runs or does not, from the file itself; raises StateError."""
+    file = manager_file(state_dir)
+    database = file.open_read_only()
+    try:
+        with file.explained():
+            return verified(database)
+    finally:
+        database.close()
+
+
 def is_seen(entry: Entry, principal: Principal) -> bool:
     """Tell whether an entry exists for somebody: what they did, and what is about theirs alone."""
     if principal.environments is None:
@@ -120,7 +133,7 @@ class Auditor:
             "actor": principal_of(environ).name,
             "path": environ["PATH_INFO"],
             "status": answer.status,
-            "environments": sorted(told["environments"]),
+            "environments": sorted(told["environments"]) or _own(principal_of(environ)),
         }
         self._later.submit(self._answered, dict(told["subjects"]), fields)
         return answer
@@ -145,4 +158,10 @@ def _asked(environ: WSGIEnvironment) -> dict[str, Any]:
         "path": environ["PATH_INFO"],
         "address": str(environ.get("REMOTE_ADDR", "")),
         "trace": ids[0] if ids else "",
+        "environments": _own(principal),
     }
+
+
+def _own(principal: Principal) -> list[str]:
+    """Return where somebody's requests can reach, nothing for who sees everything."""
+    return sorted(principal.environments or ())

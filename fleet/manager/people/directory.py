@@ -25,6 +25,8 @@ _ID_BYTES = 5
 _SECRET_BYTES = 32
 # As long as bcrypt reads, and long enough not to be guessed.
 _LEAST_PASSWORD, _MOST_PASSWORD = 10, 72
+# As in the users that people make for web configuration files; each more doubles the time.
+_ROUNDS = 10
 # A page of tokens that nobody can survey is no overview, and all of them are in memory.
 _MOST_TOKENS = 10_000
 
@@ -155,4 +157,4 @@ def hash_of(password: str) -> bytes:
     if not _LEAST_PASSWORD <= len(given) <= _MOST_PASSWORD:
         what = f"a password has {_LEAST_PASSWORD} to {_MOST_PASSWORD} bytes, this one has {len(given)}"
         raise Refused(what)
-    return bcrypt.hashpw(given, bcrypt.gensalt())
+    return bcrypt.hashpw(given, bcrypt.gensalt(_ROUNDS))

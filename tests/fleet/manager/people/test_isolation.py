@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ from fleet.opamp.uid import uid_text
 from tests.fleet.manager.people.asking import Asker, locally, person, token
 from tests.fleet.manager.serving import HandAgent, Manager, serving
 
+AUDIT = "/api/v1/audit"
+JOBS, COMMANDS, CONFIGS, PEOPLE, TOKENS = (
+    f"/api/v1/{name}" for name in ("jobs", "commands", "configs", "people", "tokens")
+)
 MARK = "prodmark"  # in everything that production's agent says, and in nothing else
-METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH")
 
 
 @pytest.fixture
@@ -42,19 +46,68 @@ def joined(manager: Manager, environment: str, mark: str) -> HandAgent:
     return agent
 
 
-def every_path(manager: Manager, agent: HandAgent) -> list[str]:
-    """Return each route of the manager, aimed at production's agent where it takes a name."""
-    names = (f"{MARK}-node", uid_text(agent.uid), f"{MARK}-person")
-    below = {re.sub(r"\{\w+\}", name, each.path) for each in manager.role._api.operations for name in names}
-    queries = [f"?id={name}" for name in names] + [f"?q={MARK}", "?fragment=1", ""]
-    return sorted(below) + [path + query for path in manager.role._table for query in queries]
+def things(manager: Manager, agent: HandAgent) -> list[str]:
+    """Make what there can be in production, and return the names and ids of all of it."""
+    node, reload = f"{MARK}-node", {"verb": "reload", "nodes": [f"{MARK}-node"]}
+    person(manager, f"{MARK}-person", "viewer", ["production"])
+    draft = {"name": f"{MARK}-token", "environments": ["production"]}
+    made = [
+        locally(manager, "POST", "/api/v1/tokens", draft),
+        locally(manager, "POST", "/api/v1/jobs", reload),
+        locally(manager, "POST", "/api/v1/commands", reload),
+        locally(manager, "POST", "/api/v1/configs", LAYER),
+    ]
+    assert all(status in {201, 202} for status, _ in made), made
+    token, job, commands, pushed = (document for _, document in made)
+    ids = [token["id"], job["id"], *(each["id"] for each in commands["commands"])]
+    return [node, uid_text(agent.uid), f"{MARK}-person", *ids, str(pushed["rollout"]["id"])]
 
 
-BODIES: tuple[dict[str, str] | None, ...] = (
+LAYER = {
+    "name": f"{MARK}.yml",
+    "body": "log.level: debug\n",
+    "scope": "environment=production",
+    "note": f"{MARK}-note",
+}
+WHOM = {"verb": "reload", "nodes": [f"{MARK}-node"]}
+BODIES: tuple[object, ...] = (
     None,
     {},
-    {"selector": f'node_id="{MARK}-node"', "command": "reload", "node": f"{MARK}-node"},
+    WHOM,
+    {"verb": "reload", "selector": f'node_id="{MARK}-node"'},
+    {"verb": "reload", "selector": 'environment="production"'},
+    {**WHOM, "spread": "any", "parts": [{}]},
+    LAYER,
+    {**LAYER, "scope": "all"},
+    {"role": "viewer", "environments": ["production"]},
+    {"role": "viewer", "environments": ["staging"]},
+    {"name": "robot", "kind": "join", "environments": ["production"]},
 )
+
+
+def every_request(manager: Manager, names: Sequence[str]) -> Iterator[tuple[str, str, object]]:
+    """Yield method, path and body for each route, aimed at what is production's where it takes a name."""
+    # The audit comes first: later it holds what was asked for here.
+    for each in sorted(manager.role._api.operations, key=lambda one: one.path != AUDIT):
+        paths = {re.sub(r"\{\w+\}", name, each.path) for name in names}
+        bodies = BODIES if each.takes is not None else (None,)
+        yield from ((each.method, path, body) for path in sorted(paths) for body in bodies)
+    queries = [f"?id={name}" for name in names] + ["?q=node", "?fragment=1", ""]
+    for path, methods in manager.role._table.items():
+        if path != LOGIN:
+            yield from ((method, path + query, None) for method in (*methods, "HEAD") for query in queries)
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        yield method, f"/api/v1/nodes/{MARK}-node", None
+        yield method, "/api/v1/nodes/..%2F/", None
+
+
+def said(answer: urllib3.BaseHTTPResponse, names: Iterable[str], asked: str) -> list[str]:
+    """Return what an answer tells of production besides what was asked for, which may come back."""
+    text = f"{answer.data.decode()} {answer.headers}"
+    for name in names:
+        if name in asked:
+            text = text.replace(name, "")
+    return [name for name in names if len(name) > 8 and name in text] + re.findall(f"{MARK}.*", text)
 
 
 @pytest.fixture(params=["token", "person"])
@@ -67,25 +120,25 @@ def staging(manager: Manager, request: pytest.FixtureRequest) -> Asker:
 def test_nothing_of_another_environment_is_seen_or_reached(manager: Manager, staging: Asker) -> None:
     production = joined(manager, "production", MARK)
     joined(manager, "staging", "own")
-    person(manager, f"{MARK}-person", "viewer", ["production"])
-    token(manager, "viewer", ["production"], f"{MARK}-token")
-    uid, tried = uid_text(production.uid), 0
-    for path in every_path(manager, production):
-        if path.partition("?")[0] == LOGIN:
-            continue
-        for method in METHODS:
-            for body in BODIES if method in {"POST", "PUT"} else (None,):
-                answer = staging.ask(method, path, body)
-                tried += 1
-                # What was asked for may come back, and says nothing; anything else would be of production.
-                said = answer.data.decode() + str(answer.headers)
-                for asked in re.findall(rf"{MARK}[\w-]*|{uid}", path):
-                    said = said.replace(asked, "")
-                assert not re.search(f"{MARK}|{uid}", said), f"{method} {path}: {answer.status} {said}"
+    names = things(manager, production)
+    before = [locally(manager, "GET", path) for path in (JOBS, COMMANDS, CONFIGS, PEOPLE, TOKENS)]
+    tried = 0
+    for method, path, body in every_request(manager, names):
+        answer = staging.ask(method, path, body)
+        tried += 1
+        assert answer.status < 500 or answer.status == 503, f"{method} {path} {body}"
+        told = said(answer, names, f"{path} {json.dumps(body)}")
+        assert not told, f"{method} {path} {body}: {answer.status} {told}"
     assert tried > 200
     assert locally(manager, "GET", f"/api/v1/nodes/{MARK}-node")[1]["state"] == "online"
-    assert f"{MARK}-person" in str(locally(manager, "GET", "/api/v1/people"))
-    assert f"{MARK}-token" in str(locally(manager, "GET", "/api/v1/tokens"))
+    for path, earlier in zip((JOBS, COMMANDS, CONFIGS, PEOPLE, TOKENS), before, strict=True):
+        assert of_production(locally(manager, "GET", path)[1]) == of_production(earlier[1]), path
+
+
+def of_production(document: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return what a list holds that is production's."""
+    found = [each for rows in document.values() if isinstance(rows, list) for each in rows]
+    return [each for each in found if MARK in str(each)]
 
 
 def test_they_see_and_reach_their_own(manager: Manager, staging: Asker) -> None:
