@@ -20,11 +20,15 @@ _EXAMPLES = "5"
 # What hangs on several values together (nodes or a selector, uses for join tokens alone) is refused with 400
 # and a sentence; a schema has no words for it.
 _BEYOND = "positive_data_acceptance"
-# What a path names is there, so that more than its absence is looked at.
+# What a path names is there, so that more than its absence is looked at. A body that breaks a rule by being
+# far too long is refused for its length.
 _CONFIGURATION = """
 [parameters]
 node = "web-1"
 role = "exporter"
+
+[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 409, 413, 415, 422]
 """
 
 
