@@ -61,6 +61,10 @@ class _Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[str, msgspec.Meta(max_length=1024)] = ""
 
 
+# Made here and not with the first request: msgspec prepares a type once, and while one thread does, another
+# that needs it as well finds it half prepared and crashes the process.
+_asked = msgspec.json.Decoder(_Asked)
+
 _STANDING = re.compile(rf"{PATH}/({_ID})")
 
 
@@ -140,7 +144,7 @@ def _request(environ: WSGIEnvironment, verbs: Collection[str]) -> VerbRequest:
     if str(len(body)) != environ.get("CONTENT_LENGTH"):
         raise NotServed("form", "the request is not as long as its Content-Length says", 400)
     try:
-        asked = msgspec.json.decode(body, type=_Asked)
+        asked = _asked.decode(body)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise NotServed("request", f"this is no request for a verb: {error}", 400) from error
     if asked.verb not in verbs:

@@ -35,6 +35,9 @@ CREATE TABLE requests (
 CREATE INDEX requests_started ON requests (started_at) WHERE started_at IS NOT NULL;
 CREATE INDEX requests_ended ON requests (ended_at) WHERE ended_at IS NOT NULL;
 """
+# Made before there are threads: msgspec prepares a type once, and not safely for two at the same time.
+_request = msgspec.msgpack.Decoder(VerbRequest)
+_outcome = msgspec.msgpack.Decoder(Outcome)
 _LOSS = "which actions were begun is then not known, so look at the containers before you act on them"
 
 
@@ -148,10 +151,10 @@ class Journal:
         request, facts, started_at, outcome, ended_at = row
         with self._file.explained():
             return Entry(
-                msgspec.msgpack.decode(request, type=VerbRequest),
+                _request.decode(request),
                 msgspec.msgpack.decode(facts, type=dict[str, Any]),
                 started_at,
-                None if outcome is None else msgspec.msgpack.decode(outcome, type=Outcome),
+                None if outcome is None else _outcome.decode(outcome),
                 ended_at,
             )
 

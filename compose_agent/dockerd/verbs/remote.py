@@ -26,6 +26,11 @@ class _Said(msgspec.Struct):
     standing: Standing
 
 
+# Made before there are threads: msgspec prepares a type once, and not safely for two at the same time.
+_outcome = msgspec.json.Decoder(Outcome)
+_said = msgspec.json.Decoder(_Said)
+
+
 class RemoteActor:
     """An Actor (see contract) over the unix socket at ``path``. Thread-safe; each call has its connection.
 
@@ -45,12 +50,12 @@ class RemoteActor:
         status, body = _asked(self._patient, "POST", PATH, msgspec.json.encode(request))
         if status == 400:
             return Outcome(result=Result.REFUSED, reason=_sentence(body))
-        return _decoded(status, body, Outcome)
+        return _decoded(status, body, _outcome)
 
     def standing(self, request_id: str) -> Standing:
         """Return what the broker knows of an id; raises ActorUnavailable."""
         status, body = _asked(self._quick, "GET", f"{PATH}/{request_id}")
-        return _decoded(status, body, _Said).standing
+        return _decoded(status, body, _said).standing
 
 
 def _asked(client: LocalClient, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
@@ -60,11 +65,11 @@ def _asked(client: LocalClient, method: str, path: str, body: bytes | None = Non
         raise ActorUnavailable(str(error)) from error
 
 
-def _decoded(status: int, body: bytes, shape: type[T]) -> T:
+def _decoded(status: int, body: bytes, form: msgspec.json.Decoder[T]) -> T:
     if status != 200:
         raise ActorUnavailable(f"the broker answered {status}: {_sentence(body)}")
     try:
-        return msgspec.json.decode(body, type=shape)
+        return form.decode(body)
     except (msgspec.DecodeError, ValueError) as error:
         raise ActorUnavailable(f"the broker's answer cannot be read: {error}") from error
 
