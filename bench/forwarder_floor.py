@@ -24,6 +24,8 @@ from pathlib import Path
 import msgpack
 import msgspec
 
+from compose_agent.typed import json_decoder
+
 _READ_BYTES = 1 << 20
 _IN_FLIGHT = 4
 _GZIP_LEVEL, _GZIP_WINDOW = 1, 31
@@ -97,7 +99,7 @@ def _blocks(path: Path) -> Iterator[list[bytes]]:
 def _packer(log: Path) -> Callable[[bytes], bytes]:
     known = json.loads((log.parent / "config.v2.json").read_text())
     pack: Callable[[object], bytes] = msgpack.Packer(autoreset=True).pack
-    decode = msgspec.json.Decoder(_Record).decode
+    decode = json_decoder(_Record).decode
     metadata = {
         "container_id": known["ID"],
         "container_name": known["Name"],

@@ -30,6 +30,7 @@ import msgspec
 
 from bench.fuzzed_requests import KEY, TOKEN, Case, case
 from compose_agent.address import Address
+from compose_agent.typed import convert
 from compose_agent.web.response import routed
 from compose_agent.web.server import WebServer
 from remediation.model import Signal
@@ -220,7 +221,7 @@ def _good() -> Case:
 
 def all_well(figures: dict[str, object]) -> bool:
     """Tell whether nothing was answered wrongly, and both servers went on."""
-    sides = [msgspec.convert(figures[name], dict[str, object]) for name in ("open", "guarded")]
+    sides = [convert(figures[name], dict[str, object]) for name in ("open", "guarded")]
     return all(side["alive"] and not side["wrong"] for side in sides)
 
 

@@ -14,11 +14,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
-import msgspec
-
 from bench import recorder
 from bench.gate import Gate
 from bench.ledger import Arrival
+from compose_agent.typed import any_from_json
 from lab import LabError
 from lab.loopback import free_port
 from lab.opensearch import OpenSearch
@@ -151,7 +150,7 @@ class FileStore:
             if path.suffix == ".partial" or (path.suffix == ".gz" and path.with_suffix("").exists()):
                 continue
             for line in _lines(path):
-                known = msgspec.json.decode(line)
+                known = any_from_json(line)
                 yield Arrival(known["container_id"][:12], known["source"], known["log"], known["event_id"])
 
     def remark(self) -> str:

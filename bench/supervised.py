@@ -17,7 +17,7 @@ _SHOWN_LINES = 20
 
 
 class Supervised:
-    """``python -P -m compose_agent`` with ``arguments``, from ``start`` to ``close``.
+    """``python -P -m`` of a ``module`` with ``arguments``, from ``start`` to ``close``.
 
     Each life, counted from 0, has the environment of ``environ_of`` besides the present one, and begins
     ``pause_of`` seconds after the end of the one before. Every end but one by SIGKILL is in ``faults``, all
@@ -31,8 +31,9 @@ class Supervised:
         *,
         environ_of: Callable[[int], Mapping[str, str]] = lambda _life: {},
         pause_of: Callable[[int], float] = lambda _life: 0.0,
+        module: str = "compose_agent",
     ) -> None:
-        self._argv = [sys.executable, "-P", "-m", "compose_agent", *arguments]
+        self._argv = [sys.executable, "-P", "-m", module, *arguments]
         self.log = log
         self._environ_of = environ_of
         self._pause_of = pause_of

@@ -20,10 +20,12 @@ import msgspec
 from broker.metrics import BrokerMetrics
 from broker.peers import RefusalLog, peer_of
 from broker.routes import NotServed
+from compose_agent.boottime import Moment
 from compose_agent.dockerd.verbs.contract import Actor, ActorUnavailable
 from compose_agent.dockerd.verbs.model import VerbRequest
 from compose_agent.tracing import attributes as names
 from compose_agent.tracing.server import answered, server_span
+from compose_agent.typed import from_json
 from compose_agent.web.response import Response, body_of
 from compose_agent.web.server import Limits
 
@@ -59,11 +61,8 @@ class _Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(max_length=16),
     ] = {}
     reason: Annotated[str, msgspec.Meta(max_length=1024)] = ""
+    begin_by: Moment | None = None
 
-
-# Made here and not with the first request: msgspec prepares a type once, and while one thread does, another
-# that needs it as well finds it half prepared and crashes the process.
-_asked = msgspec.json.Decoder(_Asked)
 
 _STANDING = re.compile(rf"{PATH}/({_ID})")
 
@@ -144,7 +143,7 @@ def _request(environ: WSGIEnvironment, verbs: Collection[str]) -> VerbRequest:
     if str(len(body)) != environ.get("CONTENT_LENGTH"):
         raise NotServed("form", "the request is not as long as its Content-Length says", 400)
     try:
-        asked = _asked.decode(body)
+        asked = from_json(body, _Asked)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise NotServed("request", f"this is no request for a verb: {error}", 400) from error
     if asked.verb not in verbs:

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from compose_agent.typed import any_from_json
+
 REDACTED = "<redacted>"
 # Of a container (Config.Env), of services and tasks (ContainerSpec.Env, PluginSpec.Env): always this key.
 _KEY = "Env"
@@ -23,7 +25,7 @@ def redacted(body: bytes, shown: Sequence[str]) -> bytes:
     Raises Unreadable.
     """
     try:
-        return msgspec.json.encode(_walked(msgspec.json.decode(body), shown))
+        return msgspec.json.encode(_walked(any_from_json(body), shown))
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise Unreadable(str(error)) from error
 

@@ -14,6 +14,8 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from compose_agent.typed import from_json
+
 METHODS = ("GET", "HEAD")
 # Several times what the Docker CLI and Compose send.
 MAX_TARGET_CHARACTERS = 8192
@@ -40,7 +42,7 @@ class _Filters:
 
     def fullmatch(self, text: str) -> bool:
         try:
-            msgspec.json.decode(text, type=dict[str, list[str] | dict[str, bool]])
+            from_json(text, dict[str, list[str] | dict[str, bool]])
         except (msgspec.DecodeError, ValueError, RecursionError):
             return False
         return True

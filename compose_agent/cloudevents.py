@@ -9,7 +9,7 @@ import re
 from datetime import datetime
 from typing import Any
 
-import msgspec
+from compose_agent.typed import any_from_json
 
 # Where the role takes them, on its local socket, one in a request.
 PATH = "/v1/triggers"
@@ -35,7 +35,7 @@ def checked(body: bytes) -> dict[str, Any]:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        event = msgspec.json.decode(body)
+        event = any_from_json(body)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
     if not isinstance(event, dict):

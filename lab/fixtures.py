@@ -10,8 +10,10 @@ from collections.abc import Iterator
 
 import docker
 import pytest
+from playwright.sync_api import Browser
 
 from lab import busybox as image
+from lab.browser import browsing
 from lab.engine import PrivateEngine
 from lab.lines import LINES
 
@@ -48,3 +50,10 @@ def docker_client(engine: PrivateEngine) -> Iterator[docker.DockerClient]:
 def busybox(docker_client: docker.DockerClient) -> str:
     """Make a tiny image with busybox in it, and return its tag."""
     return image.ensure_image(docker_client)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start a browser; for one module, because Playwright holds the thread's event loop meanwhile."""
+    with browsing() as started:
+        yield started

@@ -41,6 +41,11 @@ class Sandbox:
         self._share_network = share_network
         self._keeper = self._keep_open()
 
+    @property
+    def pid(self) -> int:
+        """A process whose namespaces are those of the sandbox."""
+        return self._keeper.pid
+
     def network_settings(self) -> dict[str, Any]:
         """Return what dockerd has to know about its network: nothing when it has one of its own."""
         return network.claim(self._scratch.pool()) if self._share_network else {}

@@ -14,6 +14,7 @@ import msgspec
 
 from compose_agent.dockerd.model import Container
 from compose_agent.errors import ComposeAgentError
+from compose_agent.typed import from_json
 from log_forwarder.beingsent import alone, lines, replacing, taken
 from log_forwarder.couriers import courier_for
 from log_forwarder.deadletters import DeadLetters
@@ -230,7 +231,7 @@ def _batch(letters: Sequence[_Letter], owner: _Owner) -> Batch:
 def _letter(line: bytes) -> _Letter:
     """Return a letter; one that a power failure tore belongs to no sink, and so stays."""
     try:
-        letter = msgspec.json.decode(line, type=_Letter)
+        letter = from_json(line, _Letter)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         letter = _Letter("", Event("", "", ""), _Described("", "", "", {}))
     letter.line = line

@@ -20,6 +20,7 @@ import msgspec
 from compose_agent.dockerd.model import Container
 from compose_agent.durable import sync_folder
 from compose_agent.errors import StateError
+from compose_agent.typed import any_from_json
 from log_forwarder.share import ID_DIGITS
 from log_forwarder.sources.chain import Chain
 from log_forwarder.sources.generation import BLOCK_BYTES, Generation
@@ -224,5 +225,5 @@ def _description(container: Container) -> bytes:
 
 
 def _container(description: bytes) -> Container:
-    known: dict[str, Any] = msgspec.json.decode(description)
+    known: dict[str, Any] = any_from_json(description)
     return Container(state="dead", **known)

@@ -21,6 +21,7 @@ import msgspec
 
 from compose_agent.errors import StateError
 from compose_agent.statedb import StateFile
+from compose_agent.typed import from_msgpack
 from log_forwarder.event import Mark, Position
 
 if TYPE_CHECKING:
@@ -97,13 +98,13 @@ class Store:
         """Return the positions of a sink, by container id."""
         rows = self._rows("SELECT container, position FROM positions WHERE sink = ?", (sink,))
         with self._file.explained():
-            return {container: msgspec.msgpack.decode(packed, type=Position) for container, packed in rows}
+            return {container: from_msgpack(packed, Position) for container, packed in rows}
 
     def reserved(self, sink: str) -> dict[str, Mark]:
         """Return, by container id, before which place lines may have been sent to a sink."""
         rows = self._rows("SELECT container, mark FROM reserved WHERE sink = ?", (sink,))
         with self._file.explained():
-            return {container: msgspec.msgpack.decode(packed, type=Mark) for container, packed in rows}
+            return {container: from_msgpack(packed, Mark) for container, packed in rows}
 
     def reserve(self, sink: str, container: str, mark: Mark) -> None:
         """Remember that lines before ``mark`` may be sent from now on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from remediation.commands.policies import COMMANDS
 from remediation.deciding import FREEZE_BUCKET
 from remediation.guard.case import Limits
 from remediation.policies.load import Policies
@@ -25,8 +26,8 @@ class Active:
         return cls(policies, limits_of(settings))
 
     def policy(self, name: str) -> Policy | None:
-        """Return a policy in force."""
-        return self.policies.named(name)
+        """Return a policy in force, one by which commands are carried out as well."""
+        return self.policies.named(name) or COMMANDS.get(name)
 
     def budgets(self) -> Mapping[str, Rate]:
         """Return the budgets of all policies together, by the keys under which the journal has them."""

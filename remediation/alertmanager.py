@@ -15,9 +15,10 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from compose_agent.matchers import Matcher
+from compose_agent.typed import from_json
 from remediation.httpapi import MOST_BYTES, SECONDS, HttpApi, HttpError, Peer, idempotency, no_credentials
 from remediation.model import Signal, Source
-from remediation.policies.matchers import Matcher
 from remediation.receiver.alertmanager import Labels, Moment, unix_seconds
 
 T = TypeVar("T")
@@ -145,7 +146,7 @@ class Alertmanager:
     def _get(self, path: str, kind: type[T]) -> T:
         body = self._api.expect("GET", path)
         try:
-            return msgspec.json.decode(body, type=kind)
+            return from_json(body, kind)
         except (ValueError, RecursionError) as error:
             raise self._api.wrong(f"has answered what is no answer of Alertmanager ({error})") from error
 

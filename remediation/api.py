@@ -24,6 +24,7 @@ from wsgiref.types import WSGIEnvironment
 import msgspec
 
 from compose_agent.errors import StateError
+from compose_agent.typed import convert, from_json
 from compose_agent.web.response import Handler, Response, RouteTable, body_of
 from remediation.history import Filter, rows
 from remediation.journal import Journal
@@ -77,20 +78,20 @@ def writing_routes(operations: Operations) -> RouteTable:
     """Return the routes that change something: for the local socket only, as they ask nobody who they are."""
 
     def freeze(environ: WSGIEnvironment) -> Response:
-        said = msgspec.json.decode(body_of(environ), type=Said)
+        said = from_json(body_of(environ), Said)
         return _json(200, {"frozen": operations.freeze(said.by, said.why)})
 
     def thaw(environ: WSGIEnvironment) -> Response:
-        said = msgspec.json.decode(body_of(environ), type=Said)
+        said = from_json(body_of(environ), Said)
         operations.thaw(said.by, said.why)
         return _json(200, {"frozen": ""})
 
     def approve(environ: WSGIEnvironment) -> Response:
-        said = msgspec.json.decode(body_of(environ), type=SaidOf)
+        said = from_json(body_of(environ), SaidOf)
         return _json(200, operations.approve(said.id, said.by, said.why))
 
     def deny(environ: WSGIEnvironment) -> Response:
-        said = msgspec.json.decode(body_of(environ), type=SaidOf)
+        said = from_json(body_of(environ), SaidOf)
         return _json(200, operations.deny(said.id, said.by, said.why))
 
     found = {"/v1/freeze": freeze, "/v1/thaw": thaw, "/v1/approve": approve, "/v1/deny": deny}
@@ -114,7 +115,7 @@ def _explained(handler: Handler) -> Handler:
 def _wanted(environ: WSGIEnvironment) -> tuple[int, Filter]:
     query = _query(environ)
     limit = min(int(query.pop("limit", _ROWS)), MOST_ROWS)
-    return limit, msgspec.convert(query, Filter, strict=False)
+    return limit, convert(query, Filter, strict=False)
 
 
 def _query(environ: WSGIEnvironment) -> dict[str, str]:

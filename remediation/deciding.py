@@ -11,6 +11,7 @@ import msgspec
 
 from compose_agent.dockerd.verbs.model import VerbRequest
 from compose_agent.linear_regex import anchored
+from compose_agent.typed import convert
 from remediation.calls import CALLS
 from remediation.calls.rendering import NO_OCCASION, Occasion
 from remediation.guard.breaker import Breaker
@@ -27,6 +28,9 @@ from remediation.requests import requests_for
 from remediation.world import World
 
 logger = logging.getLogger(__name__)
+
+# So long after a deadline it has certainly passed.
+_PAST_SECONDS = 0.05
 
 # Under this key the journal has what is left until everything freezes by itself.
 FREEZE_BUCKET = "freeze-after"
@@ -63,7 +67,7 @@ class Work:
     @classmethod
     def of(cls, intent: Intent) -> Work:
         """Return the work of an intent that an earlier run began."""
-        return cls(intent, msgspec.convert(intent.facts.get("requests", []), list[VerbRequest]))
+        return cls(intent, convert(intent.facts.get("requests", []), list[VerbRequest]))
 
 
 def breaker_key(intent: Intent) -> str:
@@ -185,6 +189,8 @@ def _wait(tx: Tx, case: Case, reason: Reason, detail: str, until: float) -> None
         _audit(tx, intent, {"decision": "waits", "reason": reason, "detail": detail})
     # Not beyond the end of its patience: that is to be noticed.
     not_before = min(until, since + patience + 1)
+    if intent.begin_by:
+        not_before = min(not_before, case.now + max(0.0, intent.begin_by.left()) + _PAST_SECONDS)
     tx.put_intent(msgspec.structs.replace(intent, reason=reason, detail=detail, not_before=not_before))
 
 

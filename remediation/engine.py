@@ -15,6 +15,7 @@ from compose_agent.dockerd.verbs.contract import Actor
 from compose_agent.errors import StateError
 from compose_agent.failpoints import failpoint
 from remediation.clock import LEAST_SECONDS, is_ahead, set_back
+from remediation.commands.policies import is_by_hand
 from remediation.course import Course
 from remediation.deciding import Active, Decider, Outside, Work
 from remediation.journal import Journal, Tx
@@ -92,6 +93,8 @@ class Engine:
     def claim(self) -> None:
         """Count what an earlier run began as ours, before its events are heard; raises StateError."""
         for intent in self._journal.read(lambda view: view.in_state(State.EXECUTING)):
+            if is_by_hand(intent):
+                continue
             for request in Work.of(intent).requests:
                 self._ours.claim(request)
 

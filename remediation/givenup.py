@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from compose_agent.typed import json_decoder
 from remediation.alertmanager import GIVEN_UP_ALERT, Alertmanager
 from remediation.journal import Journal
 from remediation.model import Episode, Intent
@@ -33,7 +34,7 @@ class Alert(msgspec.Struct, frozen=True):
 
 
 _Alerts = dict[str, Alert]
-_decoder = msgspec.json.Decoder(_Alerts)
+_decoder = json_decoder(_Alerts)
 
 
 class GivenUp:

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from compose_agent.boottime import Moment
+
 
 class Source(StrEnum):
     """Where a signal comes from."""
@@ -18,6 +20,7 @@ class Source(StrEnum):
     TRIGGER = "trigger"  # a CloudEvent posted to /v1/triggers
     SCALER = "scaler"
     FAILOVER = "failover"  # a fail-over group is not as it should be
+    COMMAND = "command"  # somebody asks for it
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +101,7 @@ class Reason(StrEnum):
     APPROVAL = "approval"
     DENIED = "denied"
     REFUSED = "refused"  # by the actor
+    EXPIRED = "expired"  # a command whose deadline has passed
     NO_CHANGE = "no_change"  # the world is as the action would make it
     FAULT = "fault"  # this program's own
 
@@ -106,7 +110,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """One action that is to be done to one target, or was, or was not.
 
     ``rung`` counts from 0 along the policy's ladder of actions. ``not_before`` and ``reason`` say how long
-    and why a planned intent waits. ``detail`` is a sentence. Times are Unix seconds, 0 for not yet.
+    and why a planned intent waits. ``detail`` is a sentence. Times are Unix seconds, 0 for not yet. After
+    ``begin_by`` nothing of it is begun.
     """
 
     id: str
@@ -120,6 +125,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     detail: str = ""
     dry_run: bool = False
+    begin_by: Moment | None = None
     approved_by: str = ""
     approved_at: float = 0.0
     created_at: float = 0.0

@@ -33,29 +33,11 @@ class Operations:
 
     def freeze(self, by: str, why: str) -> str:
         """Have nothing begun any more, and return the sentence that says so; also if it was frozen before."""
-        said = f": {why}" if why else ""
-        words = f"frozen since {date(self._now())} by {by}{said}; 'compose-agent thaw' lets it go on"
-
-        def work(tx: Tx) -> None:
-            tx.set_flag(FREEZE_FLAG, words)
-            tx.audit("frozen", {}, {"by": by, "why": why})
-
-        self._journal.write(work)
-        return words
+        return self._journal.write(lambda tx: freeze(tx, self._now(), by, why))
 
     def thaw(self, by: str, why: str) -> None:
         """Let everything go on; raises NotPossible if it is not frozen."""
-
-        def work(tx: Tx) -> None:
-            if tx.flag(FREEZE_FLAG) is None:
-                raise NotPossible("remediation is not frozen")
-            tx.set_flag(FREEZE_FLAG, None)
-            # A person has looked; what was spent before must not freeze it again at the next action.
-            tx.forget_bucket(FREEZE_BUCKET)
-            tx.ask_again(self._now())
-            tx.audit("thawed", {}, {"by": by, "why": why})
-
-        self._journal.write(work)
+        self._journal.write(lambda tx: thaw(tx, self._now(), by, why))
         self._wake()
 
     def approve(self, intent_id: str, by: str, why: str) -> Intent:
@@ -89,6 +71,26 @@ class Operations:
             return denied
 
         return self._journal.write(work)
+
+
+def freeze(tx: Tx, now: float, by: str, why: str) -> str:
+    """Freeze in a transaction that is under way, and return the sentence that says so."""
+    said = f": {why}" if why else ""
+    words = f"frozen since {date(now)} by {by}{said}; 'compose-agent thaw' lets it go on"
+    tx.set_flag(FREEZE_FLAG, words)
+    tx.audit("frozen", {}, {"by": by, "why": why})
+    return words
+
+
+def thaw(tx: Tx, now: float, by: str, why: str) -> None:
+    """Thaw in a transaction that is under way; raises NotPossible if it is not frozen."""
+    if tx.flag(FREEZE_FLAG) is None:
+        raise NotPossible("remediation is not frozen")
+    tx.set_flag(FREEZE_FLAG, None)
+    # A person has looked; what was spent before must not freeze it again at the next action.
+    tx.forget_bucket(FREEZE_BUCKET)
+    tx.ask_again(now)
+    tx.audit("thawed", {}, {"by": by, "why": why})
 
 
 def _waiting(tx: Tx, intent_id: str) -> Intent:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from compose_agent.typed import convert, from_json
 from remediation.httpapi import MOST_BYTES, SECONDS, HttpApi, HttpError, Peer, no_credentials
 
 _REMEDY = "check remediation.prometheus.url, and that it is running"
@@ -66,7 +67,7 @@ class Prometheus:
         path = f"/api/v1/query?{urlencode({'query': promql, 'timeout': limit})}"
         found = self._api.ask("GET", path)
         try:
-            answer = msgspec.json.decode(found.body, type=_Answer)
+            answer = from_json(found.body, _Answer)
         except (ValueError, RecursionError) as error:
             raise self._api.unwanted(found) from error
         if answer.status != "success" or answer.data is None:
@@ -95,10 +96,10 @@ class Prometheus:
 
 def _series(data: _Data) -> Sequence[Series]:
     if data.kind == "scalar":
-        _, text = msgspec.convert(data.result, tuple[float, str])
+        _, text = convert(data.result, tuple[float, str])
         return [Series({}, float(text), scalar=True)]
     if data.kind == "vector":
-        samples = msgspec.convert(data.result, list[_Sample])
+        samples = convert(data.result, list[_Sample])
         return [
             Series({name: text for name, text in each.metric.items() if name != _NAME}, float(each.value[1]))
             for each in samples

@@ -41,6 +41,9 @@ MEANINGS: Mapping[Reason, Meaning] = {
         "this is a dry run", "turn dry-run off, in the policy or for all, when you trust what it decides"
     ),
     Reason.FROZEN: Meaning("all remediation is frozen", "let it go on with 'compose-agent thaw'"),
+    Reason.EXPIRED: Meaning(
+        "its deadline has passed", "give the command again, with more time; what it waited for is said here"
+    ),
     Reason.BUDGET: Meaning(
         "a budget is spent",
         "find out why so much is to be done; a budget refills with time, or can be made larger",

@@ -43,6 +43,7 @@ def requests_for(intent: Intent, world: World, occasion: Occasion = NO_OCCASION)
             verb=wish.verb,
             target=wish.target,
             arguments=arguments if wish.own else {},
+            begin_by=intent.begin_by,
             reason=f"policy {intent.policy}, {intent.action} of {intent.target}",
         )
         for number, wish in enumerate(_wishes(intent, world))

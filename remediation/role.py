@@ -36,6 +36,9 @@ from remediation.announcer import Announcer
 from remediation.api import reading_routes, writing_routes
 from remediation.check import policies_for
 from remediation.clients import clients_of
+from remediation.commands.door import Door, command_routes
+from remediation.commands.policies import COMMANDS
+from remediation.commands.probing import probe_routes
 from remediation.engine import Engine
 from remediation.failover.keeper import Keeper
 from remediation.failover.look import Ill, Sight
@@ -137,7 +140,13 @@ class RemediationRole:
         )
         seen = {**self._page.routes(), **self._page.readable(asked)}
         self._outer = with_health(routed({**webhook_routes(self._receiver), **metrics, **seen}), self._probe)
-        told = {**trigger_routes(self._receiver), **asked, **writing_routes(operations)}
+        told = {
+            **trigger_routes(self._receiver),
+            **asked,
+            **writing_routes(operations),
+            **command_routes(Door(self._journal, self._engine.wake)),
+            **probe_routes(self._client.inspect, local=endpoint.socket_path is not None),
+        }
         self._inner = routed(told, self._outer)
         self._listeners = Listeners(self._serve, self._web)
 
@@ -235,7 +244,7 @@ class RemediationRole:
         return self._active.budgets()
 
     def _active_names(self) -> frozenset[str]:
-        return self._active.policies.names
+        return self._active.policies.names | COMMANDS.keys()
 
     def _health(self) -> Health:
         return Health(

@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from compose_agent.dockerd.verbs.model import Outcome, Result, VerbRequest
 from compose_agent.errors import ComposeAgentError, EngineError, StateError
 from compose_agent.failpoints import failpoint
 from remediation.calls import CALLS
+from remediation.commands.policies import is_by_hand
 from remediation.course import Course, Listed
 from remediation.deciding import Work
 from remediation.journal import Journal
@@ -136,7 +138,7 @@ class Workers:
         begin = self._means.courses.get(work.intent.action)
         course = begin(work.intent) if begin else Listed(work.requests)
         while (request := self._insist(course.next)) is not None:
-            self._ask(course, request)
+            self._ask(course, request, by_hand=is_by_hand(work.intent))
         self._end(work, course.outcomes)
 
     def _end(self, work: Work, outcomes: Sequence[Outcome]) -> None:
@@ -144,13 +146,15 @@ class Workers:
         self._insist(lambda: self._journal.write(lambda tx: self._outcomes.acted(tx, work.intent, outcomes)))
         failpoint("engine.after-outcome")
 
-    def _ask(self, course: Course, request: VerbRequest) -> None:
-        outcome = self._insist(lambda: self._perform(request))
+    def _ask(self, course: Course, request: VerbRequest, *, by_hand: bool) -> None:
+        outcome = self._insist(lambda: self._perform(request, by_hand=by_hand))
         self._insist(lambda: course.ended(outcome))
 
-    def _perform(self, request: VerbRequest) -> Outcome:
+    def _perform(self, request: VerbRequest, *, by_hand: bool) -> Outcome:
         means = self._means
-        with means.attempts.execute(request) as came, means.ours.acting(request, self._project_of(request)):
+        # What a person has stopped by a command is to stay so, as if they had done it at the host.
+        ours = nullcontext() if by_hand else means.ours.acting(request, self._project_of(request))
+        with means.attempts.execute(request) as came, ours:
             try:
                 outcome = means.actor.perform(request)
                 came.append(outcome)

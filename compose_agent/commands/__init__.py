@@ -8,6 +8,7 @@ COMMANDS = (
     "broker",
     "manager",
     "check",
+    "config",
     "health",
     "status",
     "logs",
@@ -20,6 +21,10 @@ COMMANDS = (
     "audit",
     "nodes",
     "node",
+    "exec",
+    "jobs",
+    "people",
+    "tokens",
     "version",
 )
 # What other processes of ours start, and people do not.

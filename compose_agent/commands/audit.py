@@ -1,4 +1,4 @@
-"""``compose-agent audit``: whether what remediation wrote down is still what it wrote."""
+"""``compose-agent audit``: whether what remediation or the manager wrote down is still what they wrote."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import click
 from compose_agent.commands.remediation_options import config_of, general_flags
 from compose_agent.config.general import GeneralSettings
 from compose_agent.errors import ComposeAgentError
+from fleet.manager.people.audit import verify_audit as verify_managers
 from remediation.journal import verify_audit
 
 
 def _verify(**parameters: Any) -> None:
     # From the file itself, also while the role runs: who is checked is not asked.
-    verdict = verify_audit(config_of(parameters).of(GeneralSettings).state_dir())
+    state_dir = config_of(parameters).of(GeneralSettings).state_dir()
+    verdict = verify_managers(state_dir) if parameters["manager"] else verify_audit(state_dir)
     if verdict.broken:
         raise ComposeAgentError(
             f"the audit is broken at entry {verdict.broken}: {verdict.why}; {verdict.entries} before it hold",
@@ -25,14 +27,17 @@ def _verify(**parameters: Any) -> None:
 
 command = click.Group(
     "audit",
-    help="Check what remediation wrote down.",
+    help="Check what remediation, or the manager, wrote down.",
     commands=[
         click.Command(
             "verify",
             callback=_verify,
             help="Check that no entry of the audit was changed or taken out. Keep what it prints somewhere "
             "else to know later that nobody has made a new one.",
-            params=general_flags(),
+            params=[
+                click.Option(["--manager"], is_flag=True, help="Check the manager's audit instead."),
+                *general_flags(),
+            ],
         )
     ],
 )

@@ -7,24 +7,31 @@ from typing import Any
 
 import click
 
+from compose_agent.commands.general import with_remote
 from compose_agent.commands.labels import declared_problems
 from compose_agent.commands.roles import ROLES, SCHEMA, config_source, load_checked
-from compose_agent.config import Config, Given, Option
+from compose_agent.config import Config, ConfigSource, Given, Option
 from compose_agent.config.flags import flag_layer, flags
 from compose_agent.errors import ConfigError
 
 
 def _callback(**parameters: Any) -> None:
-    source = config_source(flag_layer(SCHEMA, parameters))
-    config = load_checked(source, ROLES)
-    if wrong := [problem for path in source.compose_files for problem in declared_problems(path, config)]:
-        raise ConfigError(wrong)
+    source = with_remote(config_source(flag_layer(SCHEMA, parameters)), flag_layer(SCHEMA, parameters))
+    config = load_whole(source)
     if parameters["effective"]:
         click.echo(_effective(config), nl=False)
     read = [str(path) for path in source.files if path.exists()]
     click.echo(
         f"configuration is right ({', '.join(read) or 'no configuration file'})", err=parameters["effective"]
     )
+
+
+def load_whole(source: ConfigSource) -> Config:
+    """Return the configuration with everything judged that can be without applying it; raises ConfigError."""
+    config = load_checked(source, ROLES)
+    if wrong := [problem for path in source.compose_files for problem in declared_problems(path, config)]:
+        raise ConfigError(wrong)
+    return config
 
 
 def _effective(config: Config) -> str:

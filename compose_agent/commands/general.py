@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from compose_agent.config import ConfigSource, Given, Layer, Schema, Section, kinds
 from compose_agent.config.general import GeneralSettings
 from compose_agent.config.layers import environment_layer, file_layer
+from compose_agent.config.remote import RemoteStore
 from compose_agent.config.resolve import resolve
 from compose_agent.errors import ConfigError, Problem
 
@@ -22,6 +24,11 @@ def config_source(schema: Schema, given: Layer) -> ConfigSource:
     if named is None:
         return ConfigSource(schema, os.environ, given, DEFAULT_FILE, optional=True, compose_files=compose)
     return ConfigSource(schema, os.environ, given, _file_of(named), compose_files=compose)
+
+
+def with_remote(source: ConfigSource, given: Layer) -> ConfigSource:
+    """Return the source with what a manager has set, which is kept in the state directory."""
+    return replace(source, remote=RemoteStore(general_settings(given).state_dir()))
 
 
 def general_settings(given: Layer) -> GeneralSettings:

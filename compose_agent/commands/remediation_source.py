@@ -15,6 +15,7 @@ from compose_agent.commands.roles import REMEDIATION
 from compose_agent.config import Config
 from compose_agent.config.general import GeneralSettings
 from compose_agent.errors import ComposeAgentError
+from compose_agent.typed import from_json
 from compose_agent.web.localclient import LocalClient, RoleNotRunning
 from remediation.history import ActionRow, Filter, rows
 from remediation.journal import look
@@ -66,8 +67,8 @@ class RemediationSource:
         status, answer = self._client.request(method, path, body)
         try:
             if status != 200:
-                raise ComposeAgentError(msgspec.json.decode(answer, type=dict[str, str])["error"])
-            return msgspec.json.decode(answer, type=kind)
+                raise ComposeAgentError(from_json(answer, dict[str, str])["error"])
+            return from_json(answer, kind)
         except (msgspec.DecodeError, KeyError) as error:
             raise ComposeAgentError(
                 f"the answer of the role {REMEDIATION.name} ({status}) is not what it should be",

@@ -12,10 +12,13 @@ from compose_agent.commands import general
 from compose_agent.commands.general import GENERAL
 from compose_agent.config import Config, ConfigSource, Layer, Schema, Section, kinds, option
 from compose_agent.config.flags import flags
+from compose_agent.config.nearest import did_you_mean
+from compose_agent.config.remote import ALLOWING
+from compose_agent.errors import ConfigError, Problem
 from compose_agent.role import ConfigState, Role, RoleSpec
 from compose_agent.tracing.settings import TracingSettings
 from exporter.settings import ExporterSettings
-from fleet.agent.settings import AgentSettings
+from fleet.agent.settings import NOTHING, AgentSettings
 from fleet.manager.settings import ManagerSettings
 from log_forwarder.settings import ForwarderSettings
 from log_forwarder.transforms.settings import TransformSettings
@@ -106,8 +109,19 @@ def _check_agent(config: Config) -> None:
     from fleet.agent.check import check  # noqa: PLC0415 - loads the TLS parts
 
     settings = config.of(AgentSettings)
+    _check_remote_options(settings)
     if settings.manager_url is not None or config.of(RunSettings).register:
         check(settings)
+
+
+def _check_remote_options(settings: AgentSettings) -> None:
+    for name in settings.remote_options:
+        if settings.accepts_remote and name not in SCHEMA.options and not SCHEMA.has_prefix(name):
+            suggestion = did_you_mean(SCHEMA.nearest_key(name))
+            what = (
+                f"there is no option and no group '{name}'{suggestion}; expected one of those, or {NOTHING}"
+            )
+            raise ConfigError(Problem(ALLOWING, what))
 
 
 EXPORTER = RoleSpec("exporter", ExporterSettings, "Exporter", _exporter, _check_exporter)

@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
+from compose_agent.commands.general import with_remote
+from compose_agent.commands.remote import Guarded
 from compose_agent.commands.roles import (
     REMEDIATION,
     SCHEMA,
     RunSettings,
     config_source,
     enabled_roles,
-    load_checked,
 )
 from compose_agent.commands.signals import Signals
 from compose_agent.config import Config
@@ -33,23 +34,43 @@ _ONE_PROCESS = "agent"
 
 def _callback(**parameters: Any) -> None:
     signals = Signals()
-    source = config_source(flag_layer(SCHEMA, parameters))
+    given = flag_layer(SCHEMA, parameters)
+    source = with_remote(config_source(given), given)
     watch = FileWatches(source.files, signals.reload.set)  # before loading, so that no change is missed
-    config = source.load()
-    roles = _roles(config)
-    configure_logs(config, NAME)
-    supervisor = Supervisor(_units(roles, config), SCHEMA, config, lambda: load_checked(source, roles))
-    signals.on_reload(supervisor.reload)
+    guarded = Guarded(source, _roles)
+    supervisors: list[Supervisor] = []  # the last one runs
     watch.start()
-    traces = start_traces(config, _process(roles)) if config.of(RunSettings).one_process else None
     try:
-        supervisor.run(signals.stop, _announce)
-    except RoleFailed as failure:
-        sys.exit(failure.code)  # the role has said in a sentence what to mend
+        while failure := _supervise(guarded, signals, supervisors):
+            if not guarded.drops_after(failure):
+                sys.exit(failure.code)  # the role has said in a sentence what to mend
     finally:
         watch.stop()
+
+
+def _supervise(guarded: Guarded, signals: Signals, supervisors: list[Supervisor]) -> RoleFailed | None:
+    """Run the roles until somebody stops them; return why, if it is one of them that cannot run."""
+    config = guarded.first()
+    roles = _roles(config)
+    configure_logs(config, NAME)
+    supervisor = Supervisor(_units(roles, config), SCHEMA, config, lambda: guarded.load(roles))
+    supervisors.append(supervisor)
+    if len(supervisors) == 1:
+        signals.on_reload(lambda: supervisors[-1].reload())  # noqa: PLW0108 - the last one at that moment
+    traces = start_traces(config, _process(roles)) if config.of(RunSettings).one_process else None
+
+    def announce(states: list[Readiness]) -> None:
+        guarded.has_started()
+        _announce(states)
+
+    try:
+        supervisor.run(signals.stop, announce)
+    except RoleFailed as failure:
+        return failure
+    finally:
         if traces:
             traces.stop(config.of(TracingSettings).shutdown_timeout)
+    return None
 
 
 def _process(roles: list[RoleSpec]) -> str:

@@ -13,6 +13,7 @@ from compose_agent.config import Config
 from compose_agent.config.general import GeneralSettings
 from compose_agent.dockerd.overview import words
 from compose_agent.errors import ComposeAgentError
+from compose_agent.typed import convert
 from compose_agent.web.localclient import LocalClient, RoleNotRunning
 from remediation import telling
 from remediation.overview import Overview
@@ -36,7 +37,7 @@ class RemediationStatus:
         if not self._asked:
             return []
         try:
-            return [line(msgspec.convert(self._client.get_json(PATH), Overview))]
+            return [line(convert(self._client.get_json(PATH), Overview))]
         except RoleNotRunning:
             return []
         except (ComposeAgentError, msgspec.ValidationError) as error:

@@ -30,6 +30,8 @@ Later layers win, option by option:
    `log.level: debug` are the same)
 3. the environment: variables named `COMPOSE_AGENT_…`; an empty one counts as unset
 4. the command line
+5. what this host's manager sets, which is only what the host lets it set: `agent.remote-options` (see
+   [fleet.md](fleet.md#configuration-from-the-manager)); for `run` and `check` alone
 
 `run` and `check` take the flags as they stand here. A command that runs one role, such as `export`, takes
 them with or without the role's prefix: `--web.listen-address` is `--exporter.web.listen-address`. Switches

@@ -66,6 +66,18 @@ class EngineClient(EngineConnection):
         with self._call("container_logs"):
             return LogStream(self._checked(self._get(path, params)), tty=tty)
 
+    def last_logs(self, container_id: str, *, tty: bool, lines: int, since: str = "") -> LogStream:
+        """Open the stream of the last lines that a container has written, which ends with the newest.
+
+        ``since`` is Unix seconds, empty for always; errors are those of ``logs``.
+        """
+        path = self._versioned(_container(container_id, "logs"))
+        params = {"stdout": "1", "stderr": "1", "timestamps": "1", "tail": str(lines)}
+        with self._call("container_logs"):
+            return LogStream(
+                self._checked(self._get(path, params | ({"since": since} if since else {}))), tty=tty
+            )
+
     def list_images(self) -> list[dict[str, Any]]:
         """Return every image that the Engine has."""
         answer = self._json("image_list", "/images/json", list)

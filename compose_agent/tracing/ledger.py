@@ -14,6 +14,8 @@ from pathlib import Path
 
 import msgspec
 
+from compose_agent.typed import from_msgpack
+
 # Two places, written in turn: one of them is whole whatever happens, and a full disk has room for both.
 _SLOT_BYTES = 2048
 _SLOT = struct.Struct(">IIQ")  # length, CRC-32, and how often the ledger was written
@@ -93,6 +95,6 @@ def _slot(data: bytes) -> tuple[Counts, int]:
     if len(payload) < length or zlib.crc32(payload, written & 0xFFFFFFFF) != checksum:
         return Counts(), 0
     try:
-        return msgspec.msgpack.decode(payload, type=Counts), written
+        return from_msgpack(payload, Counts), written
     except msgspec.DecodeError:
         return Counts(), 0

@@ -23,6 +23,7 @@ from pathlib import Path
 import msgspec
 
 from compose_agent.tracing.records import Group, Header
+from compose_agent.typed import msgpack_decoder
 
 VERSION = 1
 # Above any group that is written; what says more is no frame of ours.
@@ -31,8 +32,8 @@ _FRAME = struct.Struct(">II")
 _NAME = re.compile(r"([0-9]{12})\.spans")
 
 _encoder = msgspec.msgpack.Encoder()
-_headers = msgspec.msgpack.Decoder(Header)
-_groups = msgspec.msgpack.Decoder(Group)
+_headers = msgpack_decoder(Header)
+_groups = msgpack_decoder(Group)
 
 
 @dataclass(slots=True)

@@ -60,7 +60,7 @@ class FormGuard:
 
     def check(self, environ: WSGIEnvironment, token: str) -> None:
         """Raise Forged unless a form with this token came from a page that a pass went out with."""
-        if not _same_origin(environ):
+        if not is_same_origin(environ):
             raise Forged("another page has sent this form", remedy="open the page itself, and press there")
         known, given = _cookie(environ), token.encode("utf-8", "replace")
         if not known or not hmac.compare_digest(self._token(known, environ).encode(), given):
@@ -75,7 +75,8 @@ class FormGuard:
         return hmac.new(self._secret, text.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
 
 
-def _same_origin(environ: WSGIEnvironment) -> bool:
+def is_same_origin(environ: WSGIEnvironment) -> bool:
+    """Tell whether a request is from a page of our own, or from what is no browser."""
     if site := environ.get("HTTP_SEC_FETCH_SITE"):
         return bool(site == "same-origin")
     origin = environ.get("HTTP_ORIGIN")

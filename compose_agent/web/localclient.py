@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from compose_agent.deadline import connect_unix
@@ -32,6 +33,15 @@ class RoleRefused(ComposeAgentError):
     def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAnswer:
+    """What a role has answered, whatever its status."""
+
+    status: int
+    body: bytes
+    kind: str  # its media type
 
 
 class LocalClient:
@@ -90,6 +100,13 @@ class LocalClient:
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
         """Return status and body of an answer; carries the active trace."""
+        answer = self.answer(method, path, body, headers)
+        return answer.status, answer.body
+
+    def answer(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> LocalAnswer:
+        """Return an answer with the type of its body; carries the active trace."""
         connection = _Connection(self._path, self._timeout)
         try:
             connection.request(method, path, body, {**outgoing_headers(), **(headers or {})})
@@ -97,7 +114,7 @@ class LocalClient:
                 data = response.read(MAX_ANSWER_BYTES + 1)
                 if len(data) > MAX_ANSWER_BYTES:
                     raise self._garbled()
-                return response.status, data
+                return LocalAnswer(response.status, data, response.headers.get("Content-Type", ""))
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise self._not_running() from error
         except TimeoutError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from opentelemetry import context, propagate
@@ -9,7 +10,7 @@ from opentelemetry import context, propagate
 from compose_agent.tracing.context import tell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 _HEADER_PREFIX = "HTTP_"
@@ -22,12 +23,21 @@ def outgoing_headers() -> dict[str, str]:
     return headers
 
 
+@contextmanager
+def incoming_trace(environ: WSGIEnvironment) -> Iterator[None]:
+    """Have the trace that a request names active meanwhile."""
+    token = context.attach(propagate.extract(_headers(environ)))
+    try:
+        yield
+    finally:
+        context.detach(token)
+
+
 def with_incoming_trace(app: WSGIApplication) -> WSGIApplication:
     """Return ``app`` with the trace that a request names active while it is answered."""
 
     def traced(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        token = context.attach(propagate.extract(_headers(environ)))
-        try:
+        with incoming_trace(environ):
             response = app(environ, start_response)
             try:
                 yield from response
@@ -35,8 +45,6 @@ def with_incoming_trace(app: WSGIApplication) -> WSGIApplication:
                 close = getattr(response, "close", None)
                 if close:
                     close()
-        finally:
-            context.detach(token)
 
     return traced
 

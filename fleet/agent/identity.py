@@ -14,6 +14,7 @@ import msgspec
 
 from compose_agent.durable import sync_folder
 from compose_agent.errors import StateError
+from compose_agent.typed import from_json
 from fleet.opamp.uid import is_uid, new_uid, parse_uid, uid_text
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class Identity:
 
     def _load(self) -> _Kept | None:
         try:
-            kept = msgspec.json.decode(self._path.read_bytes(), type=_Kept)
+            kept = from_json(self._path.read_bytes(), _Kept)
             parse_uid(kept.uid)
         except FileNotFoundError:
             return None

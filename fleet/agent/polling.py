@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import gzip
+import queue
 import socket
-import threading
 from urllib.parse import urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from fleet.agent.transport import ANSWER_SECONDS, CONNECT_SECONDS, LinkError, Target, retry_after
+from fleet.agent.path import SOCKET_OPTIONS
+from fleet.agent.transport import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    LinkError,
+    Target,
+    is_refusal,
+    retry_after,
+)
 from fleet.opamp.frames import CONTENT_TYPE, MalformedMessage, from_body
 from fleet.opamp.opamp_pb2 import AgentToServer, ServerToAgent
 from fleet.opamp.uid import uid_text
@@ -23,12 +31,14 @@ class PollingTransport:
     """See :class:`fleet.agent.transport.Transport`; ``send`` waits for the answer."""
 
     name = "http"
+    polls = True
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._pool = urllib3.PoolManager(1, ssl_context=target.tls, retries=False)
-        self._answers: list[ServerToAgent] = []
-        self._closed = threading.Event()
+        self._pool = urllib3.PoolManager(
+            1, ssl_context=target.tls, retries=False, socket_options=SOCKET_OPTIONS
+        )
+        self._answers: queue.SimpleQueue[ServerToAgent | None] = queue.SimpleQueue()  # None: it is closed
         self.local_address = ""
 
     def open(self) -> None:
@@ -57,24 +67,28 @@ class PollingTransport:
                 "POST", self._target.http_url, body=body, headers=headers, timeout=timeout
             )
         except (HTTPError, OSError) as error:
-            raise LinkError(f"cannot ask {self._target.http_url}: {error}") from error
+            refused = any(map(is_refusal, (error, *getattr(error, "args", ()))))
+            raise LinkError(f"cannot ask {self._target.http_url}: {error}", refused=refused) from error
         if answer.status != 200:
             what = f"the manager answers with status {answer.status}"
-            raise LinkError(what, pause=retry_after(answer.headers.get("Retry-After")))
+            pause = retry_after(answer.headers.get("Retry-After"))
+            raise LinkError(what, pause=pause, refused=answer.status == 401)
         try:
-            self._answers.append(from_body(ServerToAgent, answer.data))
+            self._answers.put(from_body(ServerToAgent, answer.data))
         except MalformedMessage as error:
             raise LinkError(f"the manager sends no OpAMP: {error}") from error
 
     def receive(self, timeout: float) -> ServerToAgent | None:
-        """Return the answer to the last message, once; else wait."""
-        if self._answers:
-            return self._answers.pop(0)
-        if self._closed.wait(timeout):
+        """Return the next answer; waits for messages of other threads to have one."""
+        try:
+            answer = self._answers.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        if answer is None:
             raise LinkError("the connection is closed")
-        return None
+        return answer
 
     def close(self) -> None:
         """Close what is open."""
-        self._closed.set()
+        self._answers.put(None)
         self._pool.clear()

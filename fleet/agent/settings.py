@@ -13,6 +13,8 @@ from compose_agent.config.kinds import Detail, Kind
 SCHEMES = ("wss", "ws", "https", "http")
 # The article's shape of a manager's address.
 _PATH = "/agent"
+# Instead of options that may be set from afar.
+NOTHING = "none"
 
 
 def _manager_url(text: str) -> str:
@@ -40,7 +42,6 @@ class AgentSettings:
         None,
         "The manager's address, such as wss://manager.example.com/agent; with http or https the agent polls "
         "instead of staying connected. Also from MANAGER_URL.",
-        restart=True,
         variable="MANAGER_URL",
     )
     server: Address | None = option(
@@ -48,7 +49,6 @@ class AgentSettings:
         _server,
         None,
         "The manager as host:port, which means wss://host:port/agent. Also from SERVER_ADDR.",
-        restart=True,
         variable="SERVER_ADDR",
     )
     node_id: str | None = option(
@@ -56,7 +56,6 @@ class AgentSettings:
         kinds.string,
         None,
         "What this node is called. Unset: the Engine's own name. Also from NODE_ID.",
-        restart=True,
         variable="NODE_ID",
     )
     token_file: Path | None = option(
@@ -64,31 +63,25 @@ class AgentSettings:
         kinds.path,
         None,
         "File with the token with which the agent joins.",
-        restart=True,
     )
     ca_file: Path | None = option(
         "ca-file",
         kinds.path,
         None,
         "File with the authorities that may vouch for the manager. Unset: those of the system.",
-        restart=True,
     )
     insecure: bool = option(
         "insecure",
         kinds.boolean,
         "false",
         "Speak without TLS with a manager on another machine.",
-        restart=True,
     )
-    role: str = option(
-        "role", kinds.choice("worker", "manager"), "worker", "What the node is for.", restart=True
-    )
+    role: str = option("role", kinds.choice("worker", "manager"), "worker", "What the node is for.")
     capacity: int | None = option(
         "capacity",
         kinds.count,
         None,
         "How much work the node takes, in units of your own. Unset: its number of processors.",
-        restart=True,
     )
     tags: tuple[str, ...] = option(
         "tags",
@@ -96,10 +89,9 @@ class AgentSettings:
         None,
         "Words by which nodes are selected; repeatable.",
         multiple=True,
-        restart=True,
     )
     environment: str | None = option(
-        "environment", kinds.string, None, "The environment of the node, such as staging.", restart=True
+        "environment", kinds.string, None, "The environment of the node, such as staging."
     )
     advertise: str | None = option(
         "advertise-address",
@@ -107,15 +99,41 @@ class AgentSettings:
         None,
         "Name or IP address at which others reach this host's listeners. Unset: the address from which the "
         "agent speaks with its manager.",
-        restart=True,
+    )
+    commands: tuple[str, ...] = option(
+        "commands",
+        kinds.string,
+        None,
+        "The commands of the manager that this host carries out, such as restart or logs; repeatable. Unset: "
+        "all. 'none' allows none.",
+        multiple=True,
     )
     interval: float = option(
         "heartbeat-interval",
         kinds.positive_duration,
         "30s",
         "How often the agent speaks until its manager says otherwise.",
-        restart=True,
     )
+    remote_options: tuple[str, ...] = option(
+        "remote-options",
+        kinds.string,
+        "log.level",
+        "Options, and groups of options such as exporter or logs.spool, that the manager may set on this "
+        "host; repeatable. none: nothing.",
+        multiple=True,
+    )
+    remote_timeout: float = option(
+        "remote-timeout",
+        kinds.positive_duration,
+        "30s",
+        "How long the agent may be without its manager after it has applied a configuration from there; then "
+        "it goes back to the one before.",
+    )
+
+    @property
+    def accepts_remote(self) -> bool:
+        """Tell whether the manager may set anything."""
+        return self.remote_options != (NOTHING,)
 
     @property
     def manager_url(self) -> str | None:

@@ -17,11 +17,15 @@ ANSWER_SECONDS = 20.0
 
 
 class LinkError(ComposeAgentError):
-    """The link cannot be made, or broke; ``pause`` is for how long the manager asks, if it does."""
+    """The link cannot be made, or broke.
 
-    def __init__(self, message: str, *, pause: float | None = None) -> None:
+    ``pause`` is for how long the manager asks, if it does; ``refused`` when it does not know the agent.
+    """
+
+    def __init__(self, message: str, *, pause: float | None = None, refused: bool = False) -> None:
         super().__init__(message)
         self.pause = pause
+        self.refused = refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Target:
     url: str
     token: str = ""
     tls: ssl.SSLContext | None = None
+    authorization: str = ""  # a whole header, in place of the token
 
     @property
     def polls(self) -> bool:
@@ -48,13 +53,20 @@ class Target:
     @property
     def headers(self) -> dict[str, str]:
         """Return the headers with which the agent proves that it may come."""
-        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        given = self.authorization or (f"Bearer {self.token}" if self.token else "")
+        return {"Authorization": given} if given else {}
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Tell whether the other end of a TLS connection does not take this end's certificate."""
+    return isinstance(error, ssl.SSLError) and "alert" in str(error.reason or error).lower()
 
 
 class Transport(Protocol):
-    """One connection. Every call raises LinkError."""
+    """One connection; ``polls`` when the manager speaks only if it is asked. Every call raises LinkError."""
 
     name: str
+    polls: bool
     local_address: str
 
     def open(self) -> None:

@@ -27,6 +27,7 @@ class Watchdog:
         self._stuck = stuck
         self._look = look
         self._stopping = threading.Event()
+        self._changing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="agent-watchdog", daemon=True)
         self.link = make()
         self.rebuilt = 0
@@ -39,16 +40,23 @@ class Watchdog:
     def stop(self) -> None:
         """Stop both, with a goodbye to the manager."""
         self._stopping.set()
-        self.link.stop(_GOODBYE_SECONDS)
+        with self._changing:
+            self.link.stop(_GOODBYE_SECONDS)
         self._thread.join()
+
+    def renew(self) -> None:
+        """Give the link up for a fresh one: its manager, or how it is reached, is another one now."""
+        with self._changing:
+            self.link.abandon()
+            self.link = self._make()
+            self.link.start()
 
     def _run(self) -> None:
         while not self._stopping.wait(self._look):
             if time.monotonic() - self.link.progress > self._stuck:
                 logger.error(
-                    "the link to the manager is stuck, it is made anew", extra={"status": self.link.status}
+                    "the link to the manager is stuck, it is made anew",
+                    extra={"status": self.link.status, "where": self.link.where()},
                 )
-                self.link.abandon()
-                self.link = self._make()
-                self.link.start()
+                self.renew()
                 self.rebuilt += 1

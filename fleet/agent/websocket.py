@@ -7,11 +7,12 @@ from contextlib import ExitStack, suppress
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from fleet.agent.transport import CONNECT_SECONDS, LinkError, Target, retry_after
+from fleet.agent.path import watch
+from fleet.agent.transport import CONNECT_SECONDS, LinkError, Target, is_refusal, retry_after
 from fleet.opamp.frames import MAX_MESSAGE_BYTES, MalformedMessage, from_frame, to_frame
 from fleet.opamp.opamp_pb2 import AgentToServer, ServerToAgent
 
-# A path that swallows everything is noticed within the two together.
+# A manager that hangs is noticed within the two together; see fleet.agent.path for paths that do.
 _PING_EVERY_SECONDS = 15.0
 _PONG_WITHIN_SECONDS = 10.0
 _CLOSE_SECONDS = 2.0
@@ -21,6 +22,7 @@ class WebSocketTransport:
     """See :class:`fleet.agent.transport.Transport`."""
 
     name = "websocket"
+    polls = False
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -47,9 +49,13 @@ class WebSocketTransport:
             response = error.response
             pause = retry_after(response.headers.get("Retry-After"))
             what = f"the manager answers with status {response.status_code}"
-            raise LinkError(f"{what}{_reason(response.body)}", pause=pause) from error
+            raise LinkError(
+                f"{what}{_reason(response.body)}", pause=pause, refused=response.status_code == 401
+            ) from error
         except (OSError, TimeoutError, WebSocketException) as error:
-            raise LinkError(f"cannot connect to {self._target.url}: {_words(error)}") from error
+            what = f"cannot connect to {self._target.url}: {_words(error)}"
+            raise LinkError(what, refused=is_refusal(error)) from error
+        watch(self._connection.socket)
         self.local_address = str(self._connection.socket.getsockname()[0])
 
     def send(self, message: AgentToServer) -> None:
@@ -66,7 +72,7 @@ class WebSocketTransport:
         except TimeoutError:
             return None
         except (OSError, WebSocketException) as error:
-            raise LinkError(_words(error)) from error
+            raise LinkError(_words(error), refused=is_refusal(error)) from error
         if isinstance(data, str):
             raise LinkError("the manager sends text, which is no OpAMP")
         try:

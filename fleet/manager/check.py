@@ -8,6 +8,7 @@ from compose_agent.address import Address
 from compose_agent.errors import ConfigError, Problem
 from compose_agent.web.webfile import WebConfigFile
 from fleet.manager.admission import TokenFile
+from fleet.manager.credentials.parts import signer_of
 from fleet.manager.settings import ManagerSettings
 
 _WHERE = "manager"
@@ -20,10 +21,17 @@ def check(settings: ManagerSettings) -> None:
             if not is_loopback(address):
                 what = f"manager.insecure on {address}: expected addresses of this machine, such as 127.0.0.1"
                 raise ConfigError(Problem(_WHERE, what))
+    if bool(settings.proxy_header) is not bool(settings.proxy_addresses):
+        what = "manager.proxy.header and manager.proxy.address belong together, expected both or neither"
+        raise ConfigError(Problem(_WHERE, what))
     if settings.web_config_file:
         WebConfigFile(settings.web_config_file)  # opens the certificates too
     if settings.token_file:
         TokenFile(settings.token_file)
+    if bool(settings.ca_file) is not bool(settings.ca_key_file):
+        what = "manager.ca-file and manager.ca-key-file belong together, expected both or neither"
+        raise ConfigError(Problem(_WHERE, what))
+    signer_of(settings)
 
 
 def require_safety(settings: ManagerSettings, web: WebConfigFile | None) -> None:
@@ -34,9 +42,6 @@ def require_safety(settings: ManagerSettings, web: WebConfigFile | None) -> None
         what = (
             "expected TLS in manager.web.config.file, or manager.insecure for trying it out on this machine"
         )
-        raise ConfigError(Problem(_WHERE, what))
-    if settings.token_file is None:
-        what = "expected manager.token-file: with it agents prove that they may join"
         raise ConfigError(Problem(_WHERE, what))
 
 

@@ -13,7 +13,9 @@ from fleet.manager.admission import Admission
 from fleet.manager.desk import Desk
 from fleet.manager.herd import Herd
 from fleet.manager.metrics import ManagerMetrics
-from fleet.manager.model import Peer
+from fleet.manager.model import Pass, Peer
+from fleet.manager.peercert import certificate_of
+from fleet.manager.pusher import POLICY_CODE, Pusher
 from fleet.manager.registry import Registry
 from fleet.opamp.frames import (
     CONTENT_TYPE,
@@ -37,7 +39,6 @@ Send = Callable[[Event], Awaitable[None]]
 PATHS = ("/v1/opamp", "/agent")
 # RFC 6455, 7.4.1. An agent that goes says one of the first two.
 _CLEAN_CODES = (1000, 1001)
-_POLICY_CODE = 1008
 # One that sends nothing but nonsense is no agent; its log lines would be nonsense as well.
 _MOST_MALFORMED = 10
 # A peer that does not take its answers holds memory; a heartbeat's answer is twenty bytes.
@@ -62,21 +63,25 @@ class Endpoint:
         self._admission = admission
         self._herd = herd
         self._metrics = metrics
-        self._stopping = stopping
+        self.stopping = stopping
 
     async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection from its handshake to its end."""
         await receive()  # the handshake
-        if refusal := self._turned_away(scope):
+        admitted = self._admission.admit(_headers(scope).get("authorization", ""), certificate_of(scope))
+        if refusal := self._turned_away(admitted):
             await _deny(receive, send, *refusal)
             return
+        assert admitted is not None  # noqa: S101 - it was not turned away
         await send({"type": "websocket.accept"})
-        peer = Peer("websocket", _address(scope))
+        pusher = Pusher(send)
+        peer = Peer("websocket", _address(scope), push=pusher.push, end=pusher.end, admitted=admitted)
         code, reason = 1006, "the connection broke"
         try:
             code, reason = await self._converse(peer, receive, send)
         finally:
-            if not self._stopping():
+            pusher.close()
+            if not self.stopping():
                 self._registry.lose(peer, reason, clean=code in _CLEAN_CODES)
 
     async def request(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,8 +106,8 @@ class Endpoint:
             reply = self._reply(event, peer)
             malformed += reply.HasField("error_response") and not reply.instance_uid
             if malformed > _MOST_MALFORMED:
-                await send({"type": "websocket.close", "code": _POLICY_CODE, "reason": "no OpAMP"})
-                return _POLICY_CODE, "it sent what is no OpAMP"
+                await send({"type": "websocket.close", "code": POLICY_CODE, "reason": "no OpAMP"})
+                return POLICY_CODE, "it sent what is no OpAMP"
             try:
                 async with asyncio.timeout(_SEND_SECONDS):
                     await send({"type": "websocket.send", "bytes": to_frame(reply)})
@@ -135,9 +140,11 @@ class Endpoint:
             return 405, b"agents send POST, or open a WebSocket\n", [(b"allow", b"POST")]
         if headers.get("content-type", "").partition(";")[0].strip().lower() != CONTENT_TYPE:
             return 415, f"expected Content-Type: {CONTENT_TYPE}\n".encode(), []
-        if refusal := self._turned_away(scope, counted=False):
+        admitted = self._admission.admit(headers.get("authorization", ""), certificate_of(scope))
+        if refusal := self._turned_away(admitted, counted=False):
             status, text, more = refusal
             return status, text, more
+        assert admitted is not None  # noqa: S101 - it was not turned away
         try:
             body = await _body(receive)
             if headers.get("content-encoding", "").lower() == "gzip":
@@ -149,12 +156,13 @@ class Endpoint:
         except MalformedMessage as error:
             self._metrics.refused("malformed")
             return 400, f"{error}\n".encode(), []
-        return 200, self._answer(message, Peer("http", _address(scope))).SerializeToString(), []
+        peer = Peer("http", _address(scope), admitted=admitted)
+        return 200, self._answer(message, peer).SerializeToString(), []
 
     def _turned_away(
-        self, scope: Scope, *, counted: bool = True
+        self, admitted: Pass | None, *, counted: bool = True
     ) -> tuple[int, bytes, list[tuple[bytes, bytes]]] | None:
-        if not self._admission.admits(_headers(scope).get("authorization", "")):
+        if admitted is None:
             self._metrics.turned_away.labels("token").inc()
             return 401, b"the token is missing or not known here\n", [(b"www-authenticate", b"Bearer")]
         if counted and (seconds := self._herd.wait()):

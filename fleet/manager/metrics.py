@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
+from wsgiref.types import WSGIEnvironment
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from compose_agent.role import ConfigState
 from compose_agent.selfmetrics import add_program, exposition, gauge, new_registry
+from compose_agent.web.metricsview import metrics_view
+from compose_agent.web.response import Response
 from fleet.manager.model import ALIVE, Node, State, Transition
+from fleet.manager.principal import principal_of
 from fleet.manager.registry import Registry
+from fleet.manager.sight import Sight
 
+_LATE_BUCKETS = (0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.02, 0.1, 0.5)
 
 
@@ -59,15 +66,26 @@ class ManagerMetrics:
             buckets=_BUCKETS,
             registry=registry,
         )
+        self.loop_late = Histogram(
+            "fleet_loop_late_seconds",
+            "By how much the loop that serves all agents was late, looked at twice a second.",
+            buckets=_LATE_BUCKETS,
+            registry=registry,
+        )
         for value in State:
             self._transitions.labels(value.value)
         for transport in ("websocket", "http"):
             self.messages.labels(transport)
-        for reason in ("malformed", "oversize", "uid"):
+        for reason in ("malformed", "oversize", "uid", "full", "not-allowed"):
             self._refused.labels(reason)
         for reason in ("token", "rate"):
             self.turned_away.labels(reason)
         add_program(registry, "fleet_manager", "manager", state)
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """Where the manager's parts register metrics of their own."""
+        return self._registry
 
     def watch(self, nodes: Registry) -> None:
         """Tell of these nodes at each scrape."""
@@ -100,11 +118,20 @@ class ManagerMetrics:
         """Return the metrics in one of the two formats."""
         return exposition(self._registry, openmetrics=openmetrics)
 
+    def view(self, nodes: Registry, environ: WSGIEnvironment) -> Response:
+        """Answer a scrape: who sees some environments only gets their nodes, and nothing of the manager."""
+        principal = principal_of(environ)
+        if principal.environments is None:
+            return metrics_view(self.text)(environ)
+        scoped = new_registry()
+        scoped.register(_Nodes(Sight(nodes, principal)))
+        return metrics_view(partial(exposition, scoped))(environ)
+
 
 class _Nodes:
     """Gauges of the nodes, made at each scrape."""
 
-    def __init__(self, nodes: Registry) -> None:
+    def __init__(self, nodes: Registry | Sight) -> None:
         self._nodes = nodes
 
     def collect(self) -> Iterator[Metric]:
@@ -124,6 +151,16 @@ class _Nodes:
             heard.add_metric(key, at)
         yield up
         yield heard
+        # One series for each node, not one for each of its states: with thousands of nodes that is much less
+        # to read, and an alert about a state resolves when its series ends.
+        stands = GaugeMetricFamily(
+            "fleet_node_state", "1 for the state in which a node is.", labels=[*labels, "state"]
+        )
+        for stand in self._nodes.read(_states):
+            stands.add_metric(stand, 1)
+        for name in self._nodes.never_seen():
+            stands.add_metric((name, "", "", State.NEVER_SEEN.value), 1)
+        yield stands
 
 
 def _ups(nodes: Iterable[Node]) -> dict[tuple[str, str, str], tuple[bool, float]]:
@@ -132,11 +169,20 @@ def _ups(nodes: Iterable[Node]) -> dict[tuple[str, str, str], tuple[bool, float]
     for node in nodes:
         if node.disabled:
             continue
-        told = node.description
-        key = (node.node_id, told.host if told else "", told.environment if told else "")
+        key = _labels(node)
         alive, at = found.get(key, (False, 0.0))
         found[key] = (alive or node.state in ALIVE, max(at, node.last_heard))
     return found
+
+
+def _states(nodes: Iterable[Node]) -> list[tuple[str, str, str, str]]:
+    """Return labels and state of each node, once where several have the same."""
+    return [*dict.fromkeys((*_labels(node), node.state.value) for node in nodes)]
+
+
+def _labels(node: Node) -> tuple[str, str, str]:
+    told = node.description
+    return node.node_id, told.host if told else "", told.environment if told else ""
 
 
 def _connected(nodes: Registry) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from fleet.envelopes.host import Load
 from fleet.opamp.attributes import Plain
 from fleet.opamp.uid import uid_text
 
@@ -61,14 +62,38 @@ class Health:
     parts: Mapping[str, Health] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """With what an agent has come in: the id of a join token, or of its own credential, which is of ``uid``.
+
+    ``environments`` are those that it may be in, None all. ``free`` when nothing was asked of it.
+    """
+
+    environments: frozenset[str] | None = None
+    token: str = ""
+    credential: str = ""
+    uid: bytes = b""
+    free: bool = False
+
+
+FREE = Pass(free=True)
+
+
 @dataclass(eq=False, slots=True)
 class Peer:
-    """One connection, or one request over HTTP; ``address`` is the other end's IP address."""
+    """One connection, or one request over HTTP; ``address`` is the other end's IP address.
+
+    ``push`` sends a frame without being asked, from any thread, and tells whether it is under way; ``end``
+    closes the connection for a reason, from any thread. Both are None for a request over HTTP.
+    """
 
     transport: str
     address: str
     uids: set[bytes] = field(default_factory=set)  # of the agents that speak over it
     offered: dict[bytes, bytes] = field(default_factory=dict)  # a uid we gave → the one that was another's
+    push: Callable[[bytes], bool] | None = None
+    end: Callable[[str], None] | None = None
+    admitted: Pass = FREE
 
     @property
     def lasting(self) -> bool:
@@ -78,10 +103,10 @@ class Peer:
 
 @dataclass(eq=False, slots=True)
 class Node:
-    """One agent. ``heard_at`` and ``conflict_until`` are of the monotonic clock, other times Unix time.
+    """One agent. ``heard_at``, ``written_at`` and ``conflict_until`` are of the monotonic clock.
 
-    ``gone`` is how its connection ended, empty while nothing is known of an end; ``left`` when that was with
-    a goodbye.
+    Other times are Unix time. ``gone`` is how its connection ended, empty while nothing is known of an end;
+    ``left`` when that was with a goodbye.
     """
 
     uid: bytes
@@ -104,13 +129,24 @@ class Node:
     left: bool = False
     conflict_until: float = 0.0
     rival: bytes = b""
+    strand: int = -2  # where an earlier row of numbers ended, of another agent if two use the uid
+    crossings: int = 0  # how often an earlier row of numbers was gone on with
+    written_at: float = float("-inf")
+    missed: bool = False  # messages of it are missing, and it has not said everything anew since
     asked_full_at: float = float("-inf")
     offered_interval: float = 0.0
+    load: Load | None = None
+    custom: frozenset[str] = frozenset()  # capabilities of its custom messages
 
     @property
     def node_id(self) -> str:
         """What people call it: its own name, or its uid."""
         return self.description.node_id if self.description else uid_text(self.uid)
+
+    @property
+    def environment(self) -> str:
+        """The environment it is in, empty for none."""
+        return self.description.environment if self.description else ""
 
     @property
     def interval(self) -> float:

@@ -16,6 +16,11 @@ from fleet.opamp.uid import parse_uid
 
 T = TypeVar("T")
 
+# Ten thousand are planned for; so many of usual size take about a gigabyte.
+MOST_NODES = 50_000
+# When a node was last heard is written so often, unless there is more to write: each heartbeat of ten
+# thousand nodes would be gigabytes a day, to know at a restart what the next heartbeat says anyhow.
+HEARD_EVERY_SECONDS = 300.0
 # Requests that were under way together arrive within this time.
 ECHO_SECONDS = 5.0
 
@@ -34,8 +39,11 @@ class Registry:
     ``changed`` and ``removed`` collect the uids that the store has not yet written.
     """
 
-    def __init__(self, note: Callable[[Transition], None], clocks: Clocks | None = None) -> None:
+    def __init__(
+        self, note: Callable[[Transition], None], clocks: Clocks | None = None, most: int = MOST_NODES
+    ) -> None:
         self._note = note
+        self._most = most
         self._clocks = clocks or Clocks()
         self._lock = threading.RLock()
         self._nodes: dict[bytes, Node] = {}
@@ -52,6 +60,11 @@ class Registry:
         """Return what ``work`` makes of all nodes; it must be quick and keep none of them."""
         with self._lock:
             return work(self._nodes.values())
+
+    def get(self, uid: bytes) -> Node | None:
+        """Return the node with a uid."""
+        with self._lock:
+            return self._nodes.get(uid)
 
     def find(self, name: str) -> list[Node]:
         """Return the nodes that are called so, by node id or uid."""
@@ -72,6 +85,11 @@ class Registry:
         """Return the expected node ids with which no agent has come."""
         with self._lock:
             return [name for name in self._expected if not self._named.get(name)]
+
+    def is_full(self, uid: bytes) -> bool:
+        """Tell whether there is no room for a node with this uid."""
+        with self._lock:
+            return len(self._nodes) >= self._most and uid not in self._nodes
 
     # What changes it.
 
@@ -101,8 +119,15 @@ class Registry:
             node.last_heard, node.heard_at = self._clocks.wall(), now
             node.transport, node.peer_address = peer.transport, peer.address
             self._take_over(node, peer)
-            self.changed.add(uid)
+            if described or now - node.written_at >= HEARD_EVERY_SECONDS:
+                self.mark(node)
             return node
+
+    def mark(self, node: Node) -> None:
+        """Have the store write a node."""
+        with self._lock:
+            self.changed.add(node.uid)
+            node.written_at = self._clocks.monotonic()
 
     def describe(self, node: Node, description: Description) -> None:
         """Take what an agent says of itself; a former agent of the same host and name is forgotten."""
@@ -175,6 +200,9 @@ class Registry:
                 if node.uid not in self._nodes:
                     continue  # a former self of one before it
                 node.heard_at += missed
+                if node.state is State.OFFLINE and node.description is None:
+                    self.forget(node)  # it never said who it is, and will not any more
+                    continue
                 if is_settled(node, now):
                     continue
                 self._set(node, judge(node, now, self._rival(node)))
@@ -220,6 +248,8 @@ class Registry:
         node.rival = b""
         for uid in list(self._named[node.node_id] - {node.uid}):
             other = self._nodes[uid]
+            if other.environment != node.environment:
+                continue  # each environment has names of its own, and knows nothing of another's
             if other.state is State.OFFLINE and self._same_host(node, other):
                 self.forget(other)
             elif other.state in ALIVE and not other.rival:

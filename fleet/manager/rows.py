@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from enum import StrEnum
 from typing import Any
 
+from fleet.envelopes.host import Load
 from fleet.manager.model import Health, Node, State
 from fleet.opamp.uid import uid_text
 
@@ -36,10 +38,11 @@ class Row:
     transport: str
     healthy: bool | None
     problem: str
+    load: Load | None = None
 
     def document(self) -> dict[str, Any]:
         """Return it as the API gives it."""
-        return asdict(self)
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +80,22 @@ class Selection:
         return self.state in {"", State.NEVER_SEEN} and all(word in name.casefold() for word in words)
 
 
+class Order(StrEnum):
+    """What a list of nodes begins with."""
+
+    STATE = "state"  # the worst
+    NODE = "node"
+    HOST = "host"
+    HEARD = "heard"  # the latest
+    LOAD = "load"  # the busiest
+
+
 ORDERS: dict[str, Callable[[Node], Any]] = {
-    "state": lambda node: (_RANK[node.state], node.node_id),
-    "node": lambda node: node.node_id,
-    "host": lambda node: (node.description.host if node.description else "", node.node_id),
-    "heard": lambda node: (-node.last_heard, node.node_id),
+    Order.STATE: lambda node: (_RANK[node.state], node.node_id),
+    Order.NODE: lambda node: node.node_id,
+    Order.HOST: lambda node: (node.description.host if node.description else "", node.node_id),
+    Order.HEARD: lambda node: (-node.last_heard, node.node_id),
+    Order.LOAD: lambda node: (-_busy(node), node.node_id),
 }
 
 
@@ -107,6 +121,7 @@ def row_of(node: Node) -> Row:
         transport=node.transport,
         healthy=node.health.healthy if node.health else None,
         problem=problem_of(node.health) if node.health else "",
+        load=node.load,
     )
 
 
@@ -116,6 +131,11 @@ def problem_of(health: Health) -> str:
         if not part.healthy:
             return f"{name}: {problem_of(part) or part.error or part.status or 'not healthy'}"
     return "" if health.healthy else health.error or health.status or "not healthy"
+
+
+def _busy(node: Node) -> float:
+    """Return the load for each processor, less than any when it is unknown."""
+    return node.load.load1 / max(1, node.load.processors) if node.load else -1.0
 
 
 def _missing(name: str) -> Row:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import asyncio.sslproto
 import logging
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterable
 
 import uvicorn
@@ -15,6 +17,7 @@ from compose_agent.address import Address
 from compose_agent.web.listen import BACKLOG, listen_tcp
 from compose_agent.web.webfile import WebConfigFile
 from fleet.manager.app import App
+from fleet.manager.peercert import Protocol
 from fleet.opamp.frames import MAX_MESSAGE_BYTES
 
 logger = logging.getLogger(__name__)
@@ -24,16 +27,35 @@ PING_EVERY_SECONDS = 20.0
 PONG_WITHIN_SECONDS = 20.0
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5
+# What asyncio holds for each TLS connection to read into, 256 KiB unless it is told otherwise: gigabytes for
+# ten thousand agents, whose messages have some tens of bytes. A record of TLS has 16 KiB; longer messages are
+# read in as many turns as they take.
+_TLS_BUFFER_BYTES = 16 * 1024
 
 
 class Server:
-    """Serves ``app`` on several addresses; ``tick`` is called every ``every`` seconds on its loop."""
+    """Serves ``app`` on several addresses; ``tick`` is called every ``every`` seconds on its loop.
 
-    def __init__(self, app: App, web: WebConfigFile | None, tick: Callable[[], None], every: float) -> None:
+    ``late`` is told by how many seconds each call came too late: by so much agents waited too. ``proxies``
+    are the addresses and networks that are believed for whom they pass a request on.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        web: WebConfigFile | None,
+        tick: Callable[[], None],
+        every: float,
+        *,
+        late: Callable[[float], None],
+        proxies: Iterable[str] = (),
+    ) -> None:
         self._app = app
+        self._proxies = tuple(proxies)
         self._web = web
         self._tick = tick
         self._every = every
+        self._late = late
         self._sockets: list[socket.socket] = []
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -77,7 +99,9 @@ class Server:
         return uvicorn.Config(
             self._app,
             loop="asyncio",
-            http="h11",
+            http=Protocol,
+            proxy_headers=bool(self._proxies),
+            forwarded_allow_ips=list(self._proxies),
             ws="websockets-sansio",
             ws_max_size=MAX_MESSAGE_BYTES + 1,  # and a header
             ws_ping_interval=PING_EVERY_SECONDS,
@@ -98,6 +122,7 @@ class Server:
         context = self._web.current().context
         assert context is not None  # noqa: S101 - it cannot go while the listener is open
         context.sni_callback = self._newest
+        asyncio.sslproto.SSLProtocol.max_size = _TLS_BUFFER_BYTES
         return context
 
     def _newest(self, connection: ssl.SSLObject, _name: str | None, _first: ssl.SSLContext) -> None:
@@ -122,7 +147,9 @@ class Server:
 
     async def _ticks(self) -> None:
         while True:
+            due = time.monotonic() + self._every
             await asyncio.sleep(self._every)
+            self._late(max(0.0, time.monotonic() - due))
             try:
                 self._tick()
             except Exception:  # the next one must come: without any, who is silent stays online

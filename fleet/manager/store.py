@@ -1,9 +1,8 @@
-"""The nodes on disk: ``manager.db`` in the state directory."""
+"""The manager's database, ``manager.db`` in the state directory, and in it the nodes."""
 
 from __future__ import annotations
 
-import os
-import threading
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ from typing import Any
 import msgspec
 
 from compose_agent.statedb import StateFile
+from compose_agent.typed import from_msgpack
+from fleet.database import PARTS, Database
 from fleet.manager.model import Description, Health, Node, State, Transition
 
 _LOSS = "agents then appear anew as they speak; what was switched off, and the history, is gone"
@@ -54,61 +55,58 @@ class _Record(msgspec.Struct, array_like=True):
     peer_address: str
 
 
-class Store:
-    """Nodes and their history. Every call raises StateError; one process at a time has it."""
+def manager_file(state_dir: Path) -> StateFile:
+    """Return where the manager keeps its state."""
+    return StateFile(state_dir, "manager", "manager", _LOSS, [_SCHEMA, PARTS])
 
-    def __init__(self, state_dir: Path) -> None:
-        self._file = StateFile(state_dir, "manager", "manager", _LOSS, [_SCHEMA])
-        self._lock = threading.Lock()
+
+def manager_database(state_dir: Path) -> Database:
+    """Open ``manager.db``; raises InstanceRunning and StateError."""
+    return Database(manager_file(state_dir))
+
+
+class Store:
+    """Nodes and their history. Every call raises StateError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._written = 0
-        self._held = self._file.lock()
-        try:
-            self._database = self._file.open()
-        except BaseException:
-            os.close(self._held)
-            raise
 
     def load(self) -> list[Node]:
         """Return every node as it was last written."""
         columns = "uid, record, state, reason, since, first_heard, last_heard, disabled"
-        with self._lock, self._file.explained():
-            rows = self._database.execute(f"SELECT {columns} FROM node").fetchall()  # noqa: S608 - our own names
-            return [_node(row) for row in rows]
+        question = f"SELECT {columns} FROM node"  # noqa: S608 - our own names
+        return self._database.read(lambda tx: [_node(row) for row in tx.execute(question)])
 
     def write(self, nodes: Iterable[Node], removed: Iterable[bytes], history: Sequence[Transition]) -> None:
         """Write nodes, remove others, and add to the history, all of it or nothing."""
-        with self._lock, self._file.explained(), self._database:
-            self._database.executemany(
-                "INSERT OR REPLACE INTO node VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, nodes)
-            )
-            self._database.executemany("DELETE FROM node WHERE uid = ?", ((uid,) for uid in removed))
-            self._database.executemany(
+
+        def work(tx: sqlite3.Connection) -> None:
+            tx.executemany("INSERT OR REPLACE INTO node VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_row, nodes))
+            tx.executemany("DELETE FROM node WHERE uid = ?", ((uid,) for uid in removed))
+            tx.executemany(
                 "INSERT INTO transition (uid, node_id, at, before, after, reason) VALUES (?, ?, ?, ?, ?, ?)",
                 ((one.uid, one.node_id, one.at, one.before, one.after, one.reason) for one in history),
             )
-            self._prune(len(history))
+            self._prune(tx, len(history))
+
+        self._database.write(work)
 
     def history(self, uid: bytes, most: int) -> list[Transition]:
         """Return the last changes of a node's state, the newest first."""
-        with self._lock, self._file.explained():
-            rows = self._database.execute(
-                "SELECT uid, node_id, at, before, after, reason FROM transition WHERE uid = ? "
-                "ORDER BY id DESC LIMIT ?",
-                (uid, most),
-            ).fetchall()
+        question = (
+            "SELECT uid, node_id, at, before, after, reason FROM transition WHERE uid = ? "
+            "ORDER BY id DESC LIMIT ?"
+        )
+        rows = self._database.read(lambda tx: tx.execute(question, (uid, most)).fetchall())
         return [Transition(r[0], r[1], r[2], State(r[3]), State(r[4]), r[5]) for r in rows]
 
-    def close(self) -> None:
-        """Let go of the database."""
-        self._database.close()
-        os.close(self._held)
-
-    def _prune(self, added: int) -> None:
+    def _prune(self, tx: sqlite3.Connection, added: int) -> None:
         self._written += added
         if self._written < _PRUNE_EVERY:
             return
         self._written = 0
-        self._database.execute(
+        tx.execute(
             "DELETE FROM transition WHERE id <= (SELECT MAX(id) FROM transition) - ?", (KEPT_TRANSITIONS,)
         )
 
@@ -132,7 +130,7 @@ def _row(node: Node) -> tuple[object, ...]:
 
 def _node(row: Sequence[Any]) -> Node:
     uid, data, state, reason, since, first_heard, last_heard, disabled = row
-    record = msgspec.msgpack.decode(data, type=_Record)
+    record = from_msgpack(data, _Record)
     return Node(
         uid=uid,
         description=record.description,

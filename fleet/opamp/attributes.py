@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 
 from fleet.opamp.opamp_pb2 import AnyValue, KeyValue
 
 Plain = str | bool | int | float | list[str]
 
-# A longer text is no description; it would only fill pages and the store.
+# A longer text is no description; it would only fill pages and the store. The same goes for more of them.
 _LONGEST_TEXT = 1000
+_MOST_ATTRIBUTES = 200
+_MOST_VALUES = 100
 
+ENVIRONMENT = "deployment.environment.name"  # of OpenTelemetry
 NODE_ID = "compose_agent.node.id"
 ROLE = "compose_agent.role"
 CAPACITY = "compose_agent.capacity"
@@ -27,8 +31,9 @@ def to_attributes(values: Mapping[str, Plain | None]) -> list[KeyValue]:
 
 
 def from_attributes(attributes: Iterable[KeyValue]) -> dict[str, Plain]:
-    """Return attributes as a mapping; of a key that comes twice the last one counts."""
-    return {each.key: _plain(each.value) for each in attributes}
+    """Return attributes as a mapping, without what is too much; of a key that comes twice the last counts."""
+    first = islice(attributes, _MOST_ATTRIBUTES)
+    return {each.key[:_LONGEST_TEXT]: _plain(each.value) for each in first}
 
 
 def _packed(value: Plain) -> AnyValue:
@@ -57,9 +62,10 @@ def _plain(value: AnyValue) -> Plain:
         case "double_value":
             found = value.double_value
         case "array_value":
-            return [str(_plain(each)) for each in value.array_value.values]
+            return [str(_plain(each))[:_LONGEST_TEXT] for each in value.array_value.values[:_MOST_VALUES]]
         case "bytes_value":
-            found = value.bytes_value.hex()
+            found = value.bytes_value[:_LONGEST_TEXT].hex()
         case "kvlist_value":
-            found = ", ".join(f"{each.key}={_plain(each.value)}" for each in value.kvlist_value.values)
+            pairs = value.kvlist_value.values[:_MOST_VALUES]
+            found = ", ".join(f"{each.key[:_LONGEST_TEXT]}={_plain(each.value)}" for each in pairs)
     return found[:_LONGEST_TEXT] if isinstance(found, str) else found

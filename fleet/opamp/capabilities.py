@@ -25,6 +25,7 @@ class ServerCan(IntFlag):
     OFFER_REMOTE_CONFIG = 0x2
     ACCEPT_EFFECTIVE_CONFIG = 0x4
     OFFER_CONNECTION_SETTINGS = 0x20
+    ACCEPT_CONNECTION_REQUEST = 0x40
 
 
 class AgentAsks(IntFlag):

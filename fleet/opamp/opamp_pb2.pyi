@@ -33,7 +33,7 @@ ServerErrorResponseType_Unavailable: ServerErrorResponseType
 CommandType_Restart: CommandType
 
 class AgentToServer(_message.Message):
-    __slots__ = ("instance_uid", "sequence_num", "agent_description", "capabilities", "health", "effective_config", "remote_config_status", "agent_disconnect", "flags", "custom_capabilities", "custom_message")
+    __slots__ = ("instance_uid", "sequence_num", "agent_description", "capabilities", "health", "effective_config", "remote_config_status", "agent_disconnect", "flags", "connection_settings_request", "custom_capabilities", "custom_message")
     INSTANCE_UID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_NUM_FIELD_NUMBER: _ClassVar[int]
     AGENT_DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
@@ -43,6 +43,7 @@ class AgentToServer(_message.Message):
     REMOTE_CONFIG_STATUS_FIELD_NUMBER: _ClassVar[int]
     AGENT_DISCONNECT_FIELD_NUMBER: _ClassVar[int]
     FLAGS_FIELD_NUMBER: _ClassVar[int]
+    CONNECTION_SETTINGS_REQUEST_FIELD_NUMBER: _ClassVar[int]
     CUSTOM_CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     CUSTOM_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     instance_uid: bytes
@@ -54,9 +55,10 @@ class AgentToServer(_message.Message):
     remote_config_status: RemoteConfigStatus
     agent_disconnect: AgentDisconnect
     flags: int
+    connection_settings_request: ConnectionSettingsRequest
     custom_capabilities: CustomCapabilities
     custom_message: CustomMessage
-    def __init__(self, instance_uid: _Optional[bytes] = ..., sequence_num: _Optional[int] = ..., agent_description: _Optional[_Union[AgentDescription, _Mapping]] = ..., capabilities: _Optional[int] = ..., health: _Optional[_Union[ComponentHealth, _Mapping]] = ..., effective_config: _Optional[_Union[EffectiveConfig, _Mapping]] = ..., remote_config_status: _Optional[_Union[RemoteConfigStatus, _Mapping]] = ..., agent_disconnect: _Optional[_Union[AgentDisconnect, _Mapping]] = ..., flags: _Optional[int] = ..., custom_capabilities: _Optional[_Union[CustomCapabilities, _Mapping]] = ..., custom_message: _Optional[_Union[CustomMessage, _Mapping]] = ...) -> None: ...
+    def __init__(self, instance_uid: _Optional[bytes] = ..., sequence_num: _Optional[int] = ..., agent_description: _Optional[_Union[AgentDescription, _Mapping]] = ..., capabilities: _Optional[int] = ..., health: _Optional[_Union[ComponentHealth, _Mapping]] = ..., effective_config: _Optional[_Union[EffectiveConfig, _Mapping]] = ..., remote_config_status: _Optional[_Union[RemoteConfigStatus, _Mapping]] = ..., agent_disconnect: _Optional[_Union[AgentDisconnect, _Mapping]] = ..., flags: _Optional[int] = ..., connection_settings_request: _Optional[_Union[ConnectionSettingsRequest, _Mapping]] = ..., custom_capabilities: _Optional[_Union[CustomCapabilities, _Mapping]] = ..., custom_message: _Optional[_Union[CustomMessage, _Mapping]] = ...) -> None: ...
 
 class AgentDisconnect(_message.Message):
     __slots__ = ()
@@ -171,12 +173,58 @@ class ConnectionSettingsOffers(_message.Message):
     def __init__(self, hash: _Optional[bytes] = ..., opamp: _Optional[_Union[OpAMPConnectionSettings, _Mapping]] = ...) -> None: ...
 
 class OpAMPConnectionSettings(_message.Message):
-    __slots__ = ("destination_endpoint", "heartbeat_interval_seconds")
+    __slots__ = ("destination_endpoint", "headers", "certificate", "heartbeat_interval_seconds")
     DESTINATION_ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    HEADERS_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_INTERVAL_SECONDS_FIELD_NUMBER: _ClassVar[int]
     destination_endpoint: str
+    headers: Headers
+    certificate: TLSCertificate
     heartbeat_interval_seconds: int
-    def __init__(self, destination_endpoint: _Optional[str] = ..., heartbeat_interval_seconds: _Optional[int] = ...) -> None: ...
+    def __init__(self, destination_endpoint: _Optional[str] = ..., headers: _Optional[_Union[Headers, _Mapping]] = ..., certificate: _Optional[_Union[TLSCertificate, _Mapping]] = ..., heartbeat_interval_seconds: _Optional[int] = ...) -> None: ...
+
+class Headers(_message.Message):
+    __slots__ = ("headers",)
+    HEADERS_FIELD_NUMBER: _ClassVar[int]
+    headers: _containers.RepeatedCompositeFieldContainer[Header]
+    def __init__(self, headers: _Optional[_Iterable[_Union[Header, _Mapping]]] = ...) -> None: ...
+
+class Header(_message.Message):
+    __slots__ = ("key", "value")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    value: str
+    def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+
+class TLSCertificate(_message.Message):
+    __slots__ = ("cert", "private_key", "ca_cert")
+    CERT_FIELD_NUMBER: _ClassVar[int]
+    PRIVATE_KEY_FIELD_NUMBER: _ClassVar[int]
+    CA_CERT_FIELD_NUMBER: _ClassVar[int]
+    cert: bytes
+    private_key: bytes
+    ca_cert: bytes
+    def __init__(self, cert: _Optional[bytes] = ..., private_key: _Optional[bytes] = ..., ca_cert: _Optional[bytes] = ...) -> None: ...
+
+class ConnectionSettingsRequest(_message.Message):
+    __slots__ = ("opamp",)
+    OPAMP_FIELD_NUMBER: _ClassVar[int]
+    opamp: OpAMPConnectionSettingsRequest
+    def __init__(self, opamp: _Optional[_Union[OpAMPConnectionSettingsRequest, _Mapping]] = ...) -> None: ...
+
+class OpAMPConnectionSettingsRequest(_message.Message):
+    __slots__ = ("certificate_request",)
+    CERTIFICATE_REQUEST_FIELD_NUMBER: _ClassVar[int]
+    certificate_request: CertificateRequest
+    def __init__(self, certificate_request: _Optional[_Union[CertificateRequest, _Mapping]] = ...) -> None: ...
+
+class CertificateRequest(_message.Message):
+    __slots__ = ("csr",)
+    CSR_FIELD_NUMBER: _ClassVar[int]
+    csr: bytes
+    def __init__(self, csr: _Optional[bytes] = ...) -> None: ...
 
 class ServerErrorResponse(_message.Message):
     __slots__ = ("type", "error_message", "retry_info")

@@ -12,6 +12,7 @@ from typing import IO, cast
 import msgspec
 
 from compose_agent.errors import ComposeAgentError
+from compose_agent.typed import json_decoder
 from log_forwarder.sinks.word import SinkWord
 
 # A rotation while the files are read has them read again; more of them follow only where files are tiny.
@@ -23,7 +24,7 @@ class _Line(msgspec.Struct):
     log: str
 
 
-_decode = msgspec.json.Decoder(_Line).decode
+_decode = json_decoder(_Line).decode
 
 
 def written_texts(word: SinkWord, marker: str) -> Iterator[str]:

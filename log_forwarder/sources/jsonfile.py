@@ -13,9 +13,10 @@ from itertools import accumulate
 
 import msgspec
 
+from compose_agent.typed import json_decoder
 from log_forwarder.event import Event
 
-_decode = msgspec.json.Decoder(Event).decode
+_decode = json_decoder(Event).decode
 # What the decoder raises on damaged bytes: broken JSON or UTF-8, a record of another shape, endless nesting.
 _DAMAGE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _BEGIN = b'{"log":'

@@ -6,13 +6,15 @@ from typing import Any
 
 import msgspec
 
+from compose_agent.typed import json_decoder
+
 # Decoded, a line takes up to fifty times its size.
 MOST_CHARACTERS = 256 * 1024
 # Elasticsearch takes objects 20 deep, and 1,000 fields in a whole index.
 MOST_LEVELS = 20
 MOST_KEYS = 512
 
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_decode = json_decoder(dict[str, Any]).decode
 
 
 def parse(line: str) -> dict[str, Any] | None:

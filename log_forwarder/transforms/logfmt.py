@@ -7,12 +7,14 @@ from typing import Any
 
 import msgspec
 
+from compose_agent.typed import json_decoder
+
 # As for JSON: what is beyond is shipped without fields.
 MOST_CHARACTERS = 256 * 1024
 MOST_KEYS = 512
 
 _PAIR = re.compile(r'(?<![^\s])([^\s="]++)=(?:"((?:[^"\\]|\\.)*+)"|([^\s"]*+))(?!\S)', re.DOTALL)
-_unquote = msgspec.json.Decoder(str).decode
+_unquote = json_decoder(str).decode
 
 
 def parse(line: str) -> dict[str, Any] | None:

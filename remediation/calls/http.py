@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from compose_agent.dockerd.verbs.model import VerbRequest
+from compose_agent.typed import convert
 from remediation.httpapi import HeaderFile, HttpApi, Peer, idempotency, no_credentials
 
 _REMEDY = "check the url of the policy, and the server's log"
@@ -34,7 +35,7 @@ class Http:
 
     def send(self, request: VerbRequest) -> None:
         """Make the call; raises HttpError, and ConfigError for a secret that cannot be read."""
-        post(msgspec.convert(request.arguments, Arguments), request.id)
+        post(convert(request.arguments, Arguments), request.id)
 
 
 def post(arguments: Arguments, key: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from compose_agent.dockerd.verbs.model import VerbRequest
+from compose_agent.typed import convert
 from remediation.alertmanager import ACTION_ALERT, Alertmanager
 from remediation.calls.http import Arguments, credentials, post
 from remediation.grafana import Grafana
@@ -38,7 +39,7 @@ class Notify:
 
     def send(self, request: VerbRequest) -> None:
         """Say it; raises HttpError, and ConfigError for a secret that cannot be read."""
-        notice = msgspec.convert(request.arguments, Notice)
+        notice = convert(request.arguments, Notice)
         match notice.through:
             case "webhook":
                 _call(notice, request.id)

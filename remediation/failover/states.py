@@ -7,6 +7,7 @@ from typing import TypeAlias
 import msgspec
 
 from compose_agent.dockerd.verbs.model import Result
+from compose_agent.typed import convert, from_json
 from remediation.failover import active_active, active_passive
 from remediation.failover.active_active import ActiveState
 from remediation.failover.active_passive import PassiveState
@@ -26,7 +27,7 @@ def read_state(view: View, group: Group) -> State:
     """Return what is known of a group, which is nothing at first."""
     said = view.flag(_name(group))
     kind = _KINDS[group.mode]
-    return msgspec.json.decode(said, type=kind) if said else kind()
+    return from_json(said, kind) if said else kind()
 
 
 def write_state(tx: Tx, group: Group, state: State) -> None:
@@ -48,7 +49,7 @@ def known(view: View) -> set[str]:
 
 def copied(state: State) -> State:
     """Return another one that says the same."""
-    return msgspec.convert(msgspec.to_builtins(state), type(state))
+    return convert(msgspec.to_builtins(state), type(state))
 
 
 def next_step(group: Group, state: State, members: list[Member], now: float) -> Step | None:

@@ -17,6 +17,7 @@ from remediation.guard.verdict import Verdict
 _Rules = Sequence[Callable[[Case], Verdict | None]]
 
 _FOR_CONTAINERS: _Rules = (
+    moment.too_late,
     target.engine_away,
     target.gone,
     target.not_looked_at,

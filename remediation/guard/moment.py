@@ -18,11 +18,24 @@ from remediation.world import is_well, service_of
 _TOLD_SECONDS = 15.0
 
 
+def too_late(case: Case) -> Verdict | None:
+    """End what should have begun before now."""
+    if case.intent.begin_by is None or not case.intent.begin_by.is_past():
+        return None
+    waited = f", it waited: {case.intent.detail}" if case.intent.detail else ""
+    return Never(Reason.EXPIRED, f"it was not begun in time{waited}")
+
+
 def dry_run(case: Case) -> Verdict | None:
     """End what is only to be written down."""
-    if not (case.policy.dry_run or case.limits.dry_run):
+    asked = {
+        "the policy": case.policy.dry_run,
+        "the agent": case.limits.dry_run,
+        "the command": case.intent.dry_run,
+    }
+    whose = next((each for each, dry in asked.items() if dry), None)
+    if whose is None:
         return None
-    whose = "the policy" if case.policy.dry_run else "the agent"
     return Never(Reason.DRY_RUN, f"{whose} is in dry-run: this is what would have been done")
 
 

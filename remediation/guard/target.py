@@ -127,6 +127,8 @@ def _holds(condition: Condition, container: Container) -> bool:
 
 def stopped_by_hand(case: Case) -> Verdict | None:
     """End what would start what somebody stopped."""
+    if case.policy.by_hand:
+        return None
     container = case.world.container(case.target)
     if container and container.id in case.world.stopped_by_hand and not container.alive:
         return Never(Reason.MANUAL_STOP, f"somebody stopped {container.name}, and that is respected")

@@ -8,8 +8,9 @@
     journal.read(lambda view: view.in_state(State.EXECUTING))
 """
 
+from compose_agent.audit.chain import Entry
 from remediation.journal.journal import Journal, look, verify_audit
-from remediation.journal.records import FREEZE_FLAG, Entry, Occurrence
+from remediation.journal.records import FREEZE_FLAG, Occurrence
 from remediation.journal.tx import Fault, Tx
 from remediation.journal.view import View
 

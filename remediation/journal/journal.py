@@ -10,14 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from compose_agent.audit.chain import Verdict
+from compose_agent.audit.table import verified
 from compose_agent.errors import StateError
-from remediation.journal.chain import Anchor, Row, Verdict, checked
+from compose_agent.groupcommit import Writer
 from remediation.journal.schema import state_file
 from remediation.journal.tallies import Tallies
 from remediation.journal.tx import Tx
 from remediation.journal.upkeep import Retention, tidy
 from remediation.journal.view import View
-from remediation.journal.writer import Writer
 from remediation.model import Signal
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Journal:
             raise
         self._guard = threading.Lock()
         self.tallies = Tallies()
-        self._writer = Writer(self._file, self._database, self._begin, self._committed)
+        self._writer = Writer(self._file, self._database, self._begin, self._committed, "journal")
         self._stop = threading.Event()
         self._keeper = threading.Thread(target=self._tidy, name="journal upkeep", daemon=True)
         self._keeper.start()
@@ -143,17 +144,8 @@ def verify_audit(state_dir: Path) -> Verdict:
     """Check the audit's chain from its beginning to its end; raises StateError when it cannot be read."""
     file = state_file(state_dir)
     database = file.open_read_only()
-    # Bytes that somebody has put in there must not end the search for where.
-    database.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
     try:
         with file.explained():
-            database.execute("BEGIN")
-            anchors = database.execute("SELECT seq, hash FROM audit_anchors ORDER BY seq DESC LIMIT 1")
-            anchor = anchors.fetchone()
-            rows = database.execute(
-                "SELECT seq, CAST(at AS REAL), CAST(kind AS TEXT), CAST(body AS TEXT), CAST(hash AS BLOB)"
-                " FROM audit ORDER BY seq"
-            )
-            return checked(Anchor(*anchor) if anchor else Anchor(), (Row(*row) for row in rows))
+            return verified(database)
     finally:
         database.close()

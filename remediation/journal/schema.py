@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from compose_agent.audit.table import AUDIT_TABLES
 from compose_agent.statedb import StateFile
 
 # That an episode has one live intent, and that a policy has one open episode for a target, is held by
@@ -45,38 +46,8 @@ CREATE TABLE breakers (key TEXT PRIMARY KEY, at REAL NOT NULL, data TEXT NOT NUL
 CREATE TABLE flags (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
-# Entries are appended, and cut from the front up to an anchor, which must be an entry and stays for ever.
-# Inserting is guarded as well, because INSERT OR REPLACE deletes without asking the triggers for deletions.
-_AUDIT = """
-CREATE TABLE audit (
-    seq INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, hash BLOB NOT NULL
-);
-CREATE TABLE audit_anchors (seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, at REAL NOT NULL);
-CREATE TABLE audit_subjects (
-    subject TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (subject, seq)
-) WITHOUT ROWID;
-
-CREATE TRIGGER audit_only_appended BEFORE INSERT ON audit
-WHEN NEW.seq IS NOT 1 + coalesce(
-    (SELECT max(seq) FROM audit), (SELECT max(seq) FROM audit_anchors), 0)
-BEGIN SELECT RAISE(ABORT, 'the audit is only appended to'); END;
-CREATE TRIGGER audit_never_changed BEFORE UPDATE ON audit
-BEGIN SELECT RAISE(ABORT, 'the audit is only appended to'); END;
-CREATE TRIGGER audit_only_cut BEFORE DELETE ON audit
-WHEN OLD.seq > coalesce((SELECT max(seq) FROM audit_anchors), 0)
-BEGIN SELECT RAISE(ABORT, 'the audit is only cut up to an anchor'); END;
-
-CREATE TRIGGER anchors_are_entries BEFORE INSERT ON audit_anchors
-WHEN NOT EXISTS (SELECT 1 FROM audit WHERE seq = NEW.seq AND hash = NEW.hash)
-BEGIN SELECT RAISE(ABORT, 'an anchor is an entry of the audit'); END;
-CREATE TRIGGER anchors_never_changed BEFORE UPDATE ON audit_anchors
-BEGIN SELECT RAISE(ABORT, 'anchors of the audit stay'); END;
-CREATE TRIGGER anchors_never_removed BEFORE DELETE ON audit_anchors
-BEGIN SELECT RAISE(ABORT, 'anchors of the audit stay'); END;
-"""
-
 
 def state_file(state_dir: Path) -> StateFile:
     """Return where remediation keeps its state."""
     loss = "what was done, what is still to be done, and the audit are then not known any more"
-    return StateFile(state_dir, "remediation", "remediation role", loss, [_TABLES + _AUDIT])
+    return StateFile(state_dir, "remediation", "remediation role", loss, [_TABLES + AUDIT_TABLES])

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
+from compose_agent.audit import table as audits
 from compose_agent.errors import StateError
 from remediation.guard.breaker import Breaker
 from remediation.guard.buckets import Bucket
-from remediation.journal.chain import Anchor, linked
 from remediation.journal.tallies import Acted
 from remediation.journal.view import View
 from remediation.model import Episode, Intent, Signal
@@ -151,12 +151,7 @@ class Tx(View):
     def audit(self, kind: str, subjects: Mapping[str, str], fields: Mapping[str, Any]) -> None:
         """Append an entry to the audit: ids by what they are, such as ``episode``, and what is to be said."""
         said = {**fields, **of_entry(kind, subjects.get("intent"))}
-        row = linked(self._end(), self._now, kind, dict(subjects), said)
-        self._run("INSERT INTO audit VALUES (?, ?, ?, ?, ?)", row.seq, row.at, row.kind, row.body, row.hash)
-        self._database.executemany(
-            "INSERT OR IGNORE INTO audit_subjects VALUES (?, ?)",
-            [(subject, row.seq) for subject in subjects.values()],
-        )
+        audits.append(self._database, self._now, kind, subjects, said)
 
     def count(self, reason: str, policy: str) -> None:
         """Count a decision for the metrics; ``policy`` is empty when none matched."""
@@ -178,13 +173,6 @@ class Tx(View):
                 at=self._now,
             )
         )
-
-    def _end(self) -> Anchor:
-        """Return the newest entry of the audit, or the anchor when all were cut."""
-        rows = self._rows("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1") or self._rows(
-            "SELECT seq, hash FROM audit_anchors ORDER BY seq DESC LIMIT 1"
-        )
-        return Anchor(*rows[0]) if rows else Anchor()
 
     def _run(self, statement: str, *values: str | float | bytes) -> None:
         self._database.execute(statement, values)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from remediation.journal.chain import CUT, Anchor, cut_fields
+from compose_agent.audit.table import Bounds, cut
 from remediation.journal.tx import Tx
 
 _DAY = 86400.0
-# Deleting so many rows takes tens of milliseconds, for which an acknowledgement may have to wait.
-PART_ENTRIES = 1000
+# Deleting so many takes tens of milliseconds, for which an acknowledgement may have to wait.
 _MOST_ROWS = 500
 
 
@@ -30,12 +29,13 @@ class Retention:
 
 def tidy(tx: Tx, database: sqlite3.Connection, keep: Retention, now: float) -> bool:
     """Remove some of what is old, and return whether there may be more."""
+    bounds = Bounds(now - keep.history_seconds, keep.audit_entries)
     removed = [
         _forget(database, "occurrences", "last_at", now - keep.occurrence_seconds),
         _forget(database, "buckets", "at", now - keep.budget_seconds),
         _forget(database, "breakers", "at", now - keep.budget_seconds),
         _forget_episodes(database, now - keep.history_seconds),
-        _cut(tx, database, keep, now),
+        cut(database, now, bounds, lambda kind, fields: tx.audit(kind, {}, fields)),
     ]
     return any(removed)
 
@@ -55,27 +55,3 @@ def _forget_episodes(database: sqlite3.Connection, before: float) -> bool:
     database.executemany("DELETE FROM intents WHERE episode = ?", old)
     database.executemany("DELETE FROM episodes WHERE id = ?", old)
     return len(old) == _MOST_ROWS
-
-
-def _cut(tx: Tx, database: sqlite3.Connection, keep: Retention, now: float) -> bool:
-    """Cut the oldest part of the audit if all of it is too old, or if there are too many entries."""
-    bounds = database.execute("SELECT min(seq), max(seq) FROM audit").fetchone()
-    if bounds[0] is None:
-        return False
-    first, last = bounds
-    through = first - 1 + PART_ENTRIES
-    if through >= last:
-        return False
-    at, digest = database.execute("SELECT at, hash FROM audit WHERE seq = ?", (through,)).fetchone()
-    if at >= now - keep.history_seconds and last - through < keep.audit_entries:
-        return False
-    anchor = Anchor(through, digest)
-    tx.audit(CUT, {}, cut_fields(anchor))
-    database.execute("INSERT INTO audit_anchors VALUES (?, ?, ?)", (anchor.seq, anchor.hash, now))
-    database.execute(
-        "DELETE FROM audit_subjects WHERE (subject, seq) IN (SELECT value, audit.seq FROM audit,"
-        " json_each(audit.body, '$.subjects') WHERE audit.seq <= ?)",
-        (through,),
-    )
-    database.execute("DELETE FROM audit WHERE seq <= ?", (through,))
-    return True

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
 import msgspec
 
+from compose_agent.audit.chain import Entry, Row, entry_of
+from compose_agent.typed import json_decoder
 from remediation.guard.breaker import Breaker
 from remediation.guard.buckets import Bucket
-from remediation.journal.chain import Row, entry_of
-from remediation.journal.records import Entry, Occurrence
+from remediation.journal.records import Occurrence
 from remediation.model import Episode, Intent, Signal, State, Target, TargetKind
 
 T = TypeVar("T")
@@ -21,11 +22,11 @@ CLOCKS_DIFFER_SECONDS = 300.0
 # The largest number that SQLite has.
 _PAST_EVERY_NUMBER = 2**63 - 1
 
-_signal = msgspec.json.Decoder(Signal)
-_episode = msgspec.json.Decoder(Episode)
-_intent = msgspec.json.Decoder(Intent)
-_bucket = msgspec.json.Decoder(Bucket)
-_breaker = msgspec.json.Decoder(Breaker)
+_signal = json_decoder(Signal).decode
+_episode = json_decoder(Episode).decode
+_intent = json_decoder(Intent).decode
+_bucket = json_decoder(Bucket).decode
+_breaker = json_decoder(Breaker).decode
 
 
 class View:
@@ -117,7 +118,7 @@ class View:
             " WHERE closed_at = 0 AND state = 'failed' ORDER BY episodes.number LIMIT ?"
         )
         rows = self._rows(query, limit)
-        return [(_episode.decode(episode), _intent.decode(intent)) for episode, intent in rows]
+        return [(_episode(episode), _intent(intent)) for episode, intent in rows]
 
     def intent(self, intent_id: str) -> Intent | None:
         """Return an intent by its id."""
@@ -171,7 +172,7 @@ class View:
         """Return the latest intents with their numbers, newest first; ``before``: only those before it."""
         query = "SELECT number, data FROM intents WHERE number < ? ORDER BY number DESC LIMIT ?"
         rows = self._rows(query, before or _PAST_EVERY_NUMBER, limit)
-        return [(number, _intent.decode(data)) for number, data in rows]
+        return [(number, _intent(data)) for number, data in rows]
 
     def busy_targets(self) -> set[Target]:
         """Return what is being acted on or verified."""
@@ -192,7 +193,7 @@ class View:
 
     def buckets(self) -> dict[str, Bucket]:
         """Return every budget that something was taken from, by key."""
-        return {key: _bucket.decode(data) for key, data in self._rows("SELECT key, data FROM buckets")}
+        return {key: _bucket(data) for key, data in self._rows("SELECT key, data FROM buckets")}
 
     def breaker(self, key: str) -> Breaker | None:
         """Return a breaker that something has happened to."""
@@ -200,7 +201,7 @@ class View:
 
     def breakers(self) -> dict[str, Breaker]:
         """Return every breaker that something has happened to, by key."""
-        return {key: _breaker.decode(data) for key, data in self._rows("SELECT key, data FROM breakers")}
+        return {key: _breaker(data) for key, data in self._rows("SELECT key, data FROM breakers")}
 
     def flag(self, name: str) -> str | None:
         """Return the value of a flag that is set."""
@@ -244,12 +245,12 @@ class View:
     def _rows(self, query: str, *values: str | float) -> list[tuple[Any, ...]]:
         return self._database.execute(query, values).fetchall()
 
-    def _one(self, decoder: msgspec.json.Decoder[T], query: str, *values: str | float) -> T | None:
+    def _one(self, decode: Callable[[bytes], T], query: str, *values: str | float) -> T | None:
         found = self._database.execute(query, values).fetchone()
-        return decoder.decode(found[0]) if found else None
+        return decode(found[0]) if found else None
 
-    def _all(self, decoder: msgspec.json.Decoder[T], query: str, *values: str | float) -> list[T]:
-        return [decoder.decode(data) for (data,) in self._database.execute(query, values)]
+    def _all(self, decode: Callable[[bytes], T], query: str, *values: str | float) -> list[T]:
+        return [decode(data) for (data,) in self._database.execute(query, values)]
 
 
 def _list(words: Collection[str]) -> str:
@@ -259,6 +260,6 @@ def _list(words: Collection[str]) -> str:
 
 def _readable(data: str) -> Signal | None:
     try:
-        return _signal.decode(data)
+        return _signal(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from compose_agent.config import Option, kinds
 from compose_agent.config.kinds import Kind
 from compose_agent.linear_regex import anchored
+from compose_agent.matchers import matchers
 from remediation.actions import ACTIONS
 from remediation.model import TargetKind
-from remediation.policies.matchers import matchers
 from remediation.policies.model import Condition, Rate
 from remediation.policies.windows import window
 from remediation.rates import parse_rate, rate

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from compose_agent.matchers import Matcher
 from remediation.model import TargetKind
-from remediation.policies.matchers import Matcher
 from remediation.policies.windows import Window
 
 
@@ -81,7 +81,10 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Signals that match lead to the first step; a step that does not help leads to the next one."""
+    """Signals that match lead to the first step; a step that does not help leads to the next one.
+
+    ``by_hand``: what it does is what a person does with it, such as to stop a container for good.
+    """
 
     name: str
     match: Sequence[Matcher]
@@ -94,6 +97,7 @@ class Policy:
     approval: bool = False
     windows: Sequence[Window] = field(default=())  # maintenance: nothing is done in these
     during_deployment: bool = False
+    by_hand: bool = False
     # How long a wish may wait for what holds it up, and how long an episode lasts without a signal.
     patience: float = 600.0
     episode_ttl: float = 3600.0

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from compose_agent.config.fields import Fields
 from compose_agent.config.yamlfile import Node
 from compose_agent.errors import ConfigError, Problem
+from compose_agent.matchers import Matcher
 from remediation.policies.keys import LIMITS, NONE, POLICY, VERIFY
-from remediation.policies.matchers import Matcher
 from remediation.policies.model import Condition, Limits, Policy, Verification
 from remediation.policies.read_ladder import read_ladder
 from remediation.policies.read_target import read_target

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from compose_agent.typed import json_decoder
 from remediation.model import Signal, Source
 from remediation.receiver.limits import require_text
 from remediation.receiver.refusal import Refusal, Why
@@ -61,7 +62,7 @@ class _Body(msgspec.Struct):
     left_out: Annotated[int, Meta(ge=0, le=_MOST_LEFT_OUT)] = msgspec.field(name="truncatedAlerts", default=0)
 
 
-_decoder = msgspec.json.Decoder(_Body)
+_decoder = json_decoder(_Body)
 
 
 def parse(body: bytes, received_at: float, traceparent: str = "") -> Notification:

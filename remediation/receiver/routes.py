@@ -1,4 +1,4 @@
-"""The receiver's routes: ``/webhook`` for Alertmanager, ``/v1/triggers`` for processes of this host."""
+"""The receiver's routes: ``/webhook`` for Alertmanager, ``/v1/…`` for processes of this host."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from compose_agent.web.response import RouteTable
 
 WEBHOOK_PATH = "/webhook"
+# Of the local socket: what the agent's link brings from the manager.
+HANDED_ON_PATH = "/v1/notifications"
 _EXPLANATION = (
     "POST notifications of Alertmanager here (webhook_configs, version 4); see docs/remediation.md."
 )
@@ -52,6 +54,10 @@ class Receiver:
         """Answer 202 to a notification of Alertmanager."""
         return self._answer(Source.ALERTMANAGER, environ, self._take_notification)
 
+    def notification(self, environ: WSGIEnvironment) -> Response:
+        """Answer 202 to a notification that a process of this host hands on; for the local socket only."""
+        return self._answer(Source.ALERTMANAGER, environ, self._take_handed_on)
+
     def trigger(self, environ: WSGIEnvironment) -> Response:
         """Answer 202 to a CloudEvent; for the local socket only, where nobody is asked who it is."""
         return self._answer(Source.TRIGGER, environ, self._take_trigger)
@@ -74,6 +80,16 @@ class Receiver:
         require_type(environ, alertmanager.CONTENT_TYPE)
         body = read_body(environ, doors.body_limit)
         digest = doors.access.judge_body(environ, body) if signed else b""
+        return self._take_alerts(environ, body, began, start, digest=digest)
+
+    def _take_handed_on(self, environ: WSGIEnvironment) -> Reply:
+        began, start = time.monotonic(), time.time_ns()
+        require_type(environ, alertmanager.CONTENT_TYPE)
+        return self._take_alerts(environ, read_body(environ, self.doors.body_limit), began, start)
+
+    def _take_alerts(
+        self, environ: WSGIEnvironment, body: bytes, began: float, start: int, *, digest: bytes = b""
+    ) -> Reply:
         # Whoever is turned away before this leaves no trace: a flood would push out those of actions.
         with receipt(environ, WEBHOOK_PATH, start) as span:
             found = alertmanager.parse(body, self.clock(), traceparent(span, environ))
@@ -116,4 +132,4 @@ def webhook_routes(receiver: Receiver) -> RouteTable:
 
 def trigger_routes(receiver: Receiver) -> RouteTable:
     """Return the routes for the local socket."""
-    return {PATH: {"POST": receiver.trigger}}
+    return {PATH: {"POST": receiver.trigger}, HANDED_ON_PATH: {"POST": receiver.notification}}

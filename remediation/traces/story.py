@@ -15,11 +15,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from compose_agent.audit.chain import Entry
 from compose_agent.dockerd.verbs.model import Result
 from compose_agent.tracing import attributes as names
 from compose_agent.tracing import context
 from compose_agent.tracing.records import ERROR, NS_PER_SECOND, OK, Event, Link, Span
-from remediation.journal.records import Entry
 from remediation.model import Episode, Intent, State
 from remediation.traces.ids import COMMIT, DECIDE, ESCALATE, ROOT, VERIFY, span_id, trace_id
 

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from compose_agent.durable import sync_folder
+from compose_agent.typed import from_json
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def recall(memory: Memory, name: str, kind: type[S]) -> S | None:
     """
     try:
         data = memory.load(name)
-        return None if data is None else msgspec.json.decode(data, type=kind)
+        return None if data is None else from_json(data, kind)
     except (OSError, msgspec.MsgspecError) as error:
         logger.warning("a trigger starts without its memory", extra={"trigger": name, "error": str(error)})
         return None

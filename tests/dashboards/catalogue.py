@@ -17,6 +17,9 @@ from exporter.collectors import built_in, checked
 from exporter.collectors.container_info import COLLECTOR as CONTAINER_INFO
 from exporter.families import CONTAINER_LABELS, HostCollector
 from exporter.selfmetrics import SelfMetrics
+from fleet.manager.metrics import ManagerMetrics
+from fleet.manager.model import Peer
+from fleet.manager.registry import Registry
 from log_forwarder.document import _Nothing
 from log_forwarder.joined import LABEL as WORKER
 from log_forwarder.metrics import ForwarderMetrics
@@ -67,6 +70,7 @@ def own() -> dict[str, Family]:
         (rows(ForwarderMetrics(ConfigState(), _Nothing()).registry), (WORKER,)),
         (metric_rows(), ()),
         (rows(_broker()), ()),
+        (rows(_manager()), ()),
     )
     for families, more in roles:
         for name, kind, labels, _ in families:
@@ -119,6 +123,14 @@ def _exporter() -> Iterator[tuple[str, Family]]:
 def _exporter_itself() -> CollectorRegistry:
     metrics = SelfMetrics(ConfigState())
     metrics.observe_engine("ping", 0.0, "timeout")  # so that families with labels have a series to show them
+    return metrics.registry
+
+
+def _manager() -> CollectorRegistry:
+    metrics = ManagerMetrics(ConfigState())
+    nodes = Registry(lambda _transition: None)
+    nodes.hear(b"u" * 16, Peer("http", ""), described=True)
+    metrics.watch(nodes)
     return metrics.registry
 
 

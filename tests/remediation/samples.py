@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from compose_agent.dockerd.model import Container
+from compose_agent.matchers import Matcher
 from remediation.model import Intent, Signal, Source, Target, TargetKind
-from remediation.policies.matchers import Matcher
 from remediation.policies.model import Policy, Step, TargetRule
 
 NOW = 1_750_000_000.0

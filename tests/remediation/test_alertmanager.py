@@ -15,11 +15,11 @@ from urllib.parse import parse_qs
 import pytest
 
 from compose_agent.address import Address
+from compose_agent.matchers import Matcher
 from compose_agent.web.response import Response
 from compose_agent.web.server import WebServer
 from remediation.alertmanager import Alertmanager, AlertmanagerError, Silence, Silences
 from remediation.model import Source
-from remediation.policies.matchers import Matcher
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment

@@ -22,6 +22,7 @@ from compose_agent.dockerd.verbs.journal import Journal as VerbJournal
 from compose_agent.dockerd.verbs.model import Outcome, Standing, VerbRequest
 from compose_agent.dockerd.verbs.optin import OptIn
 from compose_agent.dockerd.verbs.registry import VERBS
+from compose_agent.matchers import Matcher
 from lab.receiver import ScriptedReceiver
 from remediation.actor import Hands, calling_hands
 from remediation.engine import Engine
@@ -31,7 +32,6 @@ from remediation.model import Intent, Reason, State, TargetKind
 from remediation.operations import Operations
 from remediation.ours import Ours
 from remediation.planner import Planner
-from remediation.policies.matchers import Matcher
 from remediation.policies.model import Condition, Policy, Rate, Step, TargetRule, Verification
 from remediation.policies.model import Limits as PolicyLimits
 from remediation.world import World

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from compose_agent.typed import from_json
 from remediation.guard.breaker import Breaker, BreakerState
 from remediation.guard.buckets import Bucket
 from remediation.guard.case import Limits
@@ -156,4 +157,4 @@ def test_a_journal_that_cannot_be_read_is_said(journal: Journal) -> None:
 def test_it_travels_as_json(journal: Journal) -> None:
     put(journal, "asks", reason=Reason.APPROVAL)
     found = observer_of(journal, active_of(policy("mend"), policy("other")), lambda: NOW).overview()
-    assert msgspec.json.decode(msgspec.json.encode(found), type=Overview) == found
+    assert from_json(msgspec.json.encode(found), Overview) == found

@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from compose_agent.matchers import Matcher
 from remediation.journal import Journal, Tx
 from remediation.model import Episode, Intent, Reason, Signal, State, Target, TargetKind
 from remediation.planner import Held, Planner, plan_all
-from remediation.policies.matchers import Matcher
 from remediation.policies.model import Policy, Step, TargetRule
 from remediation.world import World
 from tests.remediation.samples import NOW, container, policy, replica, signal

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from compose_agent.typed import from_json
 from remediation.journal import FREEZE_FLAG, Entry, Journal, Tx
 from remediation.model import Reason, State
 from remediation.narration import sentence
@@ -195,4 +196,4 @@ def test_entries_are_sentences(kind: str, fields: dict[str, Any], said: str) -> 
 def test_an_account_travels_as_json(journal: Journal) -> None:
     journal.write(planned)
     accounts = tell(journal, "i1")
-    assert msgspec.json.decode(msgspec.json.encode(accounts), type=list[Account]) == accounts
+    assert from_json(msgspec.json.encode(accounts), list[Account]) == accounts

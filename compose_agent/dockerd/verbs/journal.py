@@ -17,6 +17,7 @@ import msgspec
 from compose_agent.dockerd.verbs.contract import Facts
 from compose_agent.dockerd.verbs.model import Outcome, VerbRequest
 from compose_agent.statedb import StateFile
+from compose_agent.typed import from_msgpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,9 +36,6 @@ CREATE TABLE requests (
 CREATE INDEX requests_started ON requests (started_at) WHERE started_at IS NOT NULL;
 CREATE INDEX requests_ended ON requests (ended_at) WHERE ended_at IS NOT NULL;
 """
-# Made before there are threads: msgspec prepares a type once, and not safely for two at the same time.
-_request = msgspec.msgpack.Decoder(VerbRequest)
-_outcome = msgspec.msgpack.Decoder(Outcome)
 _LOSS = "which actions were begun is then not known, so look at the containers before you act on them"
 
 
@@ -151,10 +149,10 @@ class Journal:
         request, facts, started_at, outcome, ended_at = row
         with self._file.explained():
             return Entry(
-                _request.decode(request),
-                msgspec.msgpack.decode(facts, type=dict[str, Any]),
+                from_msgpack(request, VerbRequest),
+                from_msgpack(facts, dict[str, Any]),
                 started_at,
-                None if outcome is None else _outcome.decode(outcome),
+                None if outcome is None else from_msgpack(outcome, Outcome),
                 ended_at,
             )
 

@@ -7,13 +7,15 @@ from typing import Any
 
 import msgspec
 
+from compose_agent.boottime import Moment
+
 
 class VerbRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One action on one target.
 
     ``id`` is the caller's: whatever happens, the same id is done once. ``target`` is what the verb says: a
     container's full id, ``project/service``, or the id of a Swarm service. ``arguments`` are those of the
-    verb. ``reason`` is a sentence for logs.
+    verb. ``reason`` is a sentence for logs. After ``begin_by`` nothing is sent to the Engine any more.
     """
 
     id: str
@@ -21,6 +23,12 @@ class VerbRequest(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     arguments: dict[str, Any] = {}
     reason: str = ""
+    begin_by: Moment | None = None
+
+    @property
+    def is_late(self) -> bool:
+        """Tell whether it may not be begun any more."""
+        return self.begin_by is not None and self.begin_by.is_past()
 
 
 class Result(StrEnum):

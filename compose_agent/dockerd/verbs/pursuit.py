@@ -25,6 +25,8 @@ from compose_agent.failpoints import failpoint
 
 logger = logging.getLogger(__name__)
 
+# Of a refusal: whether that was for the time alone.
+LATE = "late"
 # Statuses that come from a proxy in front of the Engine, which may be at it all the same.
 _NOT_THE_ENGINES = frozenset({502, 504})
 
@@ -72,6 +74,8 @@ class Pursuit:
     def send(self) -> Outcome:
         """Send it, and follow it to its end; raises ActorUnavailable."""
         while True:
+            if self._request.is_late:
+                return _too_late(self._calls)
             refusal = self._call()
             outcome = self._outcome(refusal)
             if outcome is not None:
@@ -147,6 +151,13 @@ def _ended(seen: Done | Failed | Unknown, refusal: EngineRefused | None) -> Outc
     if isinstance(seen, Failed):
         return _failed(refusal.message if refusal is not None else seen.reason)
     return Outcome(result=Result.UNKNOWN, reason=seen.reason)
+
+
+def _too_late(calls: int) -> Outcome:
+    words = "it was not begun in time"
+    if calls:
+        return _failed(f"{words}: the Engine was asked {calls} times before, and has not done it")
+    return Outcome(result=Result.REFUSED, reason=words, details={LATE: True})
 
 
 def _failed(reason: str) -> Outcome:

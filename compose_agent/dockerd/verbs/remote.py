@@ -10,6 +10,7 @@ import msgspec
 from compose_agent.dockerd.verbs.contract import ActorUnavailable
 from compose_agent.dockerd.verbs.model import Outcome, Result, Standing, VerbRequest
 from compose_agent.errors import ComposeAgentError
+from compose_agent.typed import from_json
 from compose_agent.web.localclient import LocalClient
 
 PATH = "/v1/verbs"
@@ -24,11 +25,6 @@ T = TypeVar("T")
 
 class _Said(msgspec.Struct):
     standing: Standing
-
-
-# Made before there are threads: msgspec prepares a type once, and not safely for two at the same time.
-_outcome = msgspec.json.Decoder(Outcome)
-_said = msgspec.json.Decoder(_Said)
 
 
 class RemoteActor:
@@ -50,12 +46,12 @@ class RemoteActor:
         status, body = _asked(self._patient, "POST", PATH, msgspec.json.encode(request))
         if status == 400:
             return Outcome(result=Result.REFUSED, reason=_sentence(body))
-        return _decoded(status, body, _outcome)
+        return _decoded(status, body, Outcome)
 
     def standing(self, request_id: str) -> Standing:
         """Return what the broker knows of an id; raises ActorUnavailable."""
         status, body = _asked(self._quick, "GET", f"{PATH}/{request_id}")
-        return _decoded(status, body, _said).standing
+        return _decoded(status, body, _Said).standing
 
 
 def _asked(client: LocalClient, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
@@ -65,17 +61,17 @@ def _asked(client: LocalClient, method: str, path: str, body: bytes | None = Non
         raise ActorUnavailable(str(error)) from error
 
 
-def _decoded(status: int, body: bytes, form: msgspec.json.Decoder[T]) -> T:
+def _decoded(status: int, body: bytes, shape: type[T]) -> T:
     if status != 200:
         raise ActorUnavailable(f"the broker answered {status}: {_sentence(body)}")
     try:
-        return form.decode(body)
+        return from_json(body, shape)
     except (msgspec.DecodeError, ValueError) as error:
         raise ActorUnavailable(f"the broker's answer cannot be read: {error}") from error
 
 
 def _sentence(body: bytes) -> str:
     try:
-        return str(msgspec.json.decode(body, type=dict[str, str])["message"])
+        return str(from_json(body, dict[str, str])["message"])
     except (msgspec.DecodeError, ValueError, KeyError):
         return body[:_SHOWN_BYTES].decode("utf-8", "replace")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from compose_agent.dockerd.overview import words
+from compose_agent.web.page import Bar, bar
+from fleet.envelopes.host import ActionLine, ContainerLine, Load
 from fleet.manager.model import Health, State
 from fleet.manager.rows import Row, Selection
 
@@ -19,6 +21,7 @@ LEVELS: Mapping[State, str] = {
     State.DISABLED: "idle",
 }
 ROWS_ON_A_PAGE = 200
+_ACTION_LEVELS = {"done": "ok", "failed": "bad", "suppressed": "idle"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,10 @@ class Line:
     heard: str
     heard_at: str
     href: str
+    load: str
+    load_note: str
+    load_bar: Bar | None
+    containers: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +126,60 @@ def line(row: Row, now: float) -> Line:
         since=words.duration(max(0.0, now - row.since)) if row.since else "",
         heard=f"{words.duration(max(0.0, now - row.last_heard))} ago" if row.last_heard else words.DASH,
         heard_at=words.date(row.last_heard) if row.last_heard else "",
+        load=f"{row.load.load1:.2f} / {row.load.processors}" if row.load else words.DASH,
+        load_note=_load_note(row.load) if row.load else "",
+        load_bar=bar(row.load.load1 / max(1, row.load.processors)) if row.load else None,
+        containers=f"{row.load.running} of {row.load.containers} run" if row.load else "",
         href=f"node?{urlencode({'id': row.uid}, errors='replace')}" if row.uid else "",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerView:
+    """One container in the table of a node's page; ``level`` is its mark."""
+
+    line: ContainerLine
+    level: str
+    state: str
+    age: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActionView:
+    """One action in the list of a node's page."""
+
+    line: ActionLine
+    level: str
+    ago: str
+    when: str
+
+
+def container_line(line: ContainerLine, now: float) -> ContainerView:
+    """Return a container as it is shown."""
+    running = line.state == "running"
+    detail = "" if line.health == "none" or not running else line.health
+    if not running and line.exit_code is not None:
+        detail = words.exit_words(line.exit_code)
+    ill = (
+        line.health == "unhealthy"
+        if running
+        else line.state in {"dead", "restarting"} or bool(line.exit_code)
+    )
+    age = words.duration(max(0.0, now - line.since)) if line.since else words.DASH
+    state = ", ".join(filter(None, (line.state, detail)))
+    return ContainerView(line, "bad" if ill else "ok" if running else "idle", state, age)
+
+
+def action_line(line: ActionLine, now: float) -> ActionView:
+    """Return an action as it is shown."""
+    level = _ACTION_LEVELS.get(line.state, "warn")
+    ago = f"{words.duration(max(0.0, now - line.created_at))} ago"
+    return ActionView(line, level, ago, words.date(line.created_at))
+
+
+def _load_note(load: Load) -> str:
+    shares = (("CPU", load.cpu), ("memory", load.memory))
+    return ", ".join(f"{name} {words.percent(share)}" for name, share in shares if share is not None)
 
 
 def href(selection: Selection, *, offset: int = 0, state: str | None = None) -> str:

@@ -5,30 +5,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import parse_qs
 from wsgiref.types import WSGIEnvironment
 
 from compose_agent.dockerd.overview import words
 from compose_agent.errors import ComposeAgentError
-from compose_agent.web.health import HEALTHY_PATH, READY_PATH
-from compose_agent.web.page import Pages, relative
+from compose_agent.web.formguard import FormGuard
 from compose_agent.web.response import Response, RouteTable
-from fleet.manager.api import DISCOVERY, NODES, History, selection_of
+from fleet.envelopes.command import CAPABILITY
+from fleet.manager.api import History, selection_of
+from fleet.manager.hosts import Book
 from fleet.manager.model import State
-from fleet.manager.page.present import ROWS_ON_A_PAGE, line, parts, table
+from fleet.manager.page.frame import Frame
+from fleet.manager.page.present import ROWS_ON_A_PAGE, action_line, container_line, line, parts, table
+from fleet.manager.principal import Role, principal_of
 from fleet.manager.registry import Registry
 from fleet.manager.rows import ORDERS, row_of
+from fleet.manager.sight import Sight
 
-_LINKS = relative(
-    {
-        "Metrics": "/metrics",
-        "JSON": NODES,
-        "Targets": DISCOVERY,
-        "Health": HEALTHY_PATH,
-        "Ready": READY_PATH,
-    }
-)
 _HISTORY = 20
 
 
@@ -37,51 +31,65 @@ class NodesPage:
 
     def __init__(
         self,
+        frame: Frame,
         registry: Registry,
         history: History,
+        book: Book,
+        *,
+        forms: FormGuard,
         trouble: Callable[[], str],
         now: Callable[[], float] = time.time,
     ) -> None:
+        self._frame = frame
         self._registry = registry
         self._history = history
+        self._book = book
+        self._forms = forms
         self._trouble = trouble
         self._now = now
-        self._pages = Pages(Path(__file__).parent)
 
     def routes(self) -> RouteTable:
-        """Return the pages and their files."""
-        return {"/": {"GET": self._index}, "/node": {"GET": self._node}, **self._pages.files()}
+        """Return the pages."""
+        return {"/": {"GET": self._index}, "/node": {"GET": self._node}}
 
     def _index(self, environ: WSGIEnvironment) -> Response:
         query = str(environ.get("QUERY_STRING", ""))
         selection = replace(selection_of(query), limit=ROWS_ON_A_PAGE)
-        total, rows = self._registry.read(lambda nodes: selection.page(nodes, self._registry.never_seen()))
-        page = table(rows, total, self._registry.count(), selection, now=self._now(), trouble=self._trouble())
+        sight = Sight(self._registry, principal_of(environ))
+        total, rows = sight.read(lambda nodes: selection.page(nodes, sight.never_seen()))
+        page = table(rows, total, sight.count(), selection, now=self._now(), trouble=self._trouble())
         template = "live.html" if "fragment" in parse_qs(query) else "page.html"
-        return self._pages.html(
-            environ, template, page=page, states=list(State), orders=list(ORDERS), links=_LINKS
+        return self._frame.html(
+            environ, template, page=page, states=list(State), orders=list(ORDERS), section="/"
         )
 
     def _node(self, environ: WSGIEnvironment) -> Response:
         query = parse_qs(str(environ.get("QUERY_STRING", "")), errors="replace")
         name = query.get("id", [""])[-1]
-        found = self._registry.find(name)
+        found = Sight(self._registry, principal_of(environ)).find(name)
         if len(found) != 1:
-            return self._pages.html(environ, "missing.html", status=404, name=name, links=_LINKS)
+            return self._frame.html(environ, "missing.html", status=404, name=name, section="/")
         node, now = found[0], self._now()
+        # Who may have a log sent is given what the button's form has to carry.
+        may = principal_of(environ).may(Role.OPERATOR) and CAPABILITY in node.custom
+        out = self._forms.give(environ) if may else None
         try:
             history = self._history(node.uid, _HISTORY)
         except ComposeAgentError:  # the page of all nodes says so
             history = []
-        return self._pages.html(
+        return self._frame.html(
             environ,
             "node_live.html" if "fragment" in query else "node.html",
+            headers=out.headers if out else (),
+            token=out.token if out else "",
             line=line(row_of(node), now),
             time=words.clock(now),
+            containers=[container_line(each, now) for each in self._book.containers(node.uid)],
+            actions=[action_line(each, now) for each in self._book.actions(node.uid)],
             health=list(parts("agent", node.health)) if node.health else [],
             config=node.config,
             attributes=dict(node.description.attributes) if node.description else {},
             listeners=dict(node.description.listeners) if node.description else {},
             history=[(words.date(one.at), one.before.value, one.after.value, one.reason) for one in history],
-            links=_LINKS,
+            section="/",
         )

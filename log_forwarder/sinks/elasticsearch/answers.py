@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from compose_agent.typed import json_decoder
 from log_forwarder.sinks.contract import RequestTooLarge, SinkUnavailable
 
 # The parts of an answer that are read here.
@@ -74,8 +75,8 @@ class Sorted:
     in_doubt: bool = False
 
 
-_read_bulk = msgspec.json.Decoder(_Bulk).decode
-_read_refusal = msgspec.json.Decoder(_Refusal).decode
+_read_bulk = json_decoder(_Bulk).decode
+_read_refusal = json_decoder(_Refusal).decode
 _ALL_STORED = Sorted({}, [])
 
 

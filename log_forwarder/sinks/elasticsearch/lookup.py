@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from compose_agent.typed import json_decoder
 from log_forwarder.sinks.contract import RequestTooLarge, SinkUnavailable
 from log_forwarder.sinks.elasticsearch.answers import Error
 from log_forwarder.sinks.elasticsearch.options import Target
@@ -53,8 +54,8 @@ class _Documents(msgspec.Struct):
     docs: list[_Document] = []
 
 
-_read_streams = msgspec.json.Decoder(_Streams).decode
-_read_documents = msgspec.json.Decoder(_Documents).decode
+_read_streams = json_decoder(_Streams).decode
+_read_documents = json_decoder(_Documents).decode
 
 
 class Lookup:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from compose_agent.typed import from_json
 from log_forwarder.sinks.contract import SinkUnavailable
 from log_forwarder.sinks.elasticsearch.options import options_of
 from log_forwarder.sinks.http import HttpClient, Response, checked, client_of
@@ -69,7 +70,7 @@ def _page(client: HttpClient, path: str, query: dict[str, Any]) -> _Page:
     if response.status != 200:
         raise _unreadable(response)
     try:
-        page = msgspec.json.decode(response.body, type=_Page)
+        page = from_json(response.body, _Page)
     except msgspec.MsgspecError as error:
         raise _unreadable(response) from error
     if page.shards.failed:  # documents that are not found now may be there all the same

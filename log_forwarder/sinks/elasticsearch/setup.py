@@ -16,6 +16,7 @@ from urllib.parse import quote
 import msgspec
 
 from compose_agent.errors import ComposeAgentError, ConfigError, Problem
+from compose_agent.typed import from_json
 from log_forwarder.sinks import http
 from log_forwarder.sinks.elasticsearch.options import Target, options_of
 from log_forwarder.sinks.http import HttpClient, Response, checked, client_of
@@ -150,7 +151,7 @@ def _mappings(text: dict[str, str]) -> dict[str, Any]:
 def _version(client: HttpClient, prefix: str) -> _Version:
     response = checked(client.request("GET", f"{prefix}/"))
     try:
-        return msgspec.json.decode(response.body, type=_Info).version
+        return from_json(response.body, _Info).version
     except msgspec.MsgspecError as error:
         raise SetupFailed(
             f"{response.server} does not say what it is ({response.status} {response.excerpt})",

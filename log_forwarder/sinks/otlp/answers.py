@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from compose_agent import otlp, protobuf
+from compose_agent.typed import from_json
 from log_forwarder.sinks.contract import RequestTooLarge, SinkUnavailable
 from log_forwarder.sinks.http import Response
 
@@ -57,7 +58,7 @@ def refused(response: Response) -> RequestTooLarge | SinkUnavailable:
 
 
 def _from_json(body: bytes) -> Partial:
-    found = msgspec.json.decode(body or b"{}", type=_JsonAnswer).partial_success
+    found = from_json(body or b"{}", _JsonAnswer).partial_success
     return Partial(int(found.rejected_log_records), found.error_message) if found else Partial()
 
 

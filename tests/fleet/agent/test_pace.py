@@ -38,15 +38,25 @@ def test_polling_that_works_leads_back_to_websocket() -> None:
     choice = Choice(polls_only=False)
     for _ in range(3):
         choice.failed()
-    choice.worked()
+    choice.worked(polling=True)
     assert not choice.polling
+    choice.failed()
+    assert choice.polling
+
+
+def test_websocket_is_tried_soon_after_an_outage_and_ever_more_rarely_behind_a_proxy() -> None:
+    choice = Choice(polls_only=False)
+    assert [choice.spell() for _ in range(5)] == [15.0, 30.0, 60.0, 120.0, 120.0]
+    choice.worked(polling=False)
+    assert choice.spell() == 15.0
 
 
 def test_who_is_to_poll_only_polls() -> None:
     choice = Choice(polls_only=True)
     choice.failed()
-    choice.worked()
+    choice.worked(polling=True)
     assert choice.polling
+    assert choice.spell() == float("inf")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import urllib3
 from websockets.sync.client import ClientConnection, connect
@@ -78,11 +78,20 @@ def layer_of(values: Mapping[str, str]) -> dict[str, Given]:
     return {key: Given(value, "test", named=True) for key, value in values.items()}
 
 
+class Place(Protocol):
+    """Where agents by hand connect, and what closes them."""
+
+    @property
+    def ws(self) -> str: ...
+    @property
+    def agents(self) -> ExitStack: ...
+
+
 class HandAgent:
     """An agent whose every message is made by the test; ``interval`` is what it says of its heartbeat."""
 
     def __init__(
-        self, manager: Manager, name: str, uid: bytes | None = None, interval: float = 1.0, **more: Plain
+        self, manager: Place, name: str, uid: bytes | None = None, interval: float = 1.0, **more: Plain
     ) -> None:
         self.uid = uid or new_uid()
         self.number = 0

@@ -175,3 +175,54 @@ def test_one_that_was_forgotten_and_speaks_again_is_not_removed(scene: Scene) ->
     scene.registry.forget(node)
     again = scene.registry.hear(UID, peer, described=False)
     assert scene.registry.taken() == ([again], [])
+
+
+def test_who_never_says_who_it_is_is_forgotten_when_it_is_gone(scene: Scene) -> None:
+    peer = Peer("websocket", "10.0.0.1")
+    scene.registry.settle(scene.registry.hear(UID, peer, described=False))
+    scene.join(OTHER, "other")
+    for each in (UID, OTHER):
+        assert scene.registry.get(each)
+    scene.registry.lose(peer, "closed", clean=True)
+    scene.pass_time(1)
+    assert scene.registry.get(UID) is None
+    assert scene.registry.get(OTHER)
+
+
+def test_there_is_a_most_of_nodes(scene: Scene) -> None:
+    registry = Registry(scene.seen.append, most=1)
+    registry.hear(UID, Peer("http", "10.0.0.1"), described=True)
+    assert registry.is_full(OTHER)
+    assert not registry.is_full(UID)
+
+
+def test_a_clock_that_is_set_back_by_days_changes_nobody_s_state() -> None:
+    now, wall = [1000.0], [1e9]
+    seen: list[Transition] = []
+    registry = Registry(seen.append, Clocks(lambda: now[0], lambda: wall[0]))
+    peer = Peer("websocket", "10.0.0.1")
+    node = registry.hear(UID, peer, described=True)
+    registry.describe(node, Description("one"))
+    registry.settle(node)
+    for skew in (-3 * 86_400, 9 * 86_400, -30 * 86_400):
+        wall[0] += skew
+        for _ in range(60):
+            now[0] += 0.5
+            registry.sweep(0.5)
+        registry.hear(UID, peer, described=False)
+        registry.settle(node)
+    assert [one.after for one in seen] == [State.ONLINE]
+
+
+def test_a_heartbeat_alone_is_written_only_now_and_then(scene: Scene) -> None:
+    node, peer = scene.join()
+    scene.registry.taken()
+    written = 0
+    for _ in range(40):
+        scene.pass_time(30)
+        scene.registry.hear(UID, peer, described=False)
+        scene.registry.settle(node)
+        written += bool(scene.registry.taken()[0])
+    assert written == 4
+    scene.registry.mark(node)
+    assert scene.registry.taken()[0] == [node]

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from compose_agent.errors import InstanceRunning, StateError
+from fleet.database import Database
 from fleet.manager.api import NODES, NodesApi
 from fleet.manager.model import Description, Health, Node, Peer, State, Transition
+from fleet.manager.openapi import Table
+from fleet.manager.principal import KEY, LOCAL
 from fleet.manager.registry import Registry
-from fleet.manager.store import Store
+from fleet.manager.store import Store, manager_database
 from fleet.manager.writer import Writer
 from fleet.opamp.uid import uid_text
 
@@ -42,9 +45,15 @@ def a_change(after: State) -> Transition:
     return Transition(UID, "web", 5.0, State.ONLINE, after, "r")
 
 
+@contextmanager
+def opened(state_dir: Path) -> Iterator[Store]:
+    with closing(manager_database(state_dir)) as database:
+        yield Store(database)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(Store(tmp_path)) as made:
+    with opened(tmp_path) as made:
         yield made
 
 
@@ -53,9 +62,9 @@ def fields(node: Node) -> dict[str, object]:
 
 
 def test_a_node_comes_back_as_it_was(tmp_path: Path) -> None:
-    with closing(Store(tmp_path)) as store:
+    with opened(tmp_path) as store:
         store.write([a_node()], [], [])
-    with closing(Store(tmp_path)) as again:
+    with opened(tmp_path) as again:
         assert [fields(node) for node in again.load()] == [fields(a_node())]
 
 
@@ -75,13 +84,13 @@ def test_the_history_of_a_node_begins_with_the_newest(store: Store) -> None:
 @pytest.mark.usefixtures("store")
 def test_a_second_manager_on_the_same_state_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InstanceRunning, match="a manager runs on"):
-        Store(tmp_path)
+        manager_database(tmp_path)
 
 
 def test_a_damaged_file_is_said_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "manager.db").write_bytes(b"no database " * 1000)
     with pytest.raises(StateError, match=r"move .*manager\.db away"):
-        Store(tmp_path)
+        manager_database(tmp_path)
 
 
 def test_a_kill_in_the_middle_of_a_transaction_leaves_what_was(store: Store, tmp_path: Path) -> None:
@@ -95,7 +104,9 @@ def test_a_kill_in_the_middle_of_a_transaction_leaves_what_was(store: Store, tmp
 class FailingStore(Store):
     """A store whose disk is full while ``full`` is set."""
 
-    full = True
+    def __init__(self, database: Database, *, full: bool) -> None:
+        super().__init__(database)
+        self.full = full
 
     def write(self, *given: object) -> None:
         if self.full:
@@ -105,7 +116,8 @@ class FailingStore(Store):
 
 def test_what_cannot_be_written_is_written_when_there_is_room(tmp_path: Path) -> None:
     failures: list[bool] = []
-    with closing(FailingStore(tmp_path)) as store:
+    with closing(manager_database(tmp_path)) as database:
+        store = FailingStore(database, full=True)
         writer = Writer(store, lambda: failures.append(True))
         registry = Registry(writer.note)
         writer._registry = registry
@@ -122,8 +134,8 @@ def test_what_cannot_be_written_is_written_when_there_is_room(tmp_path: Path) ->
 
 @pytest.mark.parametrize(("full", "status"), [(False, 200), (True, 503)])
 def test_what_a_person_changes_is_on_disk_or_said_not_to_be(tmp_path: Path, full: bool, status: int) -> None:
-    with closing(FailingStore(tmp_path)) as store:
-        store.full = full
+    with closing(manager_database(tmp_path)) as database:
+        store = FailingStore(database, full=full)
         writer = Writer(store, lambda: None)
         registry = Registry(writer.note)
         writer._registry = registry
@@ -133,7 +145,8 @@ def test_what_a_person_changes_is_on_disk_or_said_not_to_be(tmp_path: Path, full
             writer.flush()
             return writer.error
 
-        route = NodesApi(registry, store.history, keep).route(f"{NODES}/{uid_text(UID)}/disable")
+        table = Table(NodesApi(registry, store.history, keep).operations())
+        route = table.route(f"{NODES}/{uid_text(UID)}/disable")
         assert route is not None
-        assert route["POST"]({}).status == status
+        assert route["POST"]({KEY: LOCAL}).status == status
         assert [node.disabled for node in store.load()] == ([] if full else [True])

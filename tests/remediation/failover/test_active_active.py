@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compose_agent.dockerd.verbs.model import Result
+from compose_agent.typed import from_json
 from remediation.failover.active_active import RETRY_SECONDS, ActiveState, ended, next_step
 from remediation.failover.model import Attachment, Do, Group, Life, Member, Mode, Step
 
@@ -54,7 +55,7 @@ def test_one_that_is_ill_leaves_and_comes_back_as_it_was() -> None:
     assert course.turns() == []
     course.be("a", ailing=True)
     assert course.turns() == ["network_disconnect a"]
-    course.state = msgspec.json.decode(msgspec.json.encode(course.state), type=ActiveState)
+    course.state = from_json(msgspec.json.encode(course.state), ActiveState)
     assert course.turns() == []
     course.be("a", ailing=False)
     assert course.turns() == ["network_connect a"]

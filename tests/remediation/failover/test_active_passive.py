@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from compose_agent.dockerd.verbs.model import Result, VerbRequest
+from compose_agent.typed import from_json
 from remediation.failover.active_passive import (
     COOL_SECONDS,
     RETRY_SECONDS,
@@ -167,7 +168,7 @@ def test_a_step_is_the_same_until_it_has_ended_and_over_a_restart() -> None:
     course.state.numbers.of = "i1"
     first = course.step()
     assert first is not None
-    course.state = msgspec.json.decode(msgspec.json.encode(course.state), type=PassiveState)
+    course.state = from_json(msgspec.json.encode(course.state), PassiveState)
     assert course.step() == first
     assert first.request() == VerbRequest(
         id="i1.1", verb="stop", target="1", reason="another of shop/db takes over"
@@ -245,7 +246,7 @@ class Failover(RuleBasedStateMachine):
             if done:
                 self.course.do(step)
         state = msgspec.json.encode(self.course.state)
-        self.course.state = msgspec.json.decode(state, type=PassiveState)
+        self.course.state = from_json(state, PassiveState)
 
     @rule(name=st.sampled_from(NAMES))
     def one_dies(self, name: str) -> None:

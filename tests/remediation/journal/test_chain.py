@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compose_agent.audit.chain import Anchor, Row, checked, entry_of, linked
 from remediation.journal import Journal, verify_audit
-from remediation.journal.chain import Anchor, Row, checked, entry_of, linked
 
 JSON = st.recursive(
     st.none()

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from compose_agent.audit.table import PART_ENTRIES
 from remediation.guard.breaker import Breaker
 from remediation.guard.buckets import Bucket
 from remediation.journal import Journal, Tx, verify_audit
-from remediation.journal.upkeep import PART_ENTRIES, Retention, tidy
+from remediation.journal.upkeep import Retention, tidy
 from remediation.model import State
 from tests.remediation.journal.making import episode, intent, signal
 

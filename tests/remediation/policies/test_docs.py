@@ -8,11 +8,11 @@ import pytest
 import yaml
 
 from compose_agent.labels import PREFIX
+from compose_agent.matchers import MOST_CHARACTERS
 from remediation.actions import ACTIONS
 from remediation.document import reference_page
 from remediation.labels import labels_of
 from remediation.policies.load import load_policies
-from remediation.policies.matchers import MOST_CHARACTERS
 from remediation.targets import DEFAULT_LABELS
 from tests.docs.examples import ROOT, examples, yaml_examples
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from compose_agent.errors import ConfigError
+from compose_agent.matchers import Matcher
 from remediation.actions import ACTIONS
 from remediation.model import TargetKind
 from remediation.policies.load import Policies, load_policies, reloaded
-from remediation.policies.matchers import Matcher
 from remediation.policies.model import (
     Condition,
     Limits,

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compose_agent.typed import from_json
 from remediation.model import Signal
 from remediation.receiver import alertmanager, cloudevents
 from remediation.receiver.refusal import Refusal
@@ -35,7 +36,7 @@ def outcome(parse: Callable[[bytes, float], Any], body: bytes) -> Any:
 
 def storable(signal: Signal) -> bool:
     """Tell whether a signal is the same after it was stored; raises for what cannot be."""
-    return msgspec.json.decode(msgspec.json.encode(signal), type=Signal) == signal
+    return from_json(msgspec.json.encode(signal), Signal) == signal
 
 
 @given(st.binary())

@@ -10,6 +10,7 @@ import pytest
 
 from compose_agent.dockerd.model import Container
 from compose_agent.dockerd.stream import Event
+from compose_agent.typed import from_json
 from remediation.model import Signal
 from remediation.triggers.watch import ContainerWatch, LoopLimits
 from remediation.triggers.watched import WatchState
@@ -190,7 +191,7 @@ def test_a_watch_goes_on_where_one_before_it_was(case: str, cut: int) -> None:
     for each in events[:cut]:
         signals += before.tick(at(each[0]))
         signals += before.hear(event(each[0], each[1], each[2] if len(each) > 2 else ""))
-    state = msgspec.json.decode(msgspec.json.encode(before.state), type=WatchState)
+    state = from_json(msgspec.json.encode(before.state), WatchState)
     # The Engine tells the last event once more.
     signals += heard(ContainerWatch(state), events[max(0, min(cut, len(events)) - 1) :])
     assert words(signals) == expected
@@ -290,9 +291,7 @@ def test_a_look_tells_what_no_event_told_and_only_once() -> None:
     sick = replace(WEB, health="unhealthy")
     assert words(watch.look([sick], at(0))) == ["+ContainerUnhealthy"]
     assert watch.look([sick], at(60_000)) == []
-    resumed = ContainerWatch(
-        msgspec.json.decode(json.dumps(msgspec.to_builtins(watch.state)), type=WatchState)
-    )
+    resumed = ContainerWatch(from_json(json.dumps(msgspec.to_builtins(watch.state)), WatchState))
     assert resumed.look([sick], at(90_000)) == []
     assert words(resumed.look([replace(WEB, health="healthy")], at(99_000))) == ["-ContainerUnhealthy"]
 

@@ -1,20 +1,30 @@
-// Keeps a page live: fetches its changing parts and puts in what is different, node by node, so that focus,
-// selection, scrolling and typed text stay. Without this script a page works by links and forms.
+// Keeps a page live: takes its changing parts and puts in what is different, node by node, so that focus,
+// selection, scrolling and typed text stay. A server that can push says where, in data-events; of others, and
+// while that fails, the page asks. Without this script a page works by links and forms.
 "use strict";
 
 const INTERVAL_MS = 2000;
 // The agent itself waits at most 3.5 s for a slow Engine.
 const TIMEOUT_MS = 8000;
 const TYPING_PAUSE_MS = 150;
+// A server that pushes is silent for 15 s at most.
+const SILENCE_MS = 40000;
+// So long a page asks where pushing was refused, before it tries that again.
+const REFUSED_MS = 30000;
 
 const root = document.documentElement;
 const form = document.getElementById("filter");
 const lost = document.getElementById("lost");
+const main = document.getElementById("content");
+const who = main.dataset.who || "The agent";
 const sections = [...document.querySelectorAll("section[data-live]")].map((each) => each.id);
 let paused = false;
 let timer = 0;
 let newest = 0;
 let lastAnswer = new Date();
+let stream = null;
+let silence = 0;
+let refusedUntil = 0;
 
 function morph(old, fresh) {
   if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
@@ -64,8 +74,57 @@ function morphChildren(old, fresh) {
   }
 }
 
-async function refresh() {
+function refresh() {
   clearTimeout(timer);
+  if (main.dataset.events && Date.now() >= refusedUntil) listen();
+  else ask();
+}
+
+// One stream for each address; the browser itself connects anew when it breaks.
+function listen() {
+  hangUp();
+  const address = new URL(main.dataset.events, location.href);
+  address.searchParams.set("view", location.pathname.split("/").pop() + location.search);
+  const mine = stream = new EventSource(address);
+  mine.addEventListener("fragment", (event) => {
+    try { take(event.data); } catch (error) { sayLost(error); }
+    hear();
+  });
+  mine.addEventListener("alive", hear);
+  mine.addEventListener("error", () => {
+    if (mine !== stream) return;
+    sayLost(new Error(""));
+    if (mine.readyState === EventSource.CLOSED) refuse();
+    plan();
+  });
+  hear();
+  plan();
+}
+
+function hear() {
+  clearTimeout(silence);
+  silence = setTimeout(() => { sayLost(new Error("it has fallen silent")); listen(); }, SILENCE_MS);
+}
+
+function hangUp() {
+  clearTimeout(silence);
+  if (stream) stream.close();
+  stream = null;
+}
+
+function refuse() {
+  hangUp();
+  refusedUntil = Date.now() + REFUSED_MS;
+}
+
+function take(text) {
+  const fresh = new DOMParser().parseFromString(text, "text/html");
+  if (!sections.every((id) => fresh.getElementById(id))) throw new Error("something else answers at its address");
+  show(fresh);
+  plan();
+}
+
+async function ask() {
   const turn = ++newest;
   try {
     const address = new URL(location.href);
@@ -73,10 +132,9 @@ async function refresh() {
     address.searchParams.set("fragment", "1");
     const answer = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
     if (!answer.ok) throw new Error(`it answers with status ${answer.status}`);
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (!sections.every((id) => fresh.getElementById(id))) throw new Error("something else answers at its address");
+    const text = await answer.text();
     // An answer that a later question has overtaken is out of date.
-    if (turn === newest) show(fresh);
+    if (turn === newest) take(text);
   } catch (error) {
     if (turn === newest) sayLost(error);
   }
@@ -94,8 +152,8 @@ function show(fresh) {
 function sayLost(error) {
   const reason = error.message.startsWith("it ") || error.message.startsWith("something") ? ` (${error.message})` : "";
   const since = lastAnswer.toISOString().slice(11, 19);
-  const text = `The agent has not answered since ${since} UTC${reason}. Everything below is from then. ` +
-    "Trying again every 2 seconds; on the host, ask compose-agent health.";
+  const text = `${who} has not answered since ${since} UTC${reason}. Everything below is from then. ` +
+    "Trying again every 2 seconds; on its host, ask compose-agent health.";
   if (lost.textContent !== text) lost.textContent = text;
   lost.hidden = false;
   root.classList.add("lost");
@@ -103,8 +161,8 @@ function sayLost(error) {
 
 function plan() {
   clearTimeout(timer);
-  const idle = paused || document.hidden;
-  if (!idle) timer = setTimeout(refresh, INTERVAL_MS);
+  if (paused || document.hidden) hangUp();
+  else if (!stream) timer = setTimeout(refresh, INTERVAL_MS);
   const live = document.getElementById("live");
   live.dataset.state = paused ? "paused" : root.classList.contains("lost") ? "lost" : "live";
   live.firstChild.nodeValue = paused ? "paused " : root.classList.contains("lost") ? "no answer " : "live ";
@@ -163,4 +221,5 @@ button.type = "button";
 button.addEventListener("click", () => { paused = !paused; if (paused) plan(); else refresh(); });
 document.getElementById("live").append("live ", button);
 root.classList.add("js");
-plan();
+if (main.dataset.events) refresh();
+else plan();

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from compose_agent.dockerd.model import Container
+from compose_agent.typed import any_from_json
 from log_forwarder.couriers import RequestCourier
 from log_forwarder.deadletters import DeadLetters
 from log_forwarder.event import Batch, Event, Mark, Position
@@ -103,7 +102,7 @@ class Delivery:
     def dead(self) -> list[dict[str, Any]]:
         if not self.letters.path.exists():
             return []
-        return [msgspec.json.decode(line) for line in self.letters.path.read_bytes().splitlines()]
+        return [any_from_json(line) for line in self.letters.path.read_bytes().splitlines()]
 
 
 @contextmanager

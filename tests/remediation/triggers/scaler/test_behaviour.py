@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from compose_agent.typed import from_json
 from remediation.triggers.scaler.behaviour import (
     DEFAULT,
     Behaviour,
@@ -116,7 +117,7 @@ def test_replayed_over_loads_it_changes_what_kubernetes_would_at_the_same_moment
         ours = wanted
         assert ours == theirs, f"after {second} s"
         if second % 300 == 0:  # a restart forgets nothing
-            history = msgspec.json.decode(msgspec.json.encode(history), type=History)
+            history = from_json(msgspec.json.encode(history), History)
 
 
 def test_what_is_remembered_stays_small() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compose_agent.typed import from_json
 from remediation.triggers.scaler.behaviour import Behaviour, Direction, RateLimit
 from remediation.triggers.scaler.desired import Replica
 from remediation.triggers.scaler.rules import Aim, ScaleRule
@@ -98,7 +99,7 @@ def test_replicas_that_are_on_their_way_do_not_ask_for_more() -> None:
 def test_a_restart_between_decision_and_deed_forgets_nothing() -> None:
     state = ServiceState()
     decide(RULE, state, seen(150), 0.0)
-    state = msgspec.json.decode(msgspec.json.encode(state), type=ServiceState)
+    state = from_json(msgspec.json.encode(state), ServiceState)
     assert decide(RULE, state, seen(150), 1.0) == []
     assert words(decide(RULE, state, seen(50, 50, 50), 2.0)) == ["-ServiceScale"]
 

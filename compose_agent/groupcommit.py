@@ -13,15 +13,15 @@ from typing import Any, Generic, TypeVar
 from compose_agent.errors import StateError
 from compose_agent.failpoints import failpoint
 from compose_agent.statedb import StateFile
-from remediation.journal.tx import Tx
 
 T = TypeVar("T")
+Tx = TypeVar("Tx")
 
 # More in one transaction makes each wait longer without saving much: one fsync is shared by many already.
 _MOST_TOGETHER = 256
 
 
-class _Job(Generic[T]):
+class _Job(Generic[Tx, T]):
     """Something to be done in a transaction, and who waits for it."""
 
     def __init__(self, work: Callable[[Tx], T]) -> None:
@@ -43,12 +43,12 @@ class _Job(Generic[T]):
         self._settle()
 
 
-class Writer:
+class Writer(Generic[Tx]):
     """Runs works in the order in which they come, each as if it were alone.
 
-    ``begin`` makes a transaction on the connection, ``committed`` hears of each one that is on disk.
-    ``error`` says why the last group could not be written, empty when it could; ``commits`` counts those that
-    could.
+    ``begin`` makes what a work is given for its transaction on the connection, ``committed`` hears of each
+    that is on disk. ``error`` says why the last group could not be written, empty when it could; ``commits``
+    counts those that could. ``name`` is that of the thread and of its fail points.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Writer:
         database: sqlite3.Connection,
         begin: Callable[[], Tx],
         committed: Callable[[Tx], None],
+        name: str,
     ) -> None:
         self.error = ""
         self.commits = 0
@@ -64,10 +65,11 @@ class Writer:
         self._database = database
         self._begin = begin
         self._committed = committed
-        self._queue: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Job[Tx, Any] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._name = name
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def run(self, work: Callable[[Tx], T]) -> T:
@@ -104,14 +106,14 @@ class Writer:
                     self._queue.put(None)  # taken out a moment ago; the next turn ends with it
             self._write(group)
 
-    def _write(self, group: list[_Job[Any]]) -> None:
+    def _write(self, group: list[_Job[Tx, Any]]) -> None:
         try:
             with self._file.explained():
                 self._database.execute("BEGIN IMMEDIATE")
                 done = [tx for job in group if (tx := self._attempt(job)) is not None]
-                failpoint("journal.before-commit")
+                failpoint(f"{self._name}.before-commit")
                 self._database.execute("COMMIT")
-                failpoint("journal.after-commit")
+                failpoint(f"{self._name}.after-commit")
         except StateError as error:
             self._undo()
             self.error = error.message
@@ -125,7 +127,7 @@ class Writer:
         for job in group:
             job.settle()
 
-    def _attempt(self, job: _Job[Any]) -> Tx | None:
+    def _attempt(self, job: _Job[Tx, Any]) -> Tx | None:
         """Run one work between two marks; return its transaction, None if it failed."""
         tx = self._begin()
         self._database.execute("SAVEPOINT work")

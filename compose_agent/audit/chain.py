@@ -18,10 +18,25 @@ from typing import Any
 
 import msgspec
 
-from remediation.journal.records import Entry
+from compose_agent.typed import convert, json_decoder
 
 FIRST_HASH = bytes(32)
 CUT = "cut"
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the audit; ``hash`` is in hexadecimal digits.
+
+    ``subjects`` are ids by what they are: ``fingerprint``, ``alert``, ``episode``, ``intent``, ``container``,
+    ``service``, ``group``. ``fields`` are those of the kind.
+    """
+
+    seq: int
+    at: float
+    kind: str
+    subjects: dict[str, str]
+    fields: dict[str, Any]
+    hash: str
 
 
 class _Body(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +86,7 @@ class _CutFields(msgspec.Struct, frozen=True):
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")
-_decoder = msgspec.json.Decoder(_Body)
+_decoder = json_decoder(_Body)
 
 
 def linked(before: Anchor, at: float, kind: str, subjects: dict[str, str], fields: dict[str, Any]) -> Row:
@@ -117,7 +132,7 @@ def cut_fields(anchor: Anchor) -> dict[str, Any]:
 
 def _cut(row: Row) -> Anchor | None:
     try:
-        fields = msgspec.convert(_decoder.decode(row.body).fields, _CutFields)
+        fields = convert(_decoder.decode(row.body).fields, _CutFields)
         return Anchor(fields.through, bytes.fromhex(fields.hash))
     except (msgspec.ValidationError, ValueError):
         return None

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compose_agent.matchers import MOST_CHARACTERS, OPERATORS, Matcher, matchers, parse_matchers
 from lab.alertmanager import amtool
-from remediation.policies.matchers import MOST_CHARACTERS, OPERATORS, Matcher, matchers, parse_matchers
 
 # Without the syntax of versions before 0.27 to fall back on.
 STRICT = ("--enable-feature=utf8-strict-mode",)

@@ -1,0 +1,1 @@
+"""What commands can ask for, one module for each kind, in one registry (``registry.py``)."""

@@ -1,0 +1,1 @@
+"""What agents and managers of this program say to one another within custom messages of OpAMP."""

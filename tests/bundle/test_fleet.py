@@ -1,0 +1,86 @@
+"""The bundle with a manager and an agent beside it."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.bundle import IMAGE, ROOT, Bundle
+from lab.engine import PrivateEngine
+from lab.loopback import free_port
+from tests.bundle.model import OURS, config
+from tests.fleet.manager.serving import until
+
+pytestmark = pytest.mark.engine
+
+FILES = ("docker-compose.yml", "compose/offline.yml", "compose/fleet.yml")
+SERVICES = ("broker", "manager", "agent")
+CALL_SECONDS = 30
+# An agent joins, asks for its certificate, and comes back with it.
+JOIN_SECONDS = 120.0
+PORT = free_port()
+
+
+@pytest.fixture(scope="module")
+def fleet(
+    builder: PrivateEngine, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Bundle]:
+    assert bundle.client.images.get(IMAGE)
+    variables = {"MANAGER_PORT": str(PORT), "NODE_ID": "here", "NODE_ENVIRONMENT": "trial"}
+    made = Bundle(builder, tmp_path_factory.mktemp("fleet"), name="fleet", files=FILES, variables=variables)
+    with made:
+        made.run(ROOT / "scripts" / "setup-fleet", made.secrets)
+        made.up(*SERVICES)
+        yield made
+
+
+def get(fleet: Bundle, path: str) -> bytes:
+    trust = ssl.create_default_context(cafile=str(fleet.secrets / "fleet" / "ca.pem"))
+    with urllib.request.urlopen(
+        f"https://127.0.0.1:{PORT}{path}", timeout=CALL_SECONDS, context=trust
+    ) as answer:
+        body: bytes = answer.read()
+        return body
+
+
+def node(fleet: Bundle) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(get(fleet, "/api/v1/nodes/here"))
+    return found
+
+
+def test_the_overlay_adds_two_services_as_closed_as_the_others(tmp_path: Path) -> None:
+    whole = config(tmp_path, ("docker-compose.yml", "compose/fleet.yml"))["services"]
+    for name in ("manager", "agent"):
+        service = whole[name]
+        assert service["image"] == OURS
+        assert (service["read_only"], service["cap_drop"], service["user"]) == (True, ["ALL"], "65532:65532")
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert "docker.sock" not in str(service["volumes"])
+    assert [port["host_ip"] for port in whole["manager"]["ports"]] == ["127.0.0.1"]
+
+
+def test_the_host_is_in_the_table_with_its_roles_and_containers(fleet: Bundle) -> None:
+    until(lambda: json.loads(get(fleet, "/api/v1/nodes"))["states"]["online"] == 1, JOIN_SECONDS)
+    until(lambda: node(fleet)["health"]["parts"]["exporter"]["healthy"], JOIN_SECONDS)
+    assert node(fleet)["environment"] == "trial"
+
+    def names() -> set[str]:
+        return {each["service"] for each in json.loads(get(fleet, "/api/v1/nodes/here/containers"))}
+
+    until(lambda: names() >= set(SERVICES), JOIN_SECONDS)
+    page = get(fleet, "/").decode()
+    assert "All of them are online." in page
+    assert ">here</a>" in page
+
+
+def test_its_exporter_is_a_target_and_answers_through_the_manager(fleet: Bundle) -> None:
+    until(lambda: json.loads(get(fleet, "/api/v1/http_sd")), JOIN_SECONDS)
+    (group,) = json.loads(get(fleet, "/api/v1/http_sd"))
+    assert (group["labels"]["node_id"], group["labels"]["role"]) == ("here", "exporter")
+    assert b"docker_container_state" in get(fleet, "/api/v1/nodes/here/metrics/exporter")

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+
+import pytest
+
+from fleet.manager.longlived import LongLived
+
+
+class Ring:
+    """Something that refers to itself."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+@pytest.fixture
+def now() -> Iterator[list[float]]:
+    yield [0.0]
+    gc.unfreeze()
+
+
+def test_what_stays_is_set_aside_and_no_longer_looked_through(now: list[float]) -> None:
+    long_lived = LongLived(lambda: now[0])
+    kept = [Ring() for _ in range(1000)]
+    now[0] = 2.0
+    long_lived.tick()
+    assert gc.get_freeze_count() > len(kept)
+    assert not any(isinstance(each, Ring) for each in gc.get_objects())
+    long_lived.close()
+    assert gc.get_freeze_count() == 0
+
+
+def test_fresh_garbage_is_not_set_aside(now: list[float]) -> None:
+    long_lived = LongLived(lambda: now[0])
+    gone = weakref.ref(Ring())
+    now[0] = 2.0
+    long_lived.tick()
+    assert gone() is None
+
+
+def test_what_has_become_garbage_since_is_found_in_the_end(now: list[float]) -> None:
+    long_lived = LongLived(lambda: now[0])
+    kept = Ring()
+    seen = weakref.ref(kept)
+    now[0] = 2.0
+    long_lived.tick()
+    del kept
+    gc.collect()
+    assert seen() is not None
+    now[0] = 3600.0
+    long_lived.tick()
+    assert seen() is None

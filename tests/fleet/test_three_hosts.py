@@ -1,0 +1,183 @@
+"""Three hosts, each with an Engine of its own, a manager on a fourth, over TLS; a cable that is pulled."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from compose_agent.web.localclient import LocalClient
+from lab.busybox import ensure_image
+from lab.engine import PrivateEngine
+from lab.lan import Cable, Lan
+from lab.manager import PORT, PROGRAM, LanManager
+from lab.process import Process
+from tests.fleet.manager.serving import until
+
+pytestmark = pytest.mark.engine
+
+NAMES = ("host-1", "host-2", "host-3")
+INTERVAL_SECONDS = 4
+# The goal of the manager, and what a test on a loaded machine adds before it sees it.
+OFFLINE_INTERVALS, LOOKING_SECONDS = 2.5, 3.0
+BACK_SECONDS = 10.0
+PATIENCE_SECONDS = 90.0
+# The article's words: the host's name is known to the shell that starts the agent.
+_AS_HOST = 'hostname "$0" && HOSTNAME=$(hostname) && NODE_ID=${HOSTNAME} exec "$@"'
+_ASK = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())"
+
+
+@dataclass
+class Host:
+    name: str
+    engine: PrivateEngine
+    cable: Cable
+    agent: Process
+    run_dir: Path
+
+    def link(self) -> dict[str, Any]:
+        document: dict[str, Any] = LocalClient(self.run_dir, "agent").get_json("/v1/link")
+        return document
+
+    def inside(self, *command: str) -> str:
+        """Run a command on the host's network."""
+        words = ["nsenter", f"--target={self.engine.pid}", "--net", "--", *command]
+        return subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+@dataclass
+class Site:
+    lan: Lan
+    manager: LanManager
+    hosts: Sequence[Host]
+
+    def states(self) -> dict[str, str]:
+        return {name: row["state"] for name, row in self.manager.nodes().items()}
+
+    def state(self, name: str) -> str:
+        return str(self.manager.node(name).get("state"))
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with ExitStack() as held:
+        lan = held.enter_context(Lan())
+        options = [f"--heartbeat-interval={INTERVAL_SECONDS}s", "--expect=host-1", "--expect=host-4"]
+        manager = held.enter_context(LanManager(lan, tmp_path_factory.mktemp("manager"), options=options))
+        hosts = [host_of(held, lan, manager, name, tmp_path_factory.mktemp(name)) for name in NAMES]
+        yield Site(lan, manager, hosts)
+
+
+def host_of(held: ExitStack, lan: Lan, manager: LanManager, name: str, folder: Path) -> Host:
+    """Start an Engine, connect it to the LAN, and have an agent on it join as the article does it."""
+    engine = held.enter_context(PrivateEngine())
+    cable = lan.attach(engine.pid)
+    client = docker.DockerClient(base_url=engine.host)
+    held.callback(client.close)
+    image = ensure_image(client)
+    client.containers.run(image, ["sleep", "3600"], name=f"web-of-{name}", detach=True)
+    command = [
+        *("nsenter", f"--target={engine.pid}", "--net", "--", "unshare", "--uts", "--"),
+        *("/bin/sh", "-ec", _AS_HOST, name),
+        *PROGRAM,
+        *("run", "--register", "--enable-metrics", "--no-enable-remediation"),
+        f"--docker.host={engine.host}",
+        f"--state-dir={folder}/state",
+        f"--run-dir={folder}/run",
+        "--exporter.web.listen-address=:9417",
+        f"--agent.tags={name[-1]}",
+        *manager.joining(),
+    ]
+    where = {"SERVER_ADDR": f"{lan.address}:{PORT}"}
+    agent = Process(lan.scratch, command, name=f"agent-{name}", answers=lambda: True, environment=where)
+    held.callback(agent.close)
+    agent.start()
+    return Host(name, engine, cable, agent, folder / "run")
+
+
+def test_three_hosts_register_over_tls_as_who_they_are(site: Site) -> None:
+    until(lambda: [site.state(name) for name in NAMES] == ["online"] * 3, PATIENCE_SECONDS)
+    nodes = {name: site.manager.node(name) for name in NAMES}
+    assert {node["transport"] for node in nodes.values()} == {"websocket"}
+    assert [nodes[host.name]["address"] for host in site.hosts] == [host.cable.address for host in site.hosts]
+    assert len({node["attributes"]["host.id"] for node in nodes.values()}) == 3
+    assert [nodes[name]["tags"] for name in NAMES] == [["1"], ["2"], ["3"]]
+    until(lambda: site.manager.node("host-1")["health"]["parts"]["exporter"]["healthy"], PATIENCE_SECONDS)
+    assert site.states() == {**dict.fromkeys(NAMES, "online"), "host-4": "never seen"}
+
+
+def test_every_host_s_exporter_is_found_and_answers_on_the_lan(site: Site) -> None:
+    until(lambda: all(site.manager.node(name).get("listeners") for name in NAMES), PATIENCE_SECONDS)
+    for host in site.hosts:
+        text = site.lan.run(sys.executable, "-c", _ASK, f"http://{host.cable.address}:9417/metrics")
+        assert f'name="web-of-{host.name}"' in text
+
+
+def test_a_stranger_hears_nothing(site: Site) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError):
+        # Who does not know the authority does not speak with the manager.
+        raise_what(site.lan, f"https://{site.lan.address}:{PORT}/api/v1/nodes")
+
+
+def raise_what(lan: Lan, url: str) -> None:
+    done = subprocess.run(
+        [*lan.enter(), sys.executable, "-c", _ASK, url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if "CERTIFICATE_VERIFY_FAILED" in done.stderr:
+        raise ssl.SSLCertVerificationError(done.stderr)
+
+
+def test_a_pulled_cable_is_late_then_offline_and_plugged_it_is_back(site: Site) -> None:
+    host = site.hosts[1]
+    until(lambda: site.state(host.name) == "online", PATIENCE_SECONDS)
+    pid, connections = host.agent.pid, host.link()["connections"]
+    host.cable.pull()
+    until(lambda: site.state(host.name) == "late", OFFLINE_INTERVALS * INTERVAL_SECONDS + LOOKING_SECONDS)
+    until(lambda: site.state(host.name) == "offline", OFFLINE_INTERVALS * INTERVAL_SECONDS + LOOKING_SECONDS)
+    node = site.manager.node(host.name)
+    assert "nothing heard" in node["reason"]
+    assert f'node_id="{host.name}",state="offline"' in site.manager.metrics()
+    # The others are as they were, and so is the work on the host itself.
+    assert {site.state(name) for name in ("host-1", "host-3")} == {"online"}
+    assert "docker_container" in host.inside(sys.executable, "-c", _ASK, "http://127.0.0.1:9417/metrics")
+    until(lambda: not host.link()["connected"])
+    host.cable.plug()
+    assert until(lambda: site.state(host.name) == "online") < BACK_SECONDS
+    assert host.agent.pid == pid
+    until(lambda: host.link()["connections"] > connections)
+    until(lambda: history_of(site, host)[:4] == ["online", "offline", "late", "online"])
+
+
+def history_of(site: Site, host: Host) -> list[str]:
+    """Return what is on disk, which is written every two seconds."""
+    return [one["after"] for one in site.manager.node(host.name)["history"]]
+
+
+def test_an_engine_that_is_away_is_told_and_its_host_stays_online(site: Site) -> None:
+    host = site.hosts[2]
+    host.engine.freeze()
+    try:
+        until(lambda: not site.manager.node(host.name)["health"]["healthy"], PATIENCE_SECONDS)
+        assert site.state(host.name) == "online"
+    finally:
+        host.engine.thaw()
+    until(lambda: site.manager.node(host.name)["health"]["healthy"], PATIENCE_SECONDS)
+
+
+def test_an_agent_that_is_stopped_says_goodbye(site: Site) -> None:
+    host = site.hosts[0]
+    host.agent.end()
+    assert until(lambda: site.state(host.name) == "offline") < LOOKING_SECONDS
+    assert site.manager.node(host.name)["reason"] == "the agent said goodbye"
