@@ -40,6 +40,7 @@ from fleet.manager.page.access import AccessPages
 from fleet.manager.page.alerts import AlertsPage
 from fleet.manager.page.configs import ConfigsPage
 from fleet.manager.page.frame import Frame
+from fleet.manager.page.logs import LogButton
 from fleet.manager.page.pulse import Pulse
 from fleet.manager.page.work import WorkPages
 from fleet.manager.people.parts import People
@@ -188,12 +189,15 @@ class ManagerRole:
     def _pages(self) -> RouteTable:
         """Return the pages of all parts, in one frame."""
         frame, book = Frame(), self._hosts.book
-        nodes = NodesPage(frame, self._registry, self._store.history, book, trouble=self._trouble)
+        nodes = NodesPage(
+            frame, self._registry, self._store.history, book, forms=self._people.forms, trouble=self._trouble
+        )
         alerts = AlertsPage(frame, self._alerts.api.shown)
         work = WorkPages(frame, self._commands.api, self._jobs.api)
         configs = ConfigsPage(frame, self._configs.view)
+        log = LogButton(frame, self._registry, self._commands.issuer)
         access = AccessPages(frame, self._people.directory, self._people.audit)
-        pages = (nodes, alerts, work, configs, access, self._people)
+        pages = (nodes, alerts, work, log, configs, access, self._people)
         return frame.serve(*(each.routes() for each in pages))
 
     def _trouble(self) -> str:
