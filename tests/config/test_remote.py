@@ -110,7 +110,7 @@ def test_the_record_tells_what_became_of_each() -> None:
 def test_changes_of_several_at_once_are_all_there(tmp_path: Path) -> None:
     stores = [RemoteStore(tmp_path) for _ in range(4)]
     threads = [
-        threading.Thread(target=lambda one=store: [one.change(Record.start) for _ in range(10)])  # type: ignore[misc]
+        threading.Thread(target=lambda one=store: [one.change(Record.start) for _ in range(10)])
         for store in stores
     ]
     for thread in threads:
