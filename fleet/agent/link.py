@@ -114,7 +114,7 @@ class Link:
         self.abandon()
 
     def where(self) -> str:
-        """Return what the link's thread is doing, the innermost call last, for whoever asks why it is stuck."""
+        """Return what the link's thread is doing, the innermost call last: for who asks why it is stuck."""
         frame = sys._current_frames().get(self._thread.ident or 0)  # noqa: SLF001 - there is no other way
         calls = traceback.extract_stack(frame)[-_CALLS:] if frame else []
         return " > ".join(f"{each.name} ({Path(each.filename).name}:{each.lineno})" for each in calls)

@@ -204,6 +204,7 @@ def test_a_link_that_stands_still_is_made_anew() -> None:
     watchdog = Watchdog(stuck, stuck=0.5, look=0.1)
     watchdog.start()
     until(lambda: watchdog.rebuilt)
+    assert "_run (link.py:" in watchdog.link.where()
     watchdog.stop()
     assert len(made) >= 2
 
