@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable
 
 _ASIDE_EVERY_SECONDS = 2.0
-# What is set aside and becomes garbage in a cycle, as most of a connection does that breaks, stays until then.
+# What is set aside and becomes garbage in a cycle, as most of a connection does that breaks, stays until this.
 _ALL_EVERY_SECONDS = 3600.0
-# Unless so many connections have ended, some tens of megabytes, and not many more do at the moment: when agents
-# come back by the thousand is no time to stand still.
+# Unless so many connections have ended, some tens of megabytes, and not many more do at the moment: when
+# agents come back by the thousand is no time to stand still.
 _MANY_ENDED, _FEW_ENDED = 2000, 100
 _COUNT_EVERY_SECONDS = 60.0
 # Everything that can have survived in the seconds since the last time.
