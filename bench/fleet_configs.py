@@ -166,7 +166,7 @@ async def bad(folder: Path, asked: argparse.Namespace, text: str) -> dict[str, A
     """Push a good version to everybody, then a bad one in batches."""
     async with serving(folder, asked, asked.bad_agents) as (fleet, client), real(folder, fleet.port, client):
         good = await ended(client, await asyncio.to_thread(push, client, _GOOD, "100%", 0.0))
-        assert good["phase"] == "done", good
+        assert good["phase"] == "done", good["reason"]
         before = {agent: len(agent.sent) for agent in configured(fleet)}
         began = time.perf_counter()
         rollout = await asyncio.to_thread(push, client, text, str(asked.batch), asked.gate)
@@ -236,6 +236,7 @@ def node_state(client: LocalClient) -> str:
 def push(client: LocalClient, text: str, batch: str, gate: float) -> int:
     """Push a version of the only layer, and return the number of its roll-out."""
     asked = {"name": "agent.yml", "body": text, "batch": batch, "gate": f"{int(gate * 1000)}ms"}
+    asked["within"] = f"{_PATIENCE:g}s"
     status, body = client.request("POST", "/api/v1/configs", json.dumps(asked).encode())
     assert status == 202, body
     return int(json.loads(body)["rollout"]["id"])

@@ -5,7 +5,8 @@
     with PythonAgent("http://127.0.0.1:4320/v1/opamp", name="py", interval=1) as agent:
         ...
 
-Both speak plain HTTP.
+Both speak plain HTTP. They take configurations, print each as ``CONFIG {file: text}``, and refuse those in
+which ``bad`` stands.
 
 Traps this module knows about:
 
@@ -33,10 +34,27 @@ import json, os, signal, time
 from opentelemetry._opamp.agent import OpAMPAgent
 from opentelemetry._opamp.callbacks import OpAMPCallbacks
 from opentelemetry._opamp.client import OpAMPClient
+from opentelemetry._opamp.proto import opamp_pb2
+class Callbacks(OpAMPCallbacks):
+    def on_message(self, agent, client, message):
+        given = message.remote_config
+        if given is None:
+            return
+        files = {name: file.body.decode() for name, file in given.config.config_map.items()}
+        bad = any("bad" in text for text in files.values())
+        statuses = opamp_pb2.RemoteConfigStatuses
+        status = client.update_remote_config_status(
+            given.config_hash,
+            statuses.RemoteConfigStatuses_FAILED if bad else statuses.RemoteConfigStatuses_APPLIED,
+            "bad is no option" if bad else "",
+        )
+        if status is not None:
+            agent.send(client.build_remote_config_status_response_message(status))
+        print("CONFIG", json.dumps(files), flush=True)
 options = json.loads(os.environ["OPAMP_AGENT"])
 attributes = {"service.name": "python-agent", "service.instance.id": options["name"]}
 client = OpAMPClient(endpoint=options["url"], agent_identifying_attributes=attributes)
-agent = OpAMPAgent(interval=options["interval"], callbacks=OpAMPCallbacks(), client=client)
+agent = OpAMPAgent(interval=options["interval"], callbacks=Callbacks(), client=client)
 stopping = []
 signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
 agent.start()
@@ -47,9 +65,29 @@ agent.stop()
 """
 
 _NODE = """\
-const { createOpAMPClient } = require("@elastic/opamp-client-node");
+const { createOpAMPClient, AgentCapabilities, RemoteConfigStatuses } = require("@elastic/opamp-client-node");
 const options = JSON.parse(process.env.OPAMP_AGENT);
-const client = createOpAMPClient({ endpoint: options.url, heartbeatIntervalSeconds: options.interval });
+const client = createOpAMPClient({
+  endpoint: options.url,
+  heartbeatIntervalSeconds: options.interval,
+  capabilities:
+    AgentCapabilities.AgentCapabilities_AcceptsRemoteConfig |
+    AgentCapabilities.AgentCapabilities_ReportsRemoteConfig,
+  onMessage: ({ remoteConfig }) => {
+    if (!remoteConfig) return;
+    const given = Object.entries(remoteConfig.config?.configMap ?? {});
+    const files = Object.fromEntries(given.map(([name, file]) => [name, Buffer.from(file.body).toString()]));
+    const bad = Object.values(files).some((text) => text.includes("bad"));
+    client.setRemoteConfigStatus({
+      lastRemoteConfigHash: remoteConfig.configHash,
+      status: bad
+        ? RemoteConfigStatuses.RemoteConfigStatuses_FAILED
+        : RemoteConfigStatuses.RemoteConfigStatuses_APPLIED,
+      errorMessage: bad ? "bad is no option" : "",
+    });
+    console.log("CONFIG " + JSON.stringify(files));
+  },
+});
 client.setAgentDescription({
   identifyingAttributes: { "service.name": "node-agent", "service.instance.id": options.name },
 });
@@ -97,6 +135,11 @@ class _ForeignAgent(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._cleanup.close()
+
+    def configs(self) -> list[dict[str, str]]:
+        """Return the configurations that it was sent, the oldest first."""
+        lines = [line for line in self.logs().splitlines() if line.startswith("CONFIG ")]
+        return [json.loads(line.removeprefix("CONFIG ")) for line in lines]
 
     def logs(self) -> str:
         """Return what it has printed."""

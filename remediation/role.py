@@ -38,6 +38,7 @@ from remediation.check import policies_for
 from remediation.clients import clients_of
 from remediation.commands.door import Door, command_routes
 from remediation.commands.policies import COMMANDS
+from remediation.commands.probing import probe_routes
 from remediation.engine import Engine
 from remediation.failover.keeper import Keeper
 from remediation.failover.look import Ill, Sight
@@ -144,6 +145,7 @@ class RemediationRole:
             **asked,
             **writing_routes(operations),
             **command_routes(Door(self._journal, self._engine.wake)),
+            **probe_routes(self._client.inspect, local=endpoint.socket_path is not None),
         }
         self._inner = routed(told, self._outer)
         self._listeners = Listeners(self._serve, self._web)

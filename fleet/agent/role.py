@@ -72,8 +72,7 @@ class AgentRole:
         self._started = time.time()
         self._local_address = ""
         self._identity = Identity(general.state_dir())
-        endpoint = find_endpoint(general.docker_host, os.environ)
-        self._engine = EngineClient(endpoint)
+        self._engine = EngineClient(find_endpoint(general.docker_host, os.environ))
         self._facts = FactsReader(self._engine)
         self._roles = RolesReader(general.run_dir(), self._peers)
         self._credentials = Credentials(
@@ -100,7 +99,7 @@ class AgentRole:
         )
         self._custom.register(telling.CAPABILITY, self._host)
         self._database = agent_database(general.state_dir())
-        verbs = verbs_of(self._engine, general.run_dir(), self._runs, local=endpoint.socket_path is not None)
+        verbs = verbs_of(self._engine, general.run_dir(), self._runs)
         self._commands = Commands(self._database, self._custom, verbs, self._allowed_commands)
         self._watchdog = Watchdog(self._link)
 

@@ -39,6 +39,7 @@ from fleet.manager.page import NodesPage
 from fleet.manager.page.alerts import AlertsPage
 from fleet.manager.page.configs import ConfigsPage
 from fleet.manager.page.frame import Frame
+from fleet.manager.page.logs import LogButton
 from fleet.manager.page.pulse import Pulse
 from fleet.manager.page.work import WorkPages
 from fleet.manager.people.parts import People
@@ -187,11 +188,14 @@ class ManagerRole:
     def _pages(self) -> RouteTable:
         """Return the pages of all parts, in one frame."""
         frame, book = Frame(), self._hosts.book
-        nodes = NodesPage(frame, self._registry, self._store.history, book, trouble=self._trouble)
+        nodes = NodesPage(
+            frame, self._registry, self._store.history, book, forms=self._people.forms, trouble=self._trouble
+        )
         alerts = AlertsPage(frame, self._alerts.api.shown)
         work = WorkPages(frame, self._commands.api, self._jobs.api)
         configs = ConfigsPage(frame, self._configs.view)
-        pages = (nodes, alerts, work, configs, self._people)
+        log = LogButton(frame, self._registry, self._commands.issuer)
+        pages = (nodes, alerts, work, log, configs, self._people)
         return frame.serve(*(each.routes() for each in pages))
 
     def _trouble(self) -> str:

@@ -175,7 +175,8 @@ def test_what_is_mounted_from_the_checkout_is_there(services: dict[str, Any]) ->
 
 
 def test_every_variable_is_explained() -> None:
-    used = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text(encoding="utf-8")))
+    files = [ROOT / "docker-compose.yml", ROOT / "compose" / "fleet.yml"]
+    used = {name for file in files for name in re.findall(r"\$\{([A-Z_]+)", file.read_text(encoding="utf-8"))}
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     named = set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE))
     assert used - named == {"COMPOSE_PROJECT_NAME"}, "which Compose itself gives"

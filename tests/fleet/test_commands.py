@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -82,6 +83,21 @@ def test_lines_and_everything_about_a_container_without_its_secrets(one: tuple[F
     host.engine.add_container("db", config={"Env": ["PASSWORD=secret"]})
     (given,) = fleet.give(nodes=["web-1"], verb="inspect", target="db")
     assert fleet.ended(given["id"])["result"]["container"]["Config"]["Env"] == ["PASSWORD=***"]
+
+
+def test_a_probe_is_made_now(one: tuple[Fleet, Host]) -> None:
+    fleet, host = one
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        labels = {"compose-agent.probe.tcp": str(port)}
+        host.engine.add_container("db", labels=labels, network="host")
+        (given,) = fleet.give(nodes=["web-1"], verb="probe", target="db")
+        ended = fleet.ended(given["id"])
+        assert (ended["stage"], ended["result"]["probes"]) == ("done", {f"tcp {port}": ""})
+    (given,) = fleet.give(nodes=["web-1"], verb="probe", target="db")
+    ended = fleet.ended(given["id"])
+    assert ended["stage"] == "failed"
+    assert f"tcp {port}: Connection refused" in ended["detail"]
 
 
 @pytest.mark.parametrize(

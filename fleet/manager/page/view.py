@@ -10,13 +10,15 @@ from wsgiref.types import WSGIEnvironment
 
 from compose_agent.dockerd.overview import words
 from compose_agent.errors import ComposeAgentError
+from compose_agent.web.formguard import FormGuard
 from compose_agent.web.response import Response, RouteTable
+from fleet.envelopes.command import CAPABILITY
 from fleet.manager.api import History, selection_of
 from fleet.manager.hosts import Book
 from fleet.manager.model import State
 from fleet.manager.page.frame import Frame
 from fleet.manager.page.present import ROWS_ON_A_PAGE, action_line, container_line, line, parts, table
-from fleet.manager.principal import principal_of
+from fleet.manager.principal import Role, principal_of
 from fleet.manager.registry import Registry
 from fleet.manager.rows import ORDERS, row_of
 from fleet.manager.sight import Sight
@@ -34,6 +36,7 @@ class NodesPage:
         history: History,
         book: Book,
         *,
+        forms: FormGuard,
         trouble: Callable[[], str],
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -41,6 +44,7 @@ class NodesPage:
         self._registry = registry
         self._history = history
         self._book = book
+        self._forms = forms
         self._trouble = trouble
         self._now = now
 
@@ -66,6 +70,9 @@ class NodesPage:
         if len(found) != 1:
             return self._frame.html(environ, "missing.html", status=404, name=name, section="/")
         node, now = found[0], self._now()
+        # Who may have a log sent is given what the button's form has to carry.
+        may = principal_of(environ).may(Role.OPERATOR) and CAPABILITY in node.custom
+        out = self._forms.give(environ) if may else None
         try:
             history = self._history(node.uid, _HISTORY)
         except ComposeAgentError:  # the page of all nodes says so
@@ -73,6 +80,8 @@ class NodesPage:
         return self._frame.html(
             environ,
             "node_live.html" if "fragment" in query else "node.html",
+            headers=out.headers if out else (),
+            token=out.token if out else "",
             line=line(row_of(node), now),
             time=words.clock(now),
             containers=[container_line(each, now) for each in self._book.containers(node.uid)],

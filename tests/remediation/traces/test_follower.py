@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from compose_agent.tracing.records import Span
@@ -114,16 +115,21 @@ def test_many_entries_are_taken_in_parts(journal: Journal, tmp_path: Path) -> No
     assert len(taker.names()) == 60 * len(WHOLE)
 
 
+def others(tx: Tx, count: int) -> None:
+    for _ in range(count):
+        tx.audit("told", {"intent": "i"}, {})
+
+
 def test_entries_of_other_kinds_are_passed_over(journal: Journal, tmp_path: Path) -> None:
     taker = Taker(tmp_path / "spool")
     taker.append([], {MARK: 0})
     for number in range(3):
-        journal.write(lambda tx: [tx.audit("told", {"intent": "i"}, {}) for _ in range(50)])
+        journal.write(partial(others, count=50))
         act(journal, number)
         follower(journal, taker).step()
         assert taker.mark(MARK) == journal.read(lambda view: view.last_entry())
     assert taker.names() == WHOLE * 3
-    journal.write(lambda tx: [tx.audit("told", {"intent": "i"}, {}) for _ in range(150)])
+    journal.write(partial(others, count=150))
     follower(journal, taker).step()
     assert taker.mark(MARK) == journal.read(lambda view: view.last_entry())
 

@@ -1,4 +1,4 @@
-"""What only looks at containers: their list, everything about one, its last lines, its probes."""
+"""What only looks at containers: their list, everything about one, its last lines."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from typing import Any
 
 from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.logstream import LogStream
-from compose_agent.dockerd.model import Container, container_from_inspect
 from compose_agent.errors import EngineNotFound
 from fleet.agent.commands.verbs.contract import Means, Outcome, Refused
 from fleet.envelopes.command import Command, Stage
-from remediation.triggers.probes.attempt import address_of, attempt
-from remediation.triggers.probes.spec import ProbeSpec, specs_of
 
 DEFAULT_LINES, MOST_LINES = 100, 5000
 # A message has at most 4 MiB, and somebody is to read it.
@@ -71,41 +68,6 @@ class Logs:
         lines, cut = _read(stream)
         words = f"{len(lines)} lines" + (", the oldest left out" if cut else "")
         return Outcome(Stage.DONE, words, {"lines": lines, "cut": cut})
-
-
-class Probe:
-    """The probes that a container's labels declare, made now; and what its own health check says."""
-
-    name = "probe"
-    repeatable = False
-
-    def __init__(self, engine: EngineClient, *, local: bool) -> None:
-        self._engine = engine
-        self._local = local
-
-    def check(self, command: Command) -> None:
-        """Refuse without a container."""
-        if not command.target:
-            raise Refused("probe needs a container")
-
-    def run(self, command: Command, _means: Means) -> Outcome:
-        """Ask the container."""
-        container = container_from_inspect(look(self._engine, command.target))
-        specs, problems = specs_of(container.labels)
-        if problems:
-            raise Refused("; ".join(problems.values()))
-        if not specs and container.health == "none":
-            raise Refused(f"{container.name} has neither probes nor a health check")
-        found = {str(spec): self._attempt(container, spec) for spec in specs}
-        ill = [f"{probe}: {error}" for probe, error in found.items() if error]
-        if container.health == "unhealthy":
-            ill.append("its health check fails")
-        result = {"probes": found, "state": str(container.state), "health": str(container.health)}
-        return Outcome(Stage.FAILED if ill else Stage.DONE, "; ".join(ill) or "it is well", result)
-
-    def _attempt(self, container: Container, spec: ProbeSpec) -> str:
-        address = address_of(container, spec, self._engine.inspect, local=self._local)
-        return attempt(spec, address) if address else "it has no address on this host"
 
 
 def look(engine: EngineClient, name: str) -> dict[str, Any]:

@@ -160,3 +160,13 @@ def test_a_copy_of_the_host_does_not_come_as_the_one_it_was(tmp_path: Path, engi
         with agent(place, engine, tmp_path, token=place.token()):
             until(lambda: kept(tmp_path)["uid"] != uid, 60.0)
             until(lambda: place.state("web-1") == "online")
+
+
+def test_one_that_was_tried_when_the_agent_was_killed_is_as_good(tmp_path: Path, engine: FakeEngine) -> None:
+    with secured(tmp_path) as place:
+        with agent(place, engine, tmp_path, token=place.token(uses=1)):
+            until(lambda: kept(tmp_path), 60.0)
+        file = tmp_path / "agent" / "agent-credential.json"
+        file.rename(file.with_suffix(".new"))
+        with agent(place, engine, tmp_path):
+            until(lambda: place.state("web-1") == "online")

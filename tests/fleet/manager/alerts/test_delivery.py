@@ -210,7 +210,8 @@ def test_an_answer_that_is_lost_is_given_again_and_nothing_is_handed_on_twice(
     manager: Manager, host: Host, remediation: Remediation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dispatcher, "_AGAIN_SECONDS", 0.5)
-    send, lost = host.role._alerts._send, []
+    send = host.role._alerts._send
+    lost: list[str] = []
 
     def lossy(capability: str, kind: str, data: bytes) -> bool:
         if len(lost) < 2:

@@ -15,6 +15,7 @@ from fleet.envelopes.host import ActionLine
 from tests.fleet.hosting import Host, hosting, metrics_of
 from tests.fleet.manager.hosts.test_book import action
 from tests.fleet.manager.page.test_browser import PATIENCE_MS, PHONE
+from tests.fleet.manager.people.asking import PASSWORD, person
 from tests.fleet.manager.serving import Manager, serving, until
 
 ACTIONS: list[ActionLine] = [action(1)]
@@ -35,8 +36,17 @@ def host(manager: Manager, tmp_path: Path) -> Iterator[Host]:
     }
     roles = {"exporter": metrics_of(lambda: "x 1\n"), "remediation": routed(table)}
     with ExitStack() as held:
-        options = {"environment": "test", "tags": "blue,web", "role": "manager"}
-        made = held.enter_context(hosting(tmp_path / "h1", manager.ws, "h1", roles, **options))
+        made = held.enter_context(
+            hosting(
+                tmp_path / "h1",
+                manager.ws,
+                "h1",
+                roles,
+                environment="test",
+                tags="blue,web",
+                role="manager",
+            )
+        )
         made.wait_online(manager)
         yield made
 
@@ -94,3 +104,29 @@ def test_the_page_of_a_node_shows_them(
     expect(page.locator("tbody tr")).to_contain_text("blue, web", timeout=PATIENCE_MS)
     page.screenshot(path=tmp_path / "table.png", full_page=True)
     page.close()
+
+
+def test_the_last_lines_of_a_container_are_a_button_away(
+    browser: Browser, manager: Manager, host: Host
+) -> None:
+    host.engine.add_project("shop", {"web": 1})
+    host.engine.write("shop-web-1", "the last line")
+    until(lambda: names(manager))
+    looker, operator = person(manager, "vera", "viewer", None), person(manager, "olga", "operator", None)
+    seen = looker.ask("GET", "/node?id=h1").data.decode()
+    assert "shop-web-1" in seen
+    assert "Last lines" not in seen
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert looker.ask("POST", "/log", **form).status == 403
+    assert operator.ask("GET", "/node?id=h1").status == 200
+    context = browser.new_context(base_url=manager.url)
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    page.goto("/login?next=node%3Fid%3Dh1")
+    page.get_by_label("Name").fill("olga")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Last lines of shop-web-1").click()
+    expect(page.locator("#lines")).to_contain_text("the last line", timeout=PATIENCE_MS)
+    assert "/command?id=" in page.url
+    context.close()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import pytest
 import urllib3
@@ -189,3 +192,27 @@ def test_what_they_did_and_what_is_theirs_is_in_their_audit(manager: Manager, st
 def test_an_environment_is_no_part_of_who_may_log_in(manager: Manager) -> None:
     person(manager, "stella", "viewer", ["staging"])
     assert urllib3.request("GET", f"{manager.url}/api/v1/nodes", retries=False).status == 401
+
+
+def test_nothing_of_another_environment_is_sent_to_who_follows_a_page(
+    manager: Manager, staging: Asker
+) -> None:
+    names = things(manager, joined(manager, "production", MARK))
+    joined(manager, "staging", "own")
+    pages = [
+        path for path in manager.role._table if not path.startswith(("/static", "/-", LOGIN, "/metrics"))
+    ]
+    followed = 0
+    for view in (
+        path.lstrip("/") + query for path in pages for query in ("", f"?id={names[0]}", f"?id={names[1]}")
+    ):
+        parts = urlsplit(manager.url)
+        with closing(http.client.HTTPConnection(parts.netloc, timeout=30.0)) as connection:
+            connection.request("GET", f"/events?view={quote(view, safe='')}", headers=staging.headers)
+            answer = connection.getresponse()
+            if answer.status == 200:
+                followed += 1
+                text = b"".join(iter(answer.readline, b"\n")) + b"".join(iter(answer.readline, b"\n"))
+                said = text.decode().replace(f"?id={names[0]}", "").replace(f"?id={names[1]}", "")
+                assert not re.search(f"{MARK}-host|{MARK}-tag|{names[1]}", said), view
+    assert followed
