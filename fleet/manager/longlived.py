@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 _ASIDE_EVERY_SECONDS = 2.0
-# What is set aside and becomes garbage in a cycle, as most of a connection does that breaks, stays until this.
+# What is set aside and becomes garbage in a cycle, as most of a connection that breaks, stays until this.
 _ALL_EVERY_SECONDS = 3600.0
 # Unless so many connections have ended, some tens of megabytes, and not many more do at the moment: when
 # agents come back by the thousand is no time to stand still.
