@@ -5,9 +5,9 @@ import pytest
 from compose_agent.config.kinds import Detail
 from fleet.manager.configs.scope import Scope, parse_scope
 from fleet.manager.model import Description
-from fleet.opamp.uid import new_uid, uid_text
+from fleet.opamp.uid import uid_text
 
-UID = new_uid()
+UID = bytes(range(1, 17))
 WEB = Description("web-1", service="compose-agent", role="worker", environment="staging", tags=("eu", "big"))
 
 

@@ -186,6 +186,6 @@ def test_an_answer_is_sent_in_bounded_pieces() -> None:
     assert gzip.decompress(b"".join(one.data for one in pieces)) == noise
 
 
-@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"x" * 100)[:-9]])
+@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"x" * 100)[:-9]], ids=["other", "cut"])
 def test_an_answer_that_does_not_unpack_is_said_to_be_none(body: bytes) -> None:
     assert unpacked(Response(200, body)).status == 502
