@@ -15,6 +15,7 @@ from tests.fleet.manager.serving import HandAgent, Manager, serving
 
 # Some thousand requests; a machine under full load takes many times the half minute of an idle one.
 _SECONDS = 1200
+_REQUEST_SECONDS = 120
 _EXAMPLES = "5"
 # What hangs on several values together (nodes or a selector, uses for join tokens alone) is refused with 400
 # and a sentence; a schema has no words for it.
@@ -48,6 +49,7 @@ def generated(folder: Path, manager: Manager, *more: str) -> str:
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{manager.url}/api/v1/openapi.json"),
             *("--checks=all", f"--exclude-checks={_BEYOND}", f"--max-examples={_EXAMPLES}"),
             *("--phases=coverage,fuzzing", "--generation-deterministic", "--no-color", "--warnings=off"),
+            f"--request-timeout={_REQUEST_SECONDS}",
             *more,
         ],
         cwd=folder,
