@@ -52,6 +52,7 @@ def run_cell(folder: Path, engine: str, plan: Sequence[Fault]) -> tuple[list[Rec
     found = []
     with Cell(folder, engine) as cell:
         for fault in plan:
+            until_connected(cell)
             time.sleep(fault.calm)
             healed = cell.inflict(fault)
             seconds = recovered(cell, healed)
@@ -70,6 +71,16 @@ def run_cell(folder: Path, engine: str, plan: Sequence[Fault]) -> tuple[list[Rec
         link = cell.link()
         states = [one["after"] for one in cell.node()["history"]]
     return found, {"rebuilt": link["rebuilt"], "duplicate": states.count("duplicate")}
+
+
+def until_connected(cell: Cell) -> None:
+    """Wait until the agent is connected over WebSocket: one that polls would not notice a fault between."""
+    deadline = time.monotonic() + _LOST_SECONDS
+    while time.monotonic() < deadline:
+        link = cell.link()
+        if link["connected"] and link["transport"] == "websocket":
+            return
+        time.sleep(_LOOK_SECONDS)
 
 
 def recovered(cell: Cell, healed: float) -> float | None:

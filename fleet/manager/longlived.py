@@ -13,32 +13,33 @@ import time
 from collections.abc import Callable
 
 _ASIDE_EVERY_SECONDS = 2.0
-# What is set aside and dies in a cycle stays until then. Most of what a connection leaves is no cycle.
+# What is set aside and becomes garbage in a cycle, as most of a connection that breaks, stays until this.
 _ALL_EVERY_SECONDS = 3600.0
-# Unless there has come to be twice as much: then a good deal of it is garbage, or many agents have come.
+# Unless so many connections have ended, some tens of megabytes, and not many more do at the moment: when
+# agents come back by the thousand is no time to stand still.
+_MANY_ENDED, _FEW_ENDED = 2000, 100
 _COUNT_EVERY_SECONDS = 60.0
-_LEAST_OBJECTS = 200_000
 # Everything that can have survived in the seconds since the last time.
 _YOUNG = 1
 
 
 class LongLived:
-    """``tick`` is called twice a second, by the thread that serves agents."""
+    """``tick`` is called twice a second, by the thread that serves agents; ``ended`` counts connections."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, ended: Callable[[], int], clock: Callable[[], float] = time.monotonic) -> None:
+        self._ended = ended
         self._clock = clock
         self._aside_at = self._all_at = self._counted_at = clock()
-        self._after_all = 0
+        self._counted = self._ended_at_all = ended()
 
     def tick(self) -> None:
         """Set aside what has stayed, or look through everything, when it is time."""
         now = self._clock()
-        if now - self._all_at >= _ALL_EVERY_SECONDS or self._has_doubled(now):
-            self._all_at = now
+        if now - self._all_at >= _ALL_EVERY_SECONDS or self._is_worth_it(now):
+            self._all_at, self._ended_at_all = now, self._ended()
             gc.unfreeze()
             gc.collect()
             gc.freeze()
-            self._after_all = gc.get_freeze_count()
         elif now - self._aside_at >= _ASIDE_EVERY_SECONDS:
             self._aside_at = now
             gc.collect(_YOUNG)
@@ -48,8 +49,8 @@ class LongLived:
         """Leave the rest of the process as it was."""
         gc.unfreeze()
 
-    def _has_doubled(self, now: float) -> bool:
+    def _is_worth_it(self, now: float) -> bool:
         if now - self._counted_at < _COUNT_EVERY_SECONDS:
             return False
-        self._counted_at = now
-        return gc.get_freeze_count() > max(_LEAST_OBJECTS, 2 * self._after_all)
+        before, self._counted, self._counted_at = self._counted, self._ended(), now
+        return self._counted - before < _FEW_ENDED and self._counted - self._ended_at_all >= _MANY_ENDED

@@ -51,6 +51,7 @@ class Registry:
         self._states: Counter[State] = Counter()
         self._expected: tuple[str, ...] = ()
         self._swept_at = self._clocks.monotonic()
+        self.ended = 0  # connections, since the start
         self.changed: set[bytes] = set()
         self.removed: set[bytes] = set()
 
@@ -158,6 +159,7 @@ class Registry:
     def lose(self, peer: Peer, reason: str, *, clean: bool) -> None:
         """Note that a connection has ended, with a goodbye if ``clean``."""
         with self._lock:
+            self.ended += 1
             for uid in peer.uids:
                 node = self._nodes.get(uid)
                 if node and node.peer is peer:

@@ -23,7 +23,7 @@ def now() -> Iterator[list[float]]:
 
 
 def test_what_stays_is_set_aside_and_no_longer_looked_through(now: list[float]) -> None:
-    long_lived = LongLived(lambda: now[0])
+    long_lived = LongLived(lambda: 0, lambda: now[0])
     kept = [Ring() for _ in range(1000)]
     now[0] = 2.0
     long_lived.tick()
@@ -34,7 +34,7 @@ def test_what_stays_is_set_aside_and_no_longer_looked_through(now: list[float]) 
 
 
 def test_fresh_garbage_is_not_set_aside(now: list[float]) -> None:
-    long_lived = LongLived(lambda: now[0])
+    long_lived = LongLived(lambda: 0, lambda: now[0])
     gone = weakref.ref(Ring())
     now[0] = 2.0
     long_lived.tick()
@@ -42,7 +42,7 @@ def test_fresh_garbage_is_not_set_aside(now: list[float]) -> None:
 
 
 def test_what_has_become_garbage_since_is_found_in_the_end(now: list[float]) -> None:
-    long_lived = LongLived(lambda: now[0])
+    long_lived = LongLived(lambda: 0, lambda: now[0])
     kept = Ring()
     seen = weakref.ref(kept)
     now[0] = 2.0
@@ -53,3 +53,18 @@ def test_what_has_become_garbage_since_is_found_in_the_end(now: list[float]) -> 
     now[0] = 3600.0
     long_lived.tick()
     assert seen() is None
+
+
+def test_after_many_connections_have_ended_everything_is_looked_through_when_it_is_calm(
+    now: list[float],
+) -> None:
+    ended = [0]
+    long_lived = LongLived(lambda: ended[0], lambda: now[0])
+    kept = Ring()
+    seen = weakref.ref(kept)
+    now[0] = 2.0
+    long_lived.tick()
+    del kept
+    for now[0], ended[0], gone in ((60.0, 5000, False), (120.0, 8000, False), (180.0, 8050, True)):
+        long_lived.tick()
+        assert (seen() is None) == gone
