@@ -164,7 +164,10 @@ async def push_to_all(folder: Path, asked: argparse.Namespace) -> dict[str, Any]
 
 async def bad(folder: Path, asked: argparse.Namespace, text: str) -> dict[str, Any]:
     """Push a good version to everybody, then a bad one in batches."""
-    async with serving(folder, asked, asked.bad_agents) as (fleet, client), real(folder, fleet.port, client):
+    async with (
+        serving(folder, asked, asked.bad_agents) as (fleet, client),
+        real(folder, fleet.port, client, asked.revert_seconds / 3),
+    ):
         good = await ended(client, await asyncio.to_thread(push, client, _GOOD, "100%", 0.0))
         assert good["phase"] == "done", good["reason"]
         before = {agent: len(agent.sent) for agent in configured(fleet)}
@@ -207,12 +210,15 @@ async def serving(
 
 
 @asynccontextmanager
-async def real(folder: Path, port: int, client: LocalClient) -> AsyncIterator[None]:
-    """Run an agent as a user starts it."""
+async def real(folder: Path, port: int, client: LocalClient, patience: float) -> AsyncIterator[None]:
+    """Run an agent as a user starts it; ``patience``: seconds without its manager until it goes back."""
     with FakeEngine(folder / "docker.sock") as engine:
         command = [sys.executable, "-P", "-m", "compose_agent", "run", f"--state-dir={folder / 'agent'}"]
         command += ["--no-enable-remediation", f"--docker.host={engine.url}", f"--agent.node-id={_REAL}"]
-        command += [f"--agent.manager-url=ws://127.0.0.1:{port}/agent", "--agent.remote-timeout=5s"]
+        command += [
+            f"--agent.manager-url=ws://127.0.0.1:{port}/agent",
+            f"--agent.remote-timeout={patience:g}s",
+        ]
         command += ["--agent.remote-options=log,agent.manager-url"]
         command += ["--exporter.web.listen-address=127.0.0.1:0", "--log.level=error"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: ASYNC220 - once

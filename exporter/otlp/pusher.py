@@ -47,7 +47,7 @@ class Pusher:
         self._requests = requests
         self._sender = sender
         self._interval = interval
-        self._timeout = min(timeout, interval)
+        self._timeout = timeout
         self._count = count
         self._not_before = 0.0
         self._said = ""

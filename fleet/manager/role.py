@@ -36,6 +36,7 @@ from fleet.manager.model import Transition
 from fleet.manager.openapi import ApiPart, Operation, Table
 from fleet.manager.openapi.document import OpenApi
 from fleet.manager.page import NodesPage
+from fleet.manager.page.access import AccessPages
 from fleet.manager.page.alerts import AlertsPage
 from fleet.manager.page.configs import ConfigsPage
 from fleet.manager.page.frame import Frame
@@ -195,7 +196,8 @@ class ManagerRole:
         work = WorkPages(frame, self._commands.api, self._jobs.api)
         configs = ConfigsPage(frame, self._configs.view)
         log = LogButton(frame, self._registry, self._commands.issuer)
-        pages = (nodes, alerts, work, log, configs, self._people)
+        access = AccessPages(frame, self._people.directory, self._people.audit)
+        pages = (nodes, alerts, work, log, configs, access, self._people)
         return frame.serve(*(each.routes() for each in pages))
 
     def _trouble(self) -> str:

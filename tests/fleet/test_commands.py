@@ -173,7 +173,7 @@ def test_remediation_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None
         stack.enter_context(host.agent())
         fleet.online("web-1")
         (given,) = fleet.give(nodes=["web-1"], verb="restart", target="web")
-        (hopeless,) = fleet.give(nodes=["web-1"], verb="freeze", seconds=1)
+        (hopeless,) = fleet.give(nodes=["web-1"], verb="freeze", seconds=8)
         until(lambda: fleet.command(given["id"])["stage"] == "accepted")
         ended = fleet.ended(hopeless["id"])
         assert ended["stage"] == "expired"

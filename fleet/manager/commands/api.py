@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 from urllib.parse import parse_qs
 from wsgiref.types import WSGIEnvironment
@@ -19,6 +19,7 @@ from fleet.manager.commands.issuer import Issuer
 from fleet.manager.commands.model import Issued, Row
 from fleet.manager.commands.store import CommandStore, Wanted
 from fleet.manager.openapi import Operation, Parameter
+from fleet.manager.openapi.operation import Answer
 from fleet.manager.openapi.table import answered, problem
 from fleet.manager.people.audit import tell
 from fleet.manager.principal import Role, principal_of
@@ -135,9 +136,6 @@ def wanted_of(query: str, environments: frozenset[str] | None) -> Wanted:
         environments=environments,
         limit=min(int(limit), _MOST) if limit.isascii() and limit.isdecimal() and len(limit) < 5 else _LIMIT,
     )
-
-
-Answer = Callable[[WSGIEnvironment, Mapping[str, str]], Response]
 
 
 def explained(answer: Answer) -> Answer:

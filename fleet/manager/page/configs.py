@@ -39,8 +39,8 @@ _MEMBERS: Mapping[MemberState, str] = {
     MemberState.PASSED: "ok",
 }
 _RANKS = {state: rank for rank, state in enumerate(_MEMBERS)}
-# How the first character of a line of a diff is shown.
-_LINES = {"+": "add", "-": "remove", "@": "place"}
+# How lines of a diff that begin like this are shown; its first two name the versions.
+_LINES = {"+++ ": "place", "--- ": "place", "@": "place", "+": "add", "-": "remove"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class ConfigsPage:
             name=name,
             shown=shown,
             lines=[version_line(one, shown=one is shown) for one in versions],
-            diff=[(_LINES.get(text[:1], ""), text) for text in documents.difference(before, shown).diff],
+            diff=[(_kind(text), text) for text in documents.difference(before, shown).diff],
         )
 
     def _rollouts(self, environ: WSGIEnvironment) -> Response:
@@ -184,6 +184,10 @@ def rollout_line(row: RolloutRow) -> RolloutLine:
 def member_line(row: MemberRow) -> MemberLine:
     """Return an agent as it is shown."""
     return MemberLine(row, _MEMBERS[row.state], f"node?{urlencode({'id': row.uid})}")
+
+
+def _kind(line: str) -> str:
+    return next((kind for start, kind in _LINES.items() if line.startswith(start)), "")
 
 
 def _layer_href(scope: str, name: str, **more: str) -> str:

@@ -12,6 +12,7 @@ from compose_agent.web.response import Response, RouteTable, body_of
 from fleet.manager.people.gate import LOGIN, LOGOUT
 from fleet.manager.people.sessions import Sessions
 from fleet.manager.people.ways import Passwords
+from fleet.manager.principal import principal_of
 
 _LONGEST_NEXT = 1000
 
@@ -27,7 +28,10 @@ class LoginPage:
 
     def routes(self) -> RouteTable:
         """Return the form's routes."""
-        return {LOGIN: {"GET": self._show, "POST": self._log_in}, LOGOUT: {"POST": self._log_out}}
+        return {
+            LOGIN: {"GET": self._show, "POST": self._log_in},
+            LOGOUT: {"GET": self._show_out, "POST": self._log_out},
+        }
 
     def _show(self, environ: WSGIEnvironment) -> Response:
         query = parse_qs(str(environ.get("QUERY_STRING", "")), errors="replace")
@@ -47,6 +51,20 @@ class LoginPage:
         # A new session, whatever cookie came: one that somebody has slipped in never becomes a known one.
         cookie = self._sessions.begin(found.name, environ)
         return Response(303, b"", headers=(cookie, ("Location", _inside(following))))
+
+    def _show_out(self, environ: WSGIEnvironment) -> Response:
+        who, out = principal_of(environ), self._forms.give(environ)
+        seen = "all environments" if who.environments is None else ", ".join(sorted(who.environments))
+        return self._pages.html(
+            environ,
+            "logout.html",
+            headers=out.headers,
+            token=out.token,
+            person=who.name,
+            role=who.role.name.lower(),
+            environments=seen,
+            links=[],
+        )
 
     def _log_out(self, environ: WSGIEnvironment) -> Response:
         return Response(303, b"", headers=(self._sessions.end(environ), ("Location", f".{LOGIN}")))

@@ -22,6 +22,8 @@ from fleet.opamp.opamp_pb2 import AgentToServer, ServerToAgent
 from fleet.opamp.uid import new_uid
 
 WAIT_SECONDS = 30.0
+# For one answer: the library would wait for three seconds, which a loaded machine takes now and then.
+PATIENCE_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,9 @@ class Manager:
         return self.url.replace("http", "ws", 1) + "/v1/opamp"
 
     def get(self, path: str, **headers: str) -> urllib3.BaseHTTPResponse:
-        return urllib3.request("GET", self.url + path, headers=headers, retries=False)
+        return urllib3.request(
+            "GET", self.url + path, headers=headers, retries=False, timeout=PATIENCE_SECONDS
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = self.get("/api/v1/nodes").json()["nodes"]

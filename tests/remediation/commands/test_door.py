@@ -60,7 +60,7 @@ class Host:
     def command(
         self, command_id: str, action: str, target: str = "", **more: Any
     ) -> tuple[int, dict[str, Any]]:
-        begin_by: Moment = more.pop("begin_by", after(60.0))
+        begin_by: Moment = more.pop("begin_by", after(3600.0))
         moment = {"boot": begin_by.boot, "at": begin_by.at}
         return self.ask(
             "POST", id=command_id, action=action, target=target, by="ann", begin_by=moment, **more

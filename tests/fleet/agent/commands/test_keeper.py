@@ -64,7 +64,7 @@ class Life:
         return next(each for each in self.said if each.id == command_id and each.stage in ENDS)
 
 
-def command(command_id: str = "c1", seconds: float = 60.0, verb: str = "deed", target: str = "") -> Command:
+def command(command_id: str = "c1", seconds: float = 3600.0, verb: str = "deed", target: str = "") -> Command:
     return Command(id=command_id, verb=verb, target=target, issued=NOW, deadline=NOW + seconds, actor="ann")
 
 
@@ -148,7 +148,7 @@ def test_what_is_not_there_yet_is_tried_until_the_deadline(tmp_path: Path, deed:
 
     deed.do = never
     with Life(tmp_path, deed) as life:
-        life.keeper.take([command(seconds=1.5)])
+        life.keeper.take([command(seconds=5.0)])
         ended = life.end()
     assert (ended.stage, ended.detail) == (
         Stage.EXPIRED,
@@ -163,22 +163,34 @@ def begun_by_a_process_that_was_killed(folder: Path, begin_by: Moment) -> None:
         journal.report(Report(id="c1", stage=Stage.RUNNING))
 
 
+def in_time() -> Moment:
+    return after(3600.0)
+
+
+def too_late() -> Moment:
+    return after(-1.0)
+
+
+def before_a_reboot() -> Moment:
+    return Moment("another run of the kernel", 1e12)
+
+
 @pytest.mark.parametrize(
     ("repeatable", "begin_by", "stage", "times"),
     [
-        (True, after(60.0), Stage.DONE, 1),
-        (True, after(-1.0), Stage.DONE, 1),  # it finds out what became of it
-        (True, Moment("before a reboot", 1e12), Stage.DONE, 1),
-        (False, after(60.0), Stage.DONE, 1),
-        (False, after(-1.0), Stage.UNKNOWN, 0),
-        (False, Moment("before a reboot", 1e12), Stage.UNKNOWN, 0),
+        (True, in_time, Stage.DONE, 1),
+        (True, too_late, Stage.DONE, 1),  # it finds out what became of it
+        (True, before_a_reboot, Stage.DONE, 1),
+        (False, in_time, Stage.DONE, 1),
+        (False, too_late, Stage.UNKNOWN, 0),
+        (False, before_a_reboot, Stage.UNKNOWN, 0),
     ],
 )
 def test_what_was_begun_before_a_kill(
-    tmp_path: Path, repeatable: bool, begin_by: Moment, stage: Stage, times: int
+    tmp_path: Path, repeatable: bool, begin_by: Callable[[], Moment], stage: Stage, times: int
 ) -> None:
     deed = Deed(repeatable=repeatable)
-    begun_by_a_process_that_was_killed(tmp_path, begin_by)
+    begun_by_a_process_that_was_killed(tmp_path, begin_by())
     with Life(tmp_path, deed) as life:
         assert life.end().stage is stage
     assert len(deed.done) == times
@@ -188,7 +200,7 @@ def test_what_was_accepted_and_not_begun_before_a_kill_is_not_begun_late(tmp_pat
     with closing(agent_database(tmp_path)) as database:
         kept = [
             Kept(command(name), begin_by, Report(id=name, stage=Stage.ACCEPTED))
-            for name, begin_by in (("late", after(-1.0)), ("early", after(60.0)))
+            for name, begin_by in (("late", too_late()), ("early", in_time()))
         ]
         Journal(database).take(kept)
     with Life(tmp_path, deed) as life:

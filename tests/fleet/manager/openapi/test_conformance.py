@@ -15,15 +15,20 @@ from tests.fleet.manager.serving import HandAgent, Manager, serving
 
 # Some thousand requests; a machine under full load takes many times the half minute of an idle one.
 _SECONDS = 1200
+_REQUEST_SECONDS = 120
 _EXAMPLES = "5"
 # What hangs on several values together (nodes or a selector, uses for join tokens alone) is refused with 400
 # and a sentence; a schema has no words for it.
 _BEYOND = "positive_data_acceptance"
-# What a path names is there, so that more than its absence is looked at.
+# What a path names is there, so that more than its absence is looked at. A body that breaks a rule by being
+# far too long is refused for its length.
 _CONFIGURATION = """
 [parameters]
 node = "web-1"
 role = "exporter"
+
+[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 409, 413, 415, 422]
 """
 
 
@@ -48,6 +53,7 @@ def generated(folder: Path, manager: Manager, *more: str) -> str:
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{manager.url}/api/v1/openapi.json"),
             *("--checks=all", f"--exclude-checks={_BEYOND}", f"--max-examples={_EXAMPLES}"),
             *("--phases=coverage,fuzzing", "--generation-deterministic", "--no-color", "--warnings=off"),
+            f"--request-timeout={_REQUEST_SECONDS}",
             *more,
         ],
         cwd=folder,

@@ -81,7 +81,8 @@ def test_a_person_logs_in_and_out(manager: Manager, browser: Browser) -> None:
     ) | {flag.strip() for flag in browser.flags["compose-agent-session"].split(";")}
     assert browser.ask("GET", "/").status == 200
     assert browser.ask("POST", "/logout", urlencode({"token": "wrong"}), **FORM).status == 403
-    browser.cookies.pop("compose-agent-session")
+    out = browser.ask("POST", "/logout", urlencode({"token": browser.token("/logout")}), **FORM)
+    assert (out.status, out.headers["Location"]) == (303, "./login")
     assert browser.ask("GET", "/").status == 303
 
 
@@ -120,6 +121,20 @@ def test_who_was_removed_or_has_a_new_password_is_logged_out(
     assert browser.ask("GET", "/").status == 200
     locally(manager, method, "/api/v1/people/olga", body)
     assert browser.ask("GET", "/").status == 303
+
+
+def test_the_pages_show_who_may_do_what_and_who_has_done_what(manager: Manager) -> None:
+    anna = person(manager, "anna", "admin", ["staging"])
+    olga = person(manager, "olga", "operator", ["staging"])
+    person(manager, "otto", "viewer", None)
+    text = anna.ask("GET", "/people").data.decode()
+    assert ("olga" in text, "otto" in text) == (True, False)
+    token(manager, "viewer", ["staging"], "grafana")
+    assert "grafana" in anna.ask("GET", "/tokens").data.decode()
+    audit = anna.ask("GET", "/audit?fragment=1").data.decode()
+    assert ("/api/v1/people/olga" in audit, "otto" in audit) == (True, False)
+    for page in ("/people", "/tokens"):
+        assert "shown to administrators" in olga.ask("GET", page).data.decode()
 
 
 def test_after_ten_mistakes_a_right_password_is_not_looked_at(manager: Manager) -> None:
