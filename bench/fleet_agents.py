@@ -45,6 +45,8 @@ _TOKEN = "0123456789abcdef"  # noqa: S105 - of a manager that lives for a minute
 # Shorter than what is looked for.
 _TICK_SECONDS = 0.01
 _JOIN_SECONDS = 300.0
+# A page of ten thousand nodes on a machine under load.
+_ANSWER_SECONDS = 60.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -113,7 +115,7 @@ class Asker:
 
     def get(self, path: str) -> urllib3.BaseHTTPResponse:
         """Return the answer."""
-        return self._pool.request("GET", self._url + path)
+        return self._pool.request("GET", self._url + path, timeout=_ANSWER_SECONDS)
 
     def answers(self) -> bool:
         """Tell whether it is ready."""

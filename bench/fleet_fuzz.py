@@ -51,7 +51,7 @@ _FRAMES = 50
 _OVER_SOCKETS = 0.01
 _RIGHT_STATUSES = frozenset({200, 400, 413, 415})
 _CLOSE_CODES = (1000, 1001, 1005, 1006, 1011)
-_SHOWN = 20
+_SHOWN, _LONGEST_SHOWN = 20, 500
 _ANSWER_SECONDS = 120.0
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 # Caches fill, allocators keep what was once needed; a leak of a hundred bytes a message would be more.
@@ -83,7 +83,7 @@ class Errors(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a record."""
-        self.found.append(record.getMessage())
+        self.found.append(record.getMessage()[:_LONGEST_SHOWN])
 
 
 class Caller:
@@ -220,7 +220,7 @@ def manager_campaign(folder: Path, seed: int, websocket: range, http: range, rea
             asyncio.run(over_http(role.app, seed, http_part, found))
             memory.append(rss_mib())
         over_sockets(url.replace("http", "ws", 1) + "/agent", seed, real, found)
-        nodes = urllib3.request("GET", f"{url}/api/v1/nodes?limit=1", retries=False).json()["total"]
+        nodes = _get(f"{url}/api/v1/nodes?limit=1").json()["total"]
         views = {path: _status(url + path) for path in _VIEWS}
         online = _is_honest_agent_online(url)
     with managing(folder) as role:  # what was written can be read
@@ -240,15 +240,17 @@ def _fifths(numbers: range) -> list[range]:
     return [numbers[len(numbers) * part // 5 : len(numbers) * (part + 1) // 5] for part in range(5)]
 
 
+def _get(url: str) -> urllib3.BaseHTTPResponse:
+    return urllib3.request("GET", url, retries=False, timeout=_ANSWER_SECONDS)
+
+
 def _status(url: str) -> int:
-    return urllib3.request("GET", url, retries=False).status
+    return _get(url).status
 
 
 def _is_honest_agent_online(url: str) -> bool:
     """Have an agent come in the place of one of those that were made up, and tell whether it is online."""
-    names = [
-        row["uid"] for row in urllib3.request("GET", f"{url}/api/v1/nodes", retries=False).json()["nodes"]
-    ]
+    names = [row["uid"] for row in _get(f"{url}/api/v1/nodes").json()["nodes"]]
     uid = bytes.fromhex(names[0].replace("-", "")) if len(names) >= MOST_NODES else new_uid()
     message = AgentToServer(instance_uid=uid, sequence_num=0, capabilities=0x2001)
     attributes = to_attributes({"service.name": "honest", "service.instance.id": "honest"})
@@ -256,7 +258,7 @@ def _is_honest_agent_online(url: str) -> bool:
     with connect(url.replace("http", "ws", 1) + "/agent", compression=None) as connection:
         connection.send(to_frame(message))
         connection.recv(_ANSWER_SECONDS)
-        states = urllib3.request("GET", f"{url}/api/v1/nodes/honest", retries=False).json()
+        states = _get(f"{url}/api/v1/nodes/honest").json()
     return bool(states.get("state") == "online")
 
 
