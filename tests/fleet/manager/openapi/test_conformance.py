@@ -75,7 +75,8 @@ def test_every_answer_to_an_administrator_is_what_the_document_says(folder: Path
         for table in locally(manager, "GET", "/api/v1/openapi.json")[1]["paths"].values()
         for each in table
     ]
-    assert f"Tested: {len(operations)}" in said
+    # All but the one that gives the document itself, which it has.
+    assert f"Tested: {len(operations) - 1}" in said, said
 
 
 def test_every_answer_to_who_may_only_look_is_what_the_document_says(folder: Path, manager: Manager) -> None:
