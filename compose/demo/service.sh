@@ -38,12 +38,12 @@ cache() {
     while sleep 1; do
         if fault leak && [ ! -e /cache/filled ]; then
             echo "WARN the cache does not stop growing"
-            head -c 29M /dev/zero >/cache/filled
+            head -c 29m /dev/zero >/cache/filled
         fi
         if fault oom; then
             rm -f /state/oom
             echo "ERROR the cache takes everything" >&2
-            head -c 64M /dev/zero | tail >/dev/null
+            head -c 64m /dev/zero | tail >/dev/null
         fi
     done
 }

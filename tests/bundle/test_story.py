@@ -139,6 +139,23 @@ def seen_replicas(bundle: Bundle) -> float:
     return sum(sample.value for sample in bundle.prometheus.query(query))
 
 
+def test_faults_that_no_restart_mends_raise_their_alert_and_no_other(demo: Bundle) -> None:
+    expected = {"demo-cache": {"ContainerOOM"}, "demo-job": {"ContainerRestartLoop"}}
+    for fault in ("oom", "crash"):
+        break_it(demo, fault)
+    try:
+        wait("all fire", lambda: all(expected[name] <= fired(demo, name) for name in expected))
+    finally:
+        break_it(demo, "mend")
+    assert {name: fired(demo, name) for name in expected} == expected
+
+
+def fired(bundle: Bundle, service: str) -> set[str]:
+    """Return the alerts that have fired about a service's containers since the bundle was started."""
+    query = f'max_over_time(ALERTS{{alertstate="firing",compose_service="{service}"}}[1h])'
+    return {sample.labels["alertname"] for sample in bundle.prometheus.query(query)}
+
+
 def test_a_stop_by_hand_shows_within_a_scrape_and_is_left_alone(demo: Bundle) -> None:
     (container,) = demo.containers("demo-job")
     began = break_it(demo, "stop")
