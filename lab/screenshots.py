@@ -125,7 +125,7 @@ def take(
     with closing(browser.new_context(viewport=size, http_credentials=user)) as context:
         page = context.new_page()
         page.goto(url)
-        page.locator("#live").wait_for()
+        page.locator("main").wait_for()
         page.screenshot(path=path)
     print(path, file=sys.stderr)
 
