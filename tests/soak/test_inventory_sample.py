@@ -7,13 +7,19 @@ from pathlib import Path
 import pytest
 
 import soak.campaign
+import soak.watch
 from soak.campaign import Plan, perform
 from soak.inventory import InventoryCampaign
+
+# The long campaign has the machine for itself and holds scrapes to two seconds; here processors are shared
+# with the rest of the suite, and what is looked for is an answer that hangs.
+BUDGET_SECONDS = 15.0
 
 
 @pytest.fixture(autouse=True)
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soak.campaign, "RESULTS", tmp_path)
+    monkeypatch.setattr(soak.watch, "BUDGET_SECONDS", BUDGET_SECONDS)
 
 
 def test_random_disturbances_of_the_fake_engine_leave_the_picture_right() -> None:

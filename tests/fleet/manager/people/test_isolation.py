@@ -90,15 +90,15 @@ BODIES: tuple[object, ...] = (
 
 def every_request(manager: Manager, names: Sequence[str]) -> Iterator[tuple[str, str, object]]:
     """Yield method, path and body for each route, aimed at what is production's where it takes a name."""
-    # The audit comes first: later it holds what was asked for here.
-    for each in sorted(manager.role._api.operations, key=lambda one: one.path != AUDIT):
-        paths = {re.sub(r"\{\w+\}", name, each.path) for name in names}
-        bodies = BODIES if each.takes is not None else (None,)
-        yield from ((each.method, path, body) for path in sorted(paths) for body in bodies)
+    # Pages and the API's audit come first: later the audit holds what was asked for here.
     queries = [f"?id={name}" for name in names] + ["?q=node", "?fragment=1", ""]
     for path, methods in manager.role._table.items():
         if path != LOGIN:
             yield from ((method, path + query, None) for method in (*methods, "HEAD") for query in queries)
+    for each in sorted(manager.role._api.operations, key=lambda one: one.path != AUDIT):
+        paths = {re.sub(r"\{\w+\}", name, each.path) for name in names}
+        bodies = BODIES if each.takes is not None else (None,)
+        yield from ((each.method, path, body) for path in sorted(paths) for body in bodies)
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
         yield method, f"/api/v1/nodes/{MARK}-node", None
         yield method, "/api/v1/nodes/..%2F/", None
