@@ -78,10 +78,12 @@ def host(agent: Start, engine: FakeEngine, port: int, manager: Agent) -> Agent:
     return one
 
 
-def start_host(agent: Start, engine: FakeEngine, port: int, patience: str = "2m", **more: Any) -> Agent:
+def start_host(
+    agent: Start, engine: FakeEngine, port: int, *options: str, patience: str = "2m", **more: Any
+) -> Agent:
     url = f"--agent.manager-url=ws://127.0.0.1:{port}/agent"
     first = ("run", url, "--agent.node-id=web-1", f"--agent.remote-timeout={patience}", "--state-dir=state")
-    return agent(*first, f"--docker.host={engine.url}", config=ALLOWED, name="host", **more)
+    return agent(*first, *options, f"--docker.host={engine.url}", config=ALLOWED, name="host", **more)
 
 
 def state(manager: Agent) -> str:
@@ -121,7 +123,7 @@ def ends(manager: Agent, number: int, phase: str, one: Agent) -> dict[str, Any]:
         f"{rollout(manager, number)} {one.log}",
     )
     found = rollout(manager, number)
-    assert found["phase"] == phase, (found, one.log)
+    assert found["phase"] == phase, f"{found} {one.log}"
     return found
 
 
@@ -203,13 +205,16 @@ def test_a_kill_in_the_middle_of_applying_leaves_a_trial_that_goes_on(
     point: str, agent: Start, engine: FakeEngine, port: int
 ) -> None:
     manager = start_manager(agent, port, heartbeat="30s")  # nobody is called offline meanwhile
-    host = start_host(agent, engine, port, prefix=("env", f"COMPOSE_AGENT_FAILPOINTS={point}"))
+    # Without the exporter, whose health is bad until it has reached the Engine: that would stop the roll-out.
+    host = start_host(
+        agent, engine, port, "--no-enable-metrics", prefix=("env", f"COMPOSE_AGENT_FAILPOINTS={point}")
+    )
     eventually(lambda: state(manager) == "online", host.log)
     number = push(manager, "exporter.scrape-timeout: 7s\n")
     eventually(lambda: f"killed at the fail point {point}" in host.log, host.log)
-    host.kill()
+    host.kill_whole()
     assert kept(host)["trial"]
-    again = start_host(agent, engine, port)
+    again = start_host(agent, engine, port, "--no-enable-metrics")
     ends(manager, number, "done", again)
     eventually(lambda: kept(again)["trial"] is None, again.log)
     assert kept(again)["current"]["files"] == {"agent.yml": "exporter.scrape-timeout: 7s\n"}
