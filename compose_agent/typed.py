@@ -43,8 +43,15 @@ def msgpack_decoder(kind: type[T]) -> msgspec.msgpack.Decoder[T]:
 
 
 def from_json(data: bytes | str, kind: type[T]) -> T:
-    """Return JSON as ``kind``. Raises msgspec.DecodeError, of which ValidationError names what is wrong."""
-    return json_decoder(kind).decode(data)
+    """Return JSON as ``kind``.
+
+    Raises msgspec.DecodeError, of which ValidationError names what is wrong; also for what is nested so deep
+    that reading it would need more stack than there is. Texts that are no UTF-8 raise UnicodeDecodeError.
+    """
+    try:
+        return json_decoder(kind).decode(data)
+    except RecursionError as error:
+        raise msgspec.DecodeError("it is nested too deep") from error
 
 
 def from_msgpack(data: bytes, kind: type[T]) -> T:

@@ -64,6 +64,12 @@ def test_what_is_wrong_is_named_with_its_place() -> None:
     assert convert({"x": "1"}, Point, strict=False) == Point(1)
 
 
+def test_what_is_nested_too_deep_is_wrong_like_anything_else() -> None:
+    deep = b'{"x": 1, "more": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    with pytest.raises(msgspec.DecodeError, match="nested too deep"):
+        from_json(deep, Point)
+
+
 def test_a_type_is_learnt_once() -> None:
     assert json_decoder(Point) is json_decoder(Point)
 

@@ -80,8 +80,6 @@ def decoded(kind: type[Any], body: bytes) -> Any:
     """Return what a body asks for; ValueError says what is wrong."""
     try:
         return from_json(body, kind)
-    except RecursionError as error:
-        raise ValueError("it is nested too deep") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         known = f"; there are {', '.join(Verb)}" if "$.verb" in str(error) else ""
         raise ValueError(f"{error}{known}") from error
