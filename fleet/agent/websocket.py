@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import ExitStack, suppress
+from typing import Any
 
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import ClientConnection, connect
@@ -16,6 +18,25 @@ from fleet.opamp.opamp_pb2 import AgentToServer, ServerToAgent
 _PING_EVERY_SECONDS = 15.0
 _PONG_WITHIN_SECONDS = 10.0
 _CLOSE_SECONDS = 2.0
+
+
+class WatchedConnection(ClientConnection):
+    """A connection whose path is watched from the beginning, and that really ends when it is closed.
+
+    The library's own one waits for its reader, and a reader of TLS may hang in a record that is no message
+    (tickets come right behind the handshake): a manager that takes the connection and says nothing would
+    hold the link until the watchdog comes.
+    """
+
+    def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
+        watch(sock)
+        super().__init__(sock, *arguments, **options)
+
+    def close_socket(self) -> None:
+        """End the connection, and with it whatever still reads from it."""
+        with suppress(OSError):  # it has ended already
+            self.socket.shutdown(socket.SHUT_RDWR)
+        super().close_socket()
 
 
 class WebSocketTransport:
@@ -43,6 +64,7 @@ class WebSocketTransport:
                 ping_timeout=_PONG_WITHIN_SECONDS,
                 close_timeout=_CLOSE_SECONDS,
                 max_size=MAX_MESSAGE_BYTES + 1,
+                create_connection=WatchedConnection,
             )
             self._connection = self._held.enter_context(opened)
         except InvalidStatus as error:
@@ -55,7 +77,6 @@ class WebSocketTransport:
         except (OSError, TimeoutError, WebSocketException) as error:
             what = f"cannot connect to {self._target.url}: {_words(error)}"
             raise LinkError(what, refused=is_refusal(error)) from error
-        watch(self._connection.socket)
         self.local_address = str(self._connection.socket.getsockname()[0])
 
     def send(self, message: AgentToServer) -> None:
