@@ -17,7 +17,7 @@ from fleet.manager import documents
 from fleet.manager.discovery import Asker, targets
 from fleet.manager.model import Node, State, Transition
 from fleet.manager.openapi import Operation, Parameter
-from fleet.manager.openapi.table import answered, problem
+from fleet.manager.openapi.answers import answered, problem
 from fleet.manager.people.audit import tell
 from fleet.manager.principal import Role, principal_of
 from fleet.manager.registry import Registry

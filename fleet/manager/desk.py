@@ -185,7 +185,10 @@ class Desk:
             placed = partial(self._doorman.environment, admitted=peer.admitted)
             self._registry.describe(node, description_of(node.uid, message.agent_description, placed))
         if message.HasField("health"):
-            node.health = health_of(message.health)
+            health = health_of(message.health)
+            if node.health is None or node.health.healthy != health.healthy:
+                node.turned_at = node.heard_at
+            node.health = health
         if message.HasField("effective_config"):
             node.config = config_of(message.effective_config)
 

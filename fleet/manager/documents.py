@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fleet.envelopes.host import Load
 from fleet.manager.model import Health
 from fleet.manager.rows import Row
 from fleet.opamp.attributes import Plain
@@ -31,28 +30,9 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodeDetails:
-    """Everything of one node. Times are Unix time; ``effective_config`` has the text of each file."""
+class NodeDetails(Row):
+    """Everything of one node, its line first; ``effective_config`` has the text of each file."""
 
-    node_id: str
-    uid: str
-    host: str
-    address: str
-    role: str
-    environment: str
-    service: str
-    version: str
-    tags: Sequence[str]
-    capacity: int | None
-    state: str
-    reason: str
-    since: float
-    last_heard: float
-    interval: float
-    transport: str
-    healthy: bool | None
-    problem: str
-    load: Load | None
     first_heard: float
     capabilities: int
     attributes: Mapping[str, Plain]

@@ -103,7 +103,7 @@ class Peer:
 
 @dataclass(eq=False, slots=True)
 class Node:
-    """One agent. ``heard_at``, ``written_at`` and ``conflict_until`` are of the monotonic clock.
+    """One agent. ``conflict_until``, ``heard_at``, ``turned_at`` and ``written_at`` are monotonic.
 
     Other times are Unix time. ``gone`` is how its connection ended, empty while nothing is known of an end;
     ``left`` when that was with a goodbye.
@@ -113,6 +113,7 @@ class Node:
     description: Description | None = None
     capabilities: int = 0
     health: Health | None = None
+    turned_at: float = 0.0  # since when its health is good, or bad
     config: Mapping[str, str] = field(default_factory=dict)  # name of a file → its text
     state: State = State.OFFLINE
     reason: str = ""

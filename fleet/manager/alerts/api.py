@@ -22,7 +22,7 @@ from fleet.manager.alerts.notification import Incoming, Malformed, parse
 from fleet.manager.alerts.routing import Owners, Refused, route
 from fleet.manager.alerts.store import AlertShown, AlertStore, Fate, Record
 from fleet.manager.openapi import Operation, Parameter
-from fleet.manager.openapi.table import answered, problem
+from fleet.manager.openapi.answers import answered, problem
 from fleet.manager.principal import Principal, Role, principal_of
 from fleet.manager.registry import Registry
 from fleet.manager.sight import Sight

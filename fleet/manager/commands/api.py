@@ -9,18 +9,16 @@ from wsgiref.types import WSGIEnvironment
 
 from msgspec import Meta
 
-from compose_agent.errors import StateError
 from compose_agent.web.compression import compressed
 from compose_agent.web.response import Response, body_of
 from fleet.envelopes.command import Stage
-from fleet.manager.commands.asked import Asked, Given, NoNode, decoded, nodes_of
+from fleet.manager.commands.asked import Asked, Given, NoNode, nodes_of, read_order
 from fleet.manager.commands.dispatcher import Dispatcher
 from fleet.manager.commands.issuer import Issuer
 from fleet.manager.commands.model import Issued, Row
 from fleet.manager.commands.store import CommandStore, Wanted
 from fleet.manager.openapi import Operation, Parameter
-from fleet.manager.openapi.operation import Answer
-from fleet.manager.openapi.table import answered, problem
+from fleet.manager.openapi.answers import answered, explained, problem
 from fleet.manager.people.audit import tell
 from fleet.manager.principal import Role, principal_of
 from fleet.manager.registry import Registry
@@ -84,14 +82,13 @@ class CommandsApi:
         ]
 
     def _give(self, environ: WSGIEnvironment, _names: Mapping[str, str]) -> Response:
-        asked: Asked = decoded(Asked, body_of(environ))
+        asked = read_order(Asked, body_of(environ))
         principal = principal_of(environ)
         try:
             nodes = nodes_of(asked.nodes, asked.selector, Sight(self._registry, principal))
         except NoNode as error:
             return problem(404, str(error))
-        tell(environ, *(node.environment for node in nodes), **_about(asked))
-        tell(environ, *{node.environment for node in nodes})
+        tell(environ, *{node.environment for node in nodes}, **_about(asked))
         issued = self._issuer.issue(asked, nodes, principal.name)
         return compressed(answered(202, Given([each.row() for each in issued])), environ)
 
@@ -136,17 +133,3 @@ def wanted_of(query: str, environments: frozenset[str] | None) -> Wanted:
         environments=environments,
         limit=min(int(limit), _MOST) if limit.isascii() and limit.isdecimal() and len(limit) < 5 else _LIMIT,
     )
-
-
-def explained(answer: Answer) -> Answer:
-    """Answer what cannot be read with 400, and what cannot be written with 503."""
-
-    def handle(environ: WSGIEnvironment, names: Mapping[str, str]) -> Response:
-        try:
-            return answer(environ, names)
-        except StateError as error:
-            return problem(503, str(error))
-        except ValueError as error:
-            return problem(400, str(error))
-
-    return handle

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from compose_agent.typed import from_json
+from compose_agent.config.kinds import Detail
 from fleet.envelopes.command import MOST_ARGUMENTS, MOST_CHARACTERS
 from fleet.envelopes.verbs import Verb
 from fleet.manager.commands.model import Row
 from fleet.manager.model import Node
+from fleet.manager.openapi.answers import decoded
 from fleet.manager.selector import parse_selector
 from fleet.manager.sight import Sight
+
+T = TypeVar("T")
 
 # A command is for now; what is to be tomorrow is not asked for today.
 LONGEST_SECONDS = 86_400.0
@@ -76,13 +79,13 @@ def nodes_of(names: Sequence[str], selector: str, sight: Sight) -> list[Node]:
     return list(found.values())
 
 
-def decoded(kind: type[Any], body: bytes) -> Any:
+def read_order(kind: type[T], body: bytes) -> T:
     """Return what a body asks for; ValueError says what is wrong."""
     try:
-        return from_json(body, kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return decoded(kind, body)
+    except ValueError as error:
         known = f"; there are {', '.join(Verb)}" if "$.verb" in str(error) else ""
-        raise ValueError(f"{error}{known}") from error
+        raise Detail(f"{error}{known}") from error
 
 
 def _one(name: str, sight: Sight) -> Node:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated
 from urllib.parse import parse_qs
@@ -12,7 +12,6 @@ from wsgiref.types import WSGIEnvironment
 from msgspec import Meta
 
 from compose_agent.config.kinds import Detail
-from compose_agent.errors import StateError
 from compose_agent.web.compression import compressed
 from compose_agent.web.response import Response, body_of
 from fleet.manager import api
@@ -22,8 +21,8 @@ from fleet.manager.configs.requests import PushRequest, read_push
 from fleet.manager.configs.rollouts import RolloutRefused, Rollouts
 from fleet.manager.configs.view import ConfigsView, sees
 from fleet.manager.openapi import Operation, Parameter
+from fleet.manager.openapi.answers import answered, explained, problem
 from fleet.manager.openapi.operation import Answer
-from fleet.manager.openapi.table import answered, problem
 from fleet.manager.people.audit import tell
 from fleet.manager.principal import Role, principal_of
 from fleet.manager.registry import Registry
@@ -44,6 +43,9 @@ _VERSIONS = (
 )
 _NO_LAYER = {404: "There is no such layer, or no such version of it."}
 _NO_ROLLOUT = {404: "There is no such roll-out."}
+
+
+_answer = partial(explained, also={RolloutRefused: 409})
 
 
 class ConfigsApi:
@@ -68,7 +70,7 @@ class ConfigsApi:
                 method="POST",
                 path=CONFIGS,
                 summary="Set a layer, or take it away, and begin to bring that to agents",
-                answer=_explained(self._push),
+                answer=_answer(self._push),
                 gives=documents.Pushed,
                 status=202,
                 takes=PushRequest,
@@ -80,7 +82,7 @@ class ConfigsApi:
                 method="GET",
                 path=f"{_LAYER}/diff",
                 summary="How two versions of a layer differ",
-                answer=_explained(self._diff),
+                answer=_answer(self._diff),
                 gives=documents.Difference,
                 parameters=_VERSIONS,
                 refuses=_NO_LAYER,
@@ -97,7 +99,7 @@ class ConfigsApi:
                     method="POST",
                     path=f"{one}/{deed}",
                     summary=summary,
-                    answer=_explained(partial(self._turn, deed)),
+                    answer=_answer(partial(self._turn, deed)),
                     gives=documents.RolloutRow,
                     refuses={**_NO_ROLLOUT, 409: "That does not go with how the roll-out stands."},
                     needs=Role.ADMIN,
@@ -111,7 +113,7 @@ class ConfigsApi:
             method="GET",
             path=f"{CONFIGS}/nodes/{{node}}",
             summary="How the configuration of a node stands, by node id or uid",
-            answer=_explained(self._node),
+            answer=_answer(self._node),
             gives=documents.NodeConfig,
             refuses=api.NOT_ONE,
             problems=api.AMBIGUOUS,
@@ -196,26 +198,10 @@ def _get(
         method="GET",
         path=path,
         summary=summary,
-        answer=_explained(answer),
+        answer=_answer(answer),
         gives=gives,
         refuses=refuses or {},
     )
-
-
-def _explained(work: Callable[[WSGIEnvironment, Mapping[str, str]], Response]) -> Answer:
-    """Return an answer that says what is wrong with a request, or with the manager."""
-
-    def answer(environ: WSGIEnvironment, names: Mapping[str, str]) -> Response:
-        try:
-            return work(environ, names)
-        except RolloutRefused as error:
-            return problem(409, str(error))
-        except StateError as error:
-            return problem(503, str(error))
-        except Detail as error:
-            return problem(400, str(error))
-
-    return answer
 
 
 def _number(environ: WSGIEnvironment, name: str, default: int) -> int:

@@ -9,6 +9,10 @@ from enum import Enum, auto
 from fleet.manager.configs.model import Status
 from fleet.manager.model import State
 
+# Roles that have just begun anew look for their Engine and their neighbours first, and an agent tells of its
+# health every ten seconds: what is well again with the next news has done no harm.
+ILL_SECONDS = 12.0
+
 
 class Outcome(Enum):
     """What becomes of an agent, or of a batch."""
@@ -22,15 +26,14 @@ class Outcome(Enum):
 class Seen:
     """How an agent of the batch stands: ``status`` is what it reports of exactly the version's configuration.
 
-    ``healthy`` is None where it reports no health, ``reports`` False where it does not tell how it took a
-    configuration.
+    ``ill_for`` is for how many seconds its health has been bad, None while it is not or was bad before the
+    version came; ``reports`` is False where it does not tell how it took a configuration.
     """
 
     state: State
     status: Status
     reason: str = ""
-    healthy: bool | None = None
-    healthy_before: bool = True
+    ill_for: float | None = None
     reports: bool = True
     problem: str = ""
 
@@ -55,14 +58,14 @@ def judge(seen: Seen, *, over: bool, late: bool) -> Verdict:
     """
     if seen.status is Status.FAILED:
         return Verdict(Outcome.STOP, f"it could not take it: {seen.reason or 'it gave no reason'}")
-    if seen.healthy is False and seen.healthy_before:
+    if seen.ill_for is not None and seen.ill_for >= ILL_SECONDS:
         return Verdict(Outcome.STOP, f"its health is bad: {seen.problem or 'it gave no reason'}")
     if seen.state in {State.OFFLINE, State.DISABLED}:
         return Verdict(Outcome.STOP, f"it is {seen.state}")
     if late and not has_settled([seen]):
         return Verdict(Outcome.STOP, "it has not said in time that it has applied it")
-    # Who is late comes back or turns offline, and until then nobody knows.
-    passes = over and seen.state is State.ONLINE
+    # Who is late comes back or turns offline, who is ill becomes well or stays ill; until then nobody knows.
+    passes = over and seen.state is State.ONLINE and seen.ill_for is None
     return Verdict(Outcome.PASS if passes else Outcome.WATCH)
 
 

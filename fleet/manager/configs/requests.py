@@ -8,12 +8,12 @@ from compose_agent.config import kinds
 from compose_agent.config.kinds import Detail
 from compose_agent.config.yamlfile import MAX_FILE_BYTES, parse
 from compose_agent.errors import ConfigError
-from compose_agent.typed import from_json
 from fleet.manager.configs.gate import batch_size
 from fleet.manager.configs.merge import is_yaml
 from fleet.manager.configs.model import LayerKey
 from fleet.manager.configs.rollouts import Plan
 from fleet.manager.configs.scope import EVERYBODY, parse_scope
+from fleet.manager.openapi.answers import decoded
 from fleet.manager.selector import Selector, parse_selector
 
 _LONGEST_NAME = 200
@@ -48,10 +48,7 @@ class Push(msgspec.Struct):
 
 def read_push(data: bytes) -> Push:
     """Return what a body asks for; raises Detail with what is wrong."""
-    try:
-        asked = from_json(data, PushRequest)
-    except msgspec.MsgspecError as error:
-        raise Detail(f"the body is not what it should be: {error}") from error
+    asked = decoded(PushRequest, data)
     scope, name = parse_scope(asked.scope), _name(asked.name)
     if asked.body is not None:
         _check_body(name, asked.body)

@@ -255,11 +255,15 @@ class Rollouts:
             state=node.state,
             status=agent.status_of(desired) if desired else Status.UNSET,
             reason=agent.reason,
-            healthy=node.health.healthy if node.health else None,
-            healthy_before=member.healthy_before,
+            ill_for=self._ill_for(node) if member.healthy_before else None,
             reports=reports(node),
             problem=problem_of(node.health) if node.health else "",
         )
+
+    def _ill_for(self, node: Node) -> float | None:
+        if node.health is None or node.health.healthy:
+            return None
+        return self._clocks.monotonic() - node.turned_at
 
     def _go_on(self, rollout: Rollout) -> None:
         """Release the next batch that has somebody in it, or end."""

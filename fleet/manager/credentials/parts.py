@@ -16,7 +16,7 @@ from fleet.manager.credentials.doorman import Doorman
 from fleet.manager.credentials.keeper import Credentials, Signer
 from fleet.manager.credentials.store import CredentialStore
 from fleet.manager.openapi import Operation
-from fleet.manager.openapi.table import answered, problem
+from fleet.manager.openapi.answers import answered, problem
 from fleet.manager.people.audit import tell
 from fleet.manager.people.directory import Directory
 from fleet.manager.principal import Role, principal_of

@@ -12,7 +12,7 @@ from fleet.envelopes.host import ActionLine, ContainerLine
 from fleet.manager.api import NODES, not_one
 from fleet.manager.hosts.book import Book
 from fleet.manager.openapi import Operation
-from fleet.manager.openapi.table import answered
+from fleet.manager.openapi.answers import answered
 from fleet.manager.principal import principal_of
 from fleet.manager.registry import Registry
 from fleet.manager.sight import Sight

@@ -13,8 +13,7 @@ from compose_agent.web.compression import compressed
 from compose_agent.web.propagation import outgoing_headers
 from compose_agent.web.response import Response, body_of
 from fleet.manager.clock import SteadyClock
-from fleet.manager.commands.api import explained
-from fleet.manager.commands.asked import NoNode, decoded, nodes_of
+from fleet.manager.commands.asked import NoNode, nodes_of, read_order
 from fleet.manager.commands.issuer import new_traceparent
 from fleet.manager.jobs.asked import MOST_PARTS, AskedJob, JobDetails, JobRow, Jobs, details_of, row_of
 from fleet.manager.jobs.driver import Driver
@@ -22,7 +21,7 @@ from fleet.manager.jobs.model import Job, Part, Spread
 from fleet.manager.jobs.store import JobStore
 from fleet.manager.model import Node
 from fleet.manager.openapi import Operation, Parameter
-from fleet.manager.openapi.table import answered, problem
+from fleet.manager.openapi.answers import answered, explained, problem
 from fleet.manager.people.audit import tell
 from fleet.manager.principal import Principal, Role, principal_of
 from fleet.manager.registry import Registry
@@ -90,7 +89,7 @@ class JobsApi:
         ]
 
     def _begin(self, environ: WSGIEnvironment, _names: Mapping[str, str]) -> Response:
-        asked: AskedJob = decoded(AskedJob, body_of(environ))
+        asked = read_order(AskedJob, body_of(environ))
         principal = principal_of(environ)
         try:
             nodes = nodes_of(asked.nodes, asked.selector, Sight(self._registry, principal))

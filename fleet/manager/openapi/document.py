@@ -13,8 +13,8 @@ import msgspec
 from compose_agent import __version__
 from compose_agent.web.compression import compressed
 from compose_agent.web.response import Response
+from fleet.manager.openapi.answers import answered
 from fleet.manager.openapi.operation import Operation, Parameter, Problem
-from fleet.manager.openapi.table import answered
 
 PATH = "/api/v1/openapi.json"
 _REFERENCE = "#/components/schemas/{name}"

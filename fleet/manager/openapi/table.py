@@ -11,7 +11,8 @@ import msgspec
 
 from compose_agent.typed import convert
 from compose_agent.web.response import Handler, Response
-from fleet.manager.openapi.operation import Operation, Parameter, Problem
+from fleet.manager.openapi.answers import problem
+from fleet.manager.openapi.operation import Operation, Parameter
 from fleet.manager.principal import principal_of
 
 _NAME = re.compile(r"\{(\w+)\}")
@@ -34,16 +35,6 @@ class Table:
                 names = {name: unquote(text) for name, text in found.groupdict().items()}
                 return {method: _handler(each, names) for method, each in methods.items()}
         return None
-
-
-def answered(status: int, body: object) -> Response:
-    """Return a document as an answer."""
-    return Response(status, msgspec.json.encode(body) + b"\n", "application/json")
-
-
-def problem(status: int, error: str) -> Response:
-    """Return an answer that says what is wrong."""
-    return answered(status, Problem(error))
 
 
 def _pattern(path: str) -> re.Pattern[str]:

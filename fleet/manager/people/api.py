@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Annotated, TypeVar
+from typing import Annotated
 from urllib.parse import parse_qs
 from wsgiref.types import WSGIEnvironment
 
-import msgspec
 from msgspec import Meta
 
 from compose_agent.audit.chain import Entry
-from compose_agent.errors import StateError
-from compose_agent.typed import from_json
 from compose_agent.web.compression import compressed
 from compose_agent.web.response import Response, body_of
 from fleet.manager.openapi import Operation, Parameter
-from fleet.manager.openapi.operation import Answer
-from fleet.manager.openapi.table import answered, problem
+from fleet.manager.openapi.answers import answered, decoded, explained
 from fleet.manager.people import documents
 from fleet.manager.people.audit import Audit, tell
 from fleet.manager.people.directory import Directory
@@ -30,11 +26,12 @@ from fleet.manager.principal import Principal, Role, principal_of
 PEOPLE, TOKENS, AUDIT = "/api/v1/people", "/api/v1/tokens", "/api/v1/audit"
 _ENTRIES, _MOST_ENTRIES = 100, 1000
 
-T = TypeVar("T")
-
 
 class _AbsentError(Exception):
     """What was asked for is not there, or not for who asks."""
+
+
+_answer = partial(explained, also={_AbsentError: 404, Refused: 400})
 
 
 class PeopleApi:
@@ -57,14 +54,14 @@ class PeopleApi:
                 method="GET",
                 path=PEOPLE,
                 summary="People with their roles",
-                answer=_explained(self._people),
+                answer=_answer(self._people),
                 gives=documents.People,
             ),
             admin(
                 method="PUT",
                 path=one,
                 summary="Make somebody, or change their role, environments or password",
-                answer=_explained(self._put),
+                answer=_answer(self._put),
                 takes=PersonDraft,
                 gives=PersonShown,
             ),
@@ -72,7 +69,7 @@ class PeopleApi:
                 method="DELETE",
                 path=one,
                 summary="Remove somebody; their sessions end",
-                answer=_explained(self._remove),
+                answer=_answer(self._remove),
                 gives=PersonShown,
                 refuses=absent,
             ),
@@ -85,14 +82,14 @@ class PeopleApi:
                 method="GET",
                 path=TOKENS,
                 summary="Tokens, without their texts",
-                answer=_explained(self._tokens),
+                answer=_answer(self._tokens),
                 gives=documents.Tokens,
             ),
             admin(
                 method="POST",
                 path=TOKENS,
                 summary="Make a token; the answer is the only place where its text stands",
-                answer=_explained(self._issue),
+                answer=_answer(self._issue),
                 takes=TokenDraft,
                 gives=TokenShown,
                 status=201,
@@ -101,7 +98,7 @@ class PeopleApi:
                 method="DELETE",
                 path=f"{TOKENS}/{{token}}",
                 summary="Revoke a token",
-                answer=_explained(self._revoke),
+                answer=_answer(self._revoke),
                 gives=TokenShown,
                 refuses={404: "There is no such token."},
             ),
@@ -112,7 +109,7 @@ class PeopleApi:
             method="GET",
             path=AUDIT,
             summary="What was changed and by whom, the newest first",
-            answer=_explained(self._entries),
+            answer=_answer(self._entries),
             gives=documents.Entries,
             parameters=(
                 Parameter("before", "Only entries below this number", Annotated[int, Meta(ge=0, le=2**53)]),
@@ -126,7 +123,7 @@ class PeopleApi:
         return answered(200, documents.People(shown))
 
     def _put(self, environ: WSGIEnvironment, names: Mapping[str, str]) -> Response:
-        draft, name = _decoded(environ, PersonDraft), name_of(names["person"])
+        draft, name = decoded(PersonDraft, body_of(environ)), name_of(names["person"])
         scope = Scope(role_of(draft.role), environments_of(draft.environments))
         asker = principal_of(environ)
         _require_within(scope, asker)
@@ -155,7 +152,7 @@ class PeopleApi:
         return answered(200, documents.Tokens(shown))
 
     def _issue(self, environ: WSGIEnvironment, _names: Mapping[str, str]) -> Response:
-        draft = _decoded(environ, TokenDraft)
+        draft = decoded(TokenDraft, body_of(environ))
         kind = kind_of(draft.kind)
         if kind is Kind.API and draft.uses is not None:
             raise Refused("uses is for tokens of the kind join")
@@ -181,29 +178,6 @@ class PeopleApi:
         most = int(given.get("limit", [str(_ENTRIES)])[-1])
         found = self._audit.entries(before, most, principal_of(environ))
         return compressed(answered(200, documents.Entries(list(map(_shown, found)))), environ)
-
-
-def _explained(answer: Answer) -> Answer:
-    """Turn what is wrong with a request into an answer."""
-
-    def explained(environ: WSGIEnvironment, names: Mapping[str, str]) -> Response:
-        try:
-            return answer(environ, names)
-        except _AbsentError as error:
-            return problem(404, str(error))
-        except Refused as error:
-            return problem(400, str(error))
-        except StateError as error:
-            return problem(503, str(error))
-
-    return explained
-
-
-def _decoded(environ: WSGIEnvironment, kind: type[T]) -> T:
-    try:
-        return from_json(body_of(environ), kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refused(f"the body is not what it should be: {error}") from None
 
 
 def _require_within(scope: Scope, asker: Principal) -> None:

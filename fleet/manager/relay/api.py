@@ -14,7 +14,7 @@ from fleet.envelopes.relay import CAPABILITY, MOST_UNPACKED_BYTES
 from fleet.manager.api import NODES, not_one
 from fleet.manager.later import Later
 from fleet.manager.openapi import Operation
-from fleet.manager.openapi.table import problem
+from fleet.manager.openapi.answers import problem
 from fleet.manager.principal import principal_of
 from fleet.manager.registry import Registry
 from fleet.manager.relay.relay import Busy, Gone, Relay

@@ -2,7 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from fleet.manager.configs.gate import Outcome, Seen, Verdict, batch_size, has_settled, judge, of_batch
+from fleet.manager.configs.gate import (
+    ILL_SECONDS,
+    Outcome,
+    Seen,
+    Verdict,
+    batch_size,
+    has_settled,
+    judge,
+    of_batch,
+)
 from fleet.manager.configs.model import Status
 from fleet.manager.model import State
 
@@ -16,14 +25,16 @@ WATCH, PASS, STOP = Outcome.WATCH, Outcome.PASS, Outcome.STOP
     [
         (Seen(ON, APPLIED), False, False, WATCH),
         (Seen(ON, APPLIED), True, False, PASS),
-        (Seen(ON, APPLIED, healthy=True), True, True, PASS),
+        (Seen(ON, APPLIED), True, True, PASS),
         (Seen(ON, FAILED, "why"), False, False, STOP),
         (Seen(ON, UNSET), False, False, WATCH),
         (Seen(ON, APPLYING), False, True, STOP),
         (Seen(ON, UNSET), False, True, STOP),
         (Seen(ON, UNSET, reports=False), True, True, PASS),
-        (Seen(ON, APPLIED, healthy=False), False, False, STOP),
-        (Seen(ON, APPLIED, healthy=False, healthy_before=False), True, False, PASS),
+        (Seen(ON, APPLIED, ill_for=ILL_SECONDS), False, False, STOP),
+        (Seen(ON, APPLYING, ill_for=ILL_SECONDS), False, False, STOP),
+        (Seen(ON, APPLIED, ill_for=ILL_SECONDS - 1), False, False, WATCH),
+        (Seen(ON, APPLIED, ill_for=ILL_SECONDS - 1), True, True, WATCH),  # it becomes well, or stays ill
         (Seen(OFF, APPLIED), False, False, STOP),
         (Seen(OFF, UNSET, reports=False), False, False, STOP),
         (Seen(State.DISABLED, APPLIED), False, False, STOP),
@@ -37,7 +48,7 @@ def test_an_agent_is_judged(seen: Seen, over: bool, late: bool, outcome: Outcome
 
 def test_a_stop_says_why() -> None:
     assert judge(Seen(ON, FAILED, "line 1"), over=False, late=False).reason == "it could not take it: line 1"
-    bad = judge(Seen(ON, APPLIED, healthy=False, problem="exporter: no"), over=False, late=False)
+    bad = judge(Seen(ON, APPLIED, ill_for=60, problem="exporter: no"), over=False, late=False)
     assert bad.reason == "its health is bad: exporter: no"
     assert judge(Seen(OFF, APPLIED), over=False, late=False).reason == "it is offline"
 

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from compose_agent.web.response import Response
 from fleet.manager.openapi import Operation, Parameter, Table
-from fleet.manager.openapi.table import answered
+from fleet.manager.openapi.answers import answered
 from fleet.manager.principal import ANYBODY, KEY, LOCAL, Principal, Role
 
 
