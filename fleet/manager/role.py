@@ -22,6 +22,7 @@ from fleet.manager.app import App
 from fleet.manager.check import require_safety
 from fleet.manager.commands.metrics import CommandMetrics
 from fleet.manager.commands.part import Commands
+from fleet.manager.configs.metrics import RolloutMetrics
 from fleet.manager.configs.part import Configs
 from fleet.manager.credentials.parts import AgentAccess
 from fleet.manager.custom import Custom
@@ -75,7 +76,8 @@ class ManagerRole:
         self._registry.expect(settings.expected)
         self._long_lived = LongLived(lambda: self._registry.ended)
         self._custom = Custom(self._registry)
-        self._configs = Configs(self._registry, self._database, self._pulse.beat)
+        rollouts = RolloutMetrics(self._metrics.registry)
+        self._configs = Configs(self._registry, self._database, rollouts, self._pulse.beat)
         self._metrics.watch(self._registry)
         self._people = People(self._database, settings, lambda: self._web)
         self._access = AgentAccess(self._database, settings, self._people.directory, self._registry)

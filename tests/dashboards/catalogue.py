@@ -17,6 +17,9 @@ from exporter.collectors import built_in, checked
 from exporter.collectors.container_info import COLLECTOR as CONTAINER_INFO
 from exporter.families import CONTAINER_LABELS, HostCollector
 from exporter.selfmetrics import SelfMetrics
+from fleet.manager.alerts.metrics import AlertMetrics
+from fleet.manager.commands.metrics import CommandMetrics
+from fleet.manager.configs.metrics import RolloutMetrics
 from fleet.manager.metrics import ManagerMetrics
 from fleet.manager.model import Peer
 from fleet.manager.registry import Registry
@@ -131,6 +134,9 @@ def _manager() -> CollectorRegistry:
     nodes = Registry(lambda _transition: None)
     nodes.hear(b"u" * 16, Peer("http", ""), described=True)
     metrics.watch(nodes)
+    CommandMetrics(metrics.registry).watch(lambda: 0)
+    RolloutMetrics(metrics.registry).watch(list)
+    AlertMetrics(metrics.registry)
     return metrics.registry
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fleet.database import Database
 from fleet.manager.configs.api import ConfigsApi
 from fleet.manager.configs.layers import Layers
+from fleet.manager.configs.metrics import RolloutMetrics
 from fleet.manager.configs.office import Office
 from fleet.manager.configs.rollouts import Rollouts
 from fleet.manager.configs.store import ConfigStore
@@ -20,11 +21,16 @@ class Configs:
     The constructor raises StateError.
     """
 
-    def __init__(self, registry: Registry, database: Database, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, registry: Registry, database: Database, metrics: RolloutMetrics, changed: Callable[[], None]
+    ) -> None:
         self._layers = Layers()
         store = ConfigStore(database)
         self.office = Office(registry, self._layers)
-        self._rollouts = Rollouts(registry, self._layers, self.office, store, changed=changed)
+        self._rollouts = Rollouts(
+            registry, self._layers, self.office, store, changed=changed, ended=metrics.ended
+        )
+        metrics.watch(self._rollouts.all)
         self.view = ConfigsView(registry, self._layers, self.office, self._rollouts, store)
         self.api = ConfigsApi(registry, self.view, self._rollouts)
 

@@ -78,6 +78,7 @@ class Rollouts:
         store: ConfigStore,
         *,
         changed: Callable[[], None] = lambda: None,
+        ended: Callable[[Phase], None] = lambda _phase: None,
         clocks: Clocks | None = None,
     ) -> None:
         self._registry = registry
@@ -85,6 +86,7 @@ class Rollouts:
         self._office = office
         self._store = store
         self._changed = changed
+        self._ended = ended
         self._clocks = clocks or Clocks()
         self._changing = threading.RLock()  # one step after the other, each with its write
         self._all: dict[int, Rollout] = {}
@@ -393,6 +395,8 @@ class Rollouts:
                 self._layers.changed()
             if rollout.phase not in OPEN:
                 self._layers.end(rollout)
+        if rollout.phase not in OPEN:
+            self._ended(rollout.phase)
         self._changed()
 
     def _write_reports(self) -> None:

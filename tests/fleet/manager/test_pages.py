@@ -11,9 +11,7 @@ import pytest
 import trustme
 import urllib3
 
-from compose_agent.role import ConfigState
 from compose_agent.selfmetrics import rows
-from fleet.manager.metrics import ManagerMetrics
 from fleet.opamp.attributes import to_attributes
 from tests.fleet.manager.serving import HandAgent, Manager, serving, until
 
@@ -127,10 +125,9 @@ def test_what_is_not_there_is_404(path: str, manager: Manager) -> None:
     assert manager.get(path).status == 404
 
 
-def test_every_metric_is_documented() -> None:
+def test_every_metric_is_documented(manager: Manager) -> None:
     text = (Path(__file__).parents[3] / "docs" / "fleet.md").read_text()
-    metrics = ManagerMetrics(ConfigState())
-    for name, *_ in rows(metrics._registry):
+    for name, *_ in rows(manager.role._metrics.registry):
         assert name in text or name.startswith(("`fleet_manager_", "`process_")), name
 
 

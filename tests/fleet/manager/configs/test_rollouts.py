@@ -120,6 +120,37 @@ def test_an_agent_whose_health_turns_bad_stops_it(manager: Manager) -> None:
     assert some[1].files == {"agent.yml": GOOD}
 
 
+def test_an_agent_that_is_ill_for_a_moment_does_not_stop_it(manager: Manager) -> None:
+    (agent,) = agents(manager, 1)
+    everybody_has(manager, [agent], GOOD)
+    begun = push(manager, NEXT, gate="1s")
+    ill = agent.message()
+    ill.health.healthy = False
+    ill.health.last_error = "not connected yet"
+    if not agent.hear_from(agent.say(ill)):
+        agent.listen()
+    well = agent.message()
+    well.health.healthy = True
+    agent.hear_from(agent.say(well))
+    comes_to(manager, begun["id"], "done")
+
+
+def test_ends_are_counted_and_open_ones_are_told(manager: Manager) -> None:
+    some = agents(manager, 2)
+    everybody_has(manager, some, GOOD)
+    begun = push(manager, NEXT, gate="1h", batch="1")
+    text = manager.get("/metrics").data.decode()
+    assert 'fleet_rollouts_open{phase="running"} 1.0' in text
+    assert 'fleet_rollouts_total{phase="done"} 1.0' in text
+    some[0].listen()
+    assert turn(manager, begun["id"], "revert") == 200
+    some[0].listen()
+    comes_to(manager, begun["id"], "reverted")
+    text = manager.get("/metrics").data.decode()
+    assert 'fleet_rollouts_open{phase="running"} 0.0' in text
+    assert 'fleet_rollouts_total{phase="reverted"} 1.0' in text
+
+
 def test_an_agent_that_says_goodbye_stops_it_and_has_the_one_before_when_it_comes_back(
     manager: Manager,
 ) -> None:
