@@ -41,7 +41,7 @@ from fleet.manager.page.access import AccessPages
 from fleet.manager.page.alerts import AlertsPage
 from fleet.manager.page.configs import ConfigsPage
 from fleet.manager.page.frame import Frame
-from fleet.manager.page.logs import LogButton
+from fleet.manager.page.order import OrderPages
 from fleet.manager.page.pulse import Pulse
 from fleet.manager.page.work import WorkPages
 from fleet.manager.people.parts import People
@@ -197,9 +197,9 @@ class ManagerRole:
         alerts = AlertsPage(frame, self._alerts.api.shown)
         work = WorkPages(frame, self._commands.api, self._jobs.api)
         configs = ConfigsPage(frame, self._configs.view)
-        log = LogButton(frame, self._registry, self._commands.issuer)
+        order = OrderPages(frame, self._commands.api, self._people.forms)
         access = AccessPages(frame, self._people.directory, self._people.audit)
-        pages = (nodes, alerts, work, log, configs, access, self._people)
+        pages = (nodes, alerts, work, order, configs, access, self._people)
         return frame.serve(*(each.routes() for each in pages))
 
     def _trouble(self) -> str:

@@ -82,14 +82,10 @@ class CommandsApi:
         ]
 
     def _give(self, environ: WSGIEnvironment, _names: Mapping[str, str]) -> Response:
-        asked = read_order(Asked, body_of(environ))
-        principal = principal_of(environ)
         try:
-            nodes = nodes_of(asked.nodes, asked.selector, Sight(self._registry, principal))
+            issued = self.give(read_order(Asked, body_of(environ)), environ)
         except NoNode as error:
             return problem(404, str(error))
-        tell(environ, *{node.environment for node in nodes}, **_about(asked))
-        issued = self._issuer.issue(asked, nodes, principal.name)
         return compressed(answered(202, Given([each.row() for each in issued])), environ)
 
     def _list(self, environ: WSGIEnvironment, _names: Mapping[str, str]) -> Response:
@@ -102,6 +98,13 @@ class CommandsApi:
         if found is None:
             return problem(404, f"there is no command {names['id']}")
         return compressed(answered(200, found.row(whole=True)), environ)
+
+    def give(self, asked: Asked, environ: WSGIEnvironment) -> list[Issued]:
+        """Give commands in the name of who asks; raises NoNode and Detail for whom, StateError."""
+        principal = principal_of(environ)
+        nodes = nodes_of(asked.nodes, asked.selector, Sight(self._registry, principal))
+        tell(environ, *{node.environment for node in nodes}, **_about(asked))
+        return self._issuer.issue(asked, nodes, principal.name)
 
     def latest(self, wanted: Wanted) -> list[Issued]:
         """Return commands, the newest first; raises StateError."""

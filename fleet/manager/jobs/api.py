@@ -98,7 +98,6 @@ class JobsApi:
         if len(nodes) > MOST_PARTS:
             return problem(400, f"{len(nodes)} nodes are meant, a job has at most {MOST_PARTS} parts")
         job, parts = self._made(asked, nodes, principal)
-        tell(environ, *job.environments, job=job.id)
         tell(environ, *job.environments, job=job.id, verb=asked.verb.value, target=asked.target)
         self._driver.add(job, parts)
         return compressed(answered(202, details_of(job, parts)), environ)

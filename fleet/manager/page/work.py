@@ -21,7 +21,7 @@ from fleet.manager.jobs.api import JobsApi
 from fleet.manager.jobs.asked import JobRow, PartRow, details_of, row_of
 from fleet.manager.jobs.model import State
 from fleet.manager.page.frame import Frame
-from fleet.manager.principal import principal_of
+from fleet.manager.principal import Role, principal_of
 
 COMMANDS, COMMAND, JOBS, JOB = "/commands", "/command", "/jobs", "/job"
 _MOST = 200
@@ -87,6 +87,7 @@ class WorkPages:
             COMMANDS,
             lines=[_command(each.row(), self._now()) for each in lines],
             trouble=trouble,
+            may=principal_of(environ).may(Role.OPERATOR),
             stages=list(Stage),
             stage=stage,
             node=node,

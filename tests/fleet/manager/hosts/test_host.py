@@ -117,7 +117,7 @@ def test_the_last_lines_of_a_container_are_a_button_away(
     assert "shop-web-1" in seen
     assert "Last lines" not in seen
     form = {"Content-Type": "application/x-www-form-urlencoded"}
-    assert looker.ask("POST", "/log", **form).status == 403
+    assert looker.ask("POST", "/order", **form).status == 403
     assert operator.ask("GET", "/node?id=h1").status == 200
     context = browser.new_context(base_url=manager.url)
     context.set_default_timeout(PATIENCE_MS)
