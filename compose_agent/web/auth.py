@@ -10,8 +10,6 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-import bcrypt
-
 from compose_agent.errors import ComposeAgentError
 
 if TYPE_CHECKING:
@@ -30,6 +28,12 @@ _DECOY_TAIL = b"." * 53
 _DEFAULT_DECOY = b"$2b$10$" + _DECOY_TAIL
 
 
+def _is_password(password: bytes, hashed: bytes) -> bool:
+    import bcrypt  # noqa: PLC0415 - half a MiB of memory, and most have no users
+
+    return bcrypt.checkpw(password, hashed)
+
+
 class Busy(ComposeAgentError):
     """Too many passwords are being checked; the client may try again."""
 
@@ -37,7 +41,7 @@ class Busy(ComposeAgentError):
 class Authenticator:
     """Check passwords, remembering results; the cost of a refusal does not tell whether the user exists."""
 
-    def __init__(self, checkpw: Callable[[bytes, bytes], bool] = bcrypt.checkpw) -> None:
+    def __init__(self, checkpw: Callable[[bytes, bytes], bool] = _is_password) -> None:
         self._checkpw = checkpw
         self._one_at_a_time = threading.Lock()
         self._queue = threading.BoundedSemaphore(WAITING_CHECKS)
