@@ -47,10 +47,11 @@ _PATIENCE = 300.0
 # Sorts behind the first simulated agent, and so belongs to the first batch.
 _REAL = "node-00000-real"
 _GOOD = "log.level: info\n"
-# What the real agent refuses is wrong for it in truth; the simulated ones read the comment.
+# The simulated agents read the comment; the real one refuses what is wrong, is well with what is right, and
+# loses its manager in truth.
 _BAD = {
     "refused": "log.level: loud  # refused\n",
-    "ill": "log.level: loud  # ill\n",
+    "ill": "log.level: debug  # ill\n",
     "silent": "agent.manager-url: ws://127.0.0.1:9/agent  # silent\n",
 }
 _AWAY_SECONDS = 8.0
