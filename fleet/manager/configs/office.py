@@ -29,6 +29,10 @@ OFFER_AGAIN_SECONDS = 60.0
 # One that has spoken of another one since sooner: it was doing that when it was sent this one.
 _CONTRADICTED_SECONDS = 2.0
 _LONGEST_REASON = 2000
+# Ours have 32 bytes; whoever speaks of a longer one has it from somebody else.
+_LONGEST_HASH = 64
+# While they cannot be written; what is newer than so many is not kept in the history.
+_MOST_EVENTS = 100_000
 # Agents that are gone are forgotten here when there are so many more than nodes.
 _MOST_GONE = 1000
 _STATUSES = {
@@ -119,7 +123,7 @@ class Office:
             return
         told = message.remote_config_status
         status = _STATUSES.get(told.status, Status.UNSET)
-        digest, reason = told.last_remote_config_hash, told.error_message[:_LONGEST_REASON]
+        digest, reason = told.last_remote_config_hash[:_LONGEST_HASH], told.error_message[:_LONGEST_REASON]
         agent = self.agent(node.uid)
         if (agent.reported, agent.status, agent.reason) == (digest, status, reason):
             return
@@ -129,7 +133,7 @@ class Office:
             agent.applied = digest.hex()
         elif status is Status.FAILED:
             agent.failed, agent.failed_reason = digest.hex(), reason
-        if status is not Status.UNSET:
+        if status is not Status.UNSET and len(self._events) < _MOST_EVENTS:
             self._events.append(Event(node.uid, node.node_id, self._wall(), digest.hex(), status, reason))
         self._changed.add(node.uid)
         self.heard.set()
@@ -183,7 +187,7 @@ class Office:
         """Take again what could not be written."""
         with self._registry.lock():
             self._changed.update(one.uid for one in reports)
-            self._events = events + self._events
+            self._events = (events + self._events)[:_MOST_EVENTS]
 
     def _wanted(self, node: Node) -> Compiled | None:
         """Return what an agent is to have and, as far as is known, has not yet."""
