@@ -15,31 +15,45 @@ from collections.abc import Callable
 _ASIDE_EVERY_SECONDS = 2.0
 # What is set aside and becomes garbage in a cycle, as most of a connection that breaks, stays until this.
 _ALL_EVERY_SECONDS = 3600.0
-# Unless so many connections have ended, some tens of megabytes, and not many more do at the moment: when
-# agents come back by the thousand is no time to stand still.
-_MANY_ENDED, _FEW_ENDED = 2000, 100
-_COUNT_EVERY_SECONDS = 60.0
+# Unless by so many objects and by this share more are set aside than the last time, and few connections end
+# at the moment: when agents come back by the thousand is no time to stand still.
+_MORE, _MORE_SHARE, _FEW_ENDED = 50_000, 0.5, 20
+# With so many more it is time whatever happens: peers that come and go without a pause would fill the memory.
+_TOO_MANY, _TOO_MANY_SHARE = 200_000, 1.0
+# Counting them takes milliseconds.
+_COUNT_EVERY_SECONDS = 10.0
 # Everything that can have survived in the seconds since the last time.
 _YOUNG = 1
 
 
 class LongLived:
-    """``tick`` is called twice a second, by the thread that serves agents; ``ended`` counts connections."""
+    """``tick`` is called twice a second, by the thread that serves agents.
 
-    def __init__(self, ended: Callable[[], int], clock: Callable[[], float] = time.monotonic) -> None:
+    ``ended`` counts connections, ``aside`` the objects that are set aside.
+    """
+
+    def __init__(
+        self,
+        ended: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
+        aside: Callable[[], int] = gc.get_freeze_count,
+    ) -> None:
         self._ended = ended
         self._clock = clock
+        self._aside = aside
         self._aside_at = self._all_at = self._counted_at = clock()
-        self._counted = self._ended_at_all = ended()
+        self._ended_then = ended()
+        self._kept = 0  # set aside when everything was looked through
 
     def tick(self) -> None:
         """Set aside what has stayed, or look through everything, when it is time."""
         now = self._clock()
         if now - self._all_at >= _ALL_EVERY_SECONDS or self._is_worth_it(now):
-            self._all_at, self._ended_at_all = now, self._ended()
+            self._all_at = now
             gc.unfreeze()
             gc.collect()
             gc.freeze()
+            self._kept = self._aside()
         elif now - self._aside_at >= _ASIDE_EVERY_SECONDS:
             self._aside_at = now
             gc.collect(_YOUNG)
@@ -52,5 +66,9 @@ class LongLived:
     def _is_worth_it(self, now: float) -> bool:
         if now - self._counted_at < _COUNT_EVERY_SECONDS:
             return False
-        before, self._counted, self._counted_at = self._counted, self._ended(), now
-        return self._counted - before < _FEW_ENDED and self._counted - self._ended_at_all >= _MANY_ENDED
+        before, self._ended_then, self._counted_at = self._ended_then, self._ended(), now
+        more = self._aside() - self._kept
+        if more >= max(_TOO_MANY, self._kept * _TOO_MANY_SHARE):
+            return True
+        is_calm = self._ended_then - before < _FEW_ENDED
+        return is_calm and more >= max(_MORE, self._kept * _MORE_SHARE)

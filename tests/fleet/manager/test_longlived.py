@@ -55,16 +55,29 @@ def test_what_has_become_garbage_since_is_found_in_the_end(now: list[float]) -> 
     assert seen() is None
 
 
-def test_after_many_connections_have_ended_everything_is_looked_through_when_it_is_calm(
-    now: list[float],
+@pytest.mark.parametrize(
+    ("aside", "ended", "gone"),
+    [
+        (149_999, 0, False),
+        (150_000, 0, True),
+        (150_000, 1000, False),  # they come back by the thousand
+        (299_999, 1000, False),
+        (300_000, 1000, True),  # there is no waiting for the end of that
+    ],
+)
+def test_when_much_more_is_set_aside_everything_is_looked_through(
+    now: list[float], aside: int, ended: int, gone: bool
 ) -> None:
-    ended = [0]
-    long_lived = LongLived(lambda: ended[0], lambda: now[0])
+    counts = [0, 100_000]  # connections, objects
+    long_lived = LongLived(lambda: counts[0], lambda: now[0], lambda: counts[1])
+    now[0] = 3600.0
+    long_lived.tick()  # 100,000 stay
     kept = Ring()
     seen = weakref.ref(kept)
-    now[0] = 2.0
+    now[0] = 3602.0
     long_lived.tick()
     del kept
-    for now[0], ended[0], gone in ((60.0, 5000, False), (120.0, 8000, False), (180.0, 8050, True)):
-        long_lived.tick()
-        assert (seen() is None) == gone
+    counts[:] = ended, aside
+    now[0] = 3612.0
+    long_lived.tick()
+    assert (seen() is None) == gone

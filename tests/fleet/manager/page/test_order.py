@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Browser, expect
 
-from fleet.manager.principal import Principal
 from tests.fleet.commanding import ask
 from tests.fleet.hosting import Host, hosting
 from tests.fleet.manager.page import test_work as work
@@ -21,9 +20,9 @@ from tests.fleet.manager.serving import Manager, serving, until
 manager = work.manager
 
 
-def give(manager: Manager, principal: Principal = STAGING, **fields: str) -> tuple[int, str]:
+def give(manager: Manager, **fields: str) -> tuple[int, str]:
     given = {"node": "stage-1", "verb": "restart", "target": "web", "seconds": "60", **fields}
-    status, body = asked(manager, "POST", "/order", principal, urlencode(given).encode())
+    status, body = asked(manager, "POST", "/order", STAGING, urlencode(given).encode())
     return status, body.decode()
 
 
