@@ -250,8 +250,9 @@ def _status(url: str) -> int:
 
 def _is_honest_agent_online(url: str) -> bool:
     """Have an agent come in the place of one of those that were made up, and tell whether it is online."""
-    names = [row["uid"] for row in _get(f"{url}/api/v1/nodes?limit={MOST_NODES}").json()["nodes"]]
-    uid = bytes.fromhex(names[0].replace("-", "")) if len(names) >= MOST_NODES else new_uid()
+    nodes = _get(f"{url}/api/v1/nodes?limit={MOST_NODES}").json()
+    gone = [row["uid"] for row in nodes["nodes"] if row["state"] == "offline"]
+    uid = bytes.fromhex(gone[0].replace("-", "")) if nodes["total"] >= MOST_NODES else new_uid()
     message = AgentToServer(instance_uid=uid, sequence_num=0, capabilities=0x2001)
     attributes = to_attributes({"service.name": "honest", "service.instance.id": "honest"})
     message.agent_description.identifying_attributes.extend(attributes)
