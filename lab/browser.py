@@ -6,8 +6,11 @@ comes from a place that is not a package registry.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
@@ -37,11 +40,19 @@ def program() -> str:
 
 
 @contextmanager
-def browsing() -> Iterator[Browser]:
-    """Start a browser, in which ``new_page()`` opens pages, and end it."""
-    with sync_playwright() as playwright:
+def browsing(inside: Sequence[str] = ()) -> Iterator[Browser]:
+    """Start a browser, in which ``new_page()`` opens pages, and end it.
+
+    ``inside`` are the words that run a command elsewhere, as on the network of another host.
+    """
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        script = Path(folder) / "chromium"
+        script.write_text(f'#!/bin/sh\nexec {shlex.join([*inside, program()])} "$@"\n', encoding="utf-8")
+        script.chmod(0o700)
         browser = playwright.chromium.launch(
-            executable_path=program(), args=list(_ARGUMENTS), timeout=_START_TIMEOUT_MS
+            executable_path=script if inside else program(),
+            args=list(_ARGUMENTS),
+            timeout=_START_TIMEOUT_MS,
         )
         try:
             yield browser

@@ -83,6 +83,11 @@ class LanManager:
             return {}
         return document
 
+    def containers(self, name: str) -> list[dict[str, Any]]:
+        """Return what the manager knows of a node's containers."""
+        document: list[dict[str, Any]] = self._local.get_json(f"/api/v1/nodes/{name}/containers")
+        return document
+
     def metrics(self) -> str:
         """Return the manager's metrics."""
         return self._local.request("GET", "/metrics")[1].decode()

@@ -5,102 +5,30 @@ from __future__ import annotations
 import ssl
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
-import docker
 import pytest
 
-from compose_agent.web.localclient import LocalClient
-from lab.busybox import ensure_image
-from lab.engine import PrivateEngine
-from lab.lan import Cable, Lan
-from lab.manager import PORT, PROGRAM, LanManager
-from lab.process import Process
+from lab.fleet import INTERVAL_SECONDS, Host, Site, fleet
+from lab.lan import Lan
+from lab.manager import PORT
 from tests.fleet.manager.serving import until
 
 pytestmark = pytest.mark.engine
 
 NAMES = ("host-1", "host-2", "host-3")
-INTERVAL_SECONDS = 4
 # The goal of the manager, and what a test on a loaded machine adds before it sees it.
 OFFLINE_INTERVALS, LOOKING_SECONDS = 2.5, 3.0
 BACK_SECONDS = 10.0
 PATIENCE_SECONDS = 90.0
-# The article's words: the host's name is known to the shell that starts the agent.
-_AS_HOST = 'hostname "$0" && HOSTNAME=$(hostname) && NODE_ID=${HOSTNAME} exec "$@"'
 _ASK = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())"
-
-
-@dataclass
-class Host:
-    name: str
-    engine: PrivateEngine
-    cable: Cable
-    agent: Process
-    run_dir: Path
-
-    def link(self) -> dict[str, Any]:
-        document: dict[str, Any] = LocalClient(self.run_dir, "agent").get_json("/v1/link")
-        return document
-
-    def inside(self, *command: str) -> str:
-        """Run a command on the host's network."""
-        words = ["nsenter", f"--target={self.engine.pid}", "--net", "--", *command]
-        return subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
-
-
-@dataclass
-class Site:
-    lan: Lan
-    manager: LanManager
-    hosts: Sequence[Host]
-
-    def states(self) -> dict[str, str]:
-        return {name: row["state"] for name, row in self.manager.nodes().items()}
-
-    def state(self, name: str) -> str:
-        return str(self.manager.node(name).get("state"))
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with ExitStack() as held:
-        lan = held.enter_context(Lan())
-        options = [f"--heartbeat-interval={INTERVAL_SECONDS}s", "--expect=host-1", "--expect=host-4"]
-        manager = held.enter_context(LanManager(lan, tmp_path_factory.mktemp("manager"), options=options))
-        hosts = [host_of(held, lan, manager, name, tmp_path_factory.mktemp(name)) for name in NAMES]
-        yield Site(lan, manager, hosts)
-
-
-def host_of(held: ExitStack, lan: Lan, manager: LanManager, name: str, folder: Path) -> Host:
-    """Start an Engine, connect it to the LAN, and have an agent on it join as the article does it."""
-    engine = held.enter_context(PrivateEngine())
-    cable = lan.attach(engine.pid)
-    client = docker.DockerClient(base_url=engine.host)
-    held.callback(client.close)
-    image = ensure_image(client)
-    client.containers.run(image, ["sleep", "3600"], name=f"web-of-{name}", detach=True)
-    command = [
-        *("nsenter", f"--target={engine.pid}", "--net", "--", "unshare", "--uts", "--"),
-        *("/bin/sh", "-ec", _AS_HOST, name),
-        *PROGRAM,
-        *("run", "--register", "--enable-metrics", "--no-enable-remediation"),
-        f"--docker.host={engine.host}",
-        f"--state-dir={folder}/state",
-        f"--run-dir={folder}/run",
-        "--exporter.web.listen-address=:9417",
-        f"--agent.tags={name[-1]}",
-        *manager.joining(),
-    ]
-    where = {"SERVER_ADDR": f"{lan.address}:{PORT}"}
-    agent = Process(lan.scratch, command, name=f"agent-{name}", answers=lambda: True, environment=where)
-    held.callback(agent.close)
-    agent.start()
-    return Host(name, engine, cable, agent, folder / "run")
+    expected = ["--expect=host-1", "--expect=host-4"]
+    with fleet(NAMES, tmp_path_factory.mktemp("fleet"), options=expected) as made:
+        yield made
 
 
 def test_three_hosts_register_over_tls_as_who_they_are(site: Site) -> None:
