@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -10,6 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.sync.client import ClientConnection, connect
 
 from fleet.agent.path import watch
+from fleet.agent.sharedtls import SharedTls
 from fleet.agent.transport import CONNECT_SECONDS, LinkError, Target, is_refusal, retry_after
 from fleet.opamp.frames import MAX_MESSAGE_BYTES, MalformedMessage, from_frame, to_frame
 from fleet.opamp.opamp_pb2 import AgentToServer, ServerToAgent
@@ -23,14 +25,15 @@ _CLOSE_SECONDS = 2.0
 class WatchedConnection(ClientConnection):
     """A connection whose path is watched from the beginning, and that really ends when it is closed.
 
-    The library's own one waits for its reader, and a reader of TLS may hang in a record that is no message
-    (tickets come right behind the handshake): a manager that takes the connection and says nothing would
-    hold the link until the watchdog comes.
+    The library's own one has two threads in TLS at the same time (:mod:`fleet.agent.sharedtls`). And it waits
+    for its reader, which may hang in a record that is no message (tickets come right behind the handshake):
+    a manager that takes the connection and says nothing would hold the link until the watchdog comes.
     """
 
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         watch(sock)
-        super().__init__(sock, *arguments, **options)
+        shared: Any = SharedTls(sock) if isinstance(sock, ssl.SSLSocket) else sock
+        super().__init__(shared, *arguments, **options)
 
     def close_socket(self) -> None:
         """End the connection, and with it whatever still reads from it."""

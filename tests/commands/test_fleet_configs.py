@@ -30,11 +30,11 @@ PATIENCE_SECONDS = 180.0
 Start = Callable[..., Agent]
 
 
-def eventually(condition: Callable[[], object], what: str) -> None:
-    """Return when ``condition`` holds; fails with ``what`` when it does not in time."""
+def eventually(condition: Callable[[], object], what: str | Agent) -> None:
+    """Return when ``condition`` holds; fails with ``what``, or what a program has logged until then."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not condition():
-        assert time.monotonic() < end, what
+        assert time.monotonic() < end, what if isinstance(what, str) else what.log
         time.sleep(0.05)
 
 
@@ -144,7 +144,7 @@ def test_a_good_configuration_is_applied_hot_and_outlives_a_restart(
     assert host.end() == 0
     eventually(lambda: state(manager) == "offline", "it is not offline")
     again = start_host(agent, engine, port)
-    eventually(lambda: state(manager) == "online", again.log)
+    eventually(lambda: state(manager) == "online", again)
     effective = manager.client("manager").get_json("/api/v1/nodes/web-1")["effective_config"]
     assert "exporter.scrape-timeout: 7s" in effective["compose-agent.yml"]
     assert node(manager)["status"] == "applied"
@@ -170,7 +170,7 @@ def test_a_wrong_configuration_changes_nothing_and_the_reason_is_told(
 ) -> None:
     found = ends(manager, push(manager, body.format(port=port)), "reverted", host)
     assert said in found["reason"]
-    eventually(lambda: node(manager)["status"] == "applied", host.log)
+    eventually(lambda: node(manager)["status"] == "applied", host)
     assert said in node(manager)["failed_reason"]
     assert "level=error" not in host.log
 
@@ -179,11 +179,11 @@ def test_a_configuration_that_breaks_the_link_is_taken_back_by_the_host_itself(
     agent: Start, engine: FakeEngine, port: int, manager: Agent
 ) -> None:
     host = start_host(agent, engine, port, patience="3s")
-    eventually(lambda: "online" in state(manager), host.log)
+    eventually(lambda: "online" in state(manager), host)
     number = push(manager, "agent.manager-url: ws://127.0.0.1:9/agent\n", within="5m")
     found = ends(manager, number, "reverted", host)
-    eventually(lambda: "online" in state(manager), host.log)
-    eventually(lambda: "no answer of its manager for 3 s" in node(manager)["failed_reason"], host.log)
+    eventually(lambda: "online" in state(manager), host)
+    eventually(lambda: "no answer of its manager for 3 s" in node(manager)["failed_reason"], host)
     assert found["agents"]["failed"] == 1
 
 
@@ -194,8 +194,8 @@ def test_a_configuration_with_which_the_host_does_not_start_is_dropped(
     assert host.end() == 0
     eventually(lambda: state(manager) == "offline", "it is not offline")
     again = start_host(agent, engine, port)
-    eventually(lambda: state(manager) == "online", again.log)
-    eventually(lambda: node(manager)["status"] == "failed", again.log)
+    eventually(lambda: state(manager) == "online", again)
+    eventually(lambda: node(manager)["status"] == "failed", again)
     assert "the agent does not start with it" in node(manager)["failed_reason"]
     assert again.started().readiness()
 
@@ -209,14 +209,14 @@ def test_a_kill_in_the_middle_of_applying_leaves_a_trial_that_goes_on(
     host = start_host(
         agent, engine, port, "--no-enable-metrics", prefix=("env", f"COMPOSE_AGENT_FAILPOINTS={point}")
     )
-    eventually(lambda: state(manager) == "online", host.log)
+    eventually(lambda: state(manager) == "online", host)
     number = push(manager, "exporter.scrape-timeout: 7s\n")
-    eventually(lambda: f"killed at the fail point {point}" in host.log, host.log)
+    eventually(lambda: f"killed at the fail point {point}" in host.log, host)
     host.kill_whole()
     assert kept(host)["trial"]
     again = start_host(agent, engine, port, "--no-enable-metrics")
     ends(manager, number, "done", again)
-    eventually(lambda: kept(again)["trial"] is None, again.log)
+    eventually(lambda: kept(again)["trial"] is None, again)
     assert kept(again)["current"]["files"] == {"agent.yml": "exporter.scrape-timeout: 7s\n"}
     assert node(manager)["status"] == "applied"
 
@@ -225,7 +225,7 @@ def test_a_manager_that_is_killed_goes_on_with_its_roll_out(
     agent: Start, port: int, manager: Agent, host: Agent
 ) -> None:
     number = push(manager, "exporter.scrape-timeout: 7s\n", gate="3s")
-    eventually(lambda: node(manager)["status"] == "applied", host.log)
+    eventually(lambda: node(manager)["status"] == "applied", host)
     assert rollout(manager, number)["phase"] == "running"
     manager.kill()
     again = start_manager(agent, port)
@@ -254,7 +254,7 @@ def test_a_manager_that_is_killed_between_batches_knows_who_has_what(
         first = first.comes_back(here)
         if phase == "done":
             second.listen()
-        eventually(lambda: first.speaks() and rollout(again, number)["phase"] == phase, again.log)
+        eventually(lambda: first.speaks() and rollout(again, number)["phase"] == phase, again)
         wanted = body if phase == "done" else "log.level: info\n"
         assert first.files == second.files == {"agent.yml": wanted}
 

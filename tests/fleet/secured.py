@@ -11,6 +11,7 @@ from typing import Any
 
 from websockets.sync.client import connect
 
+from fleet.agent.websocket import WatchedConnection
 from fleet.manager.setup import Files, initialize
 from fleet.opamp.attributes import Plain, to_attributes
 from fleet.opamp.frames import from_frame, to_frame
@@ -92,6 +93,7 @@ class Visitor:
             additional_headers=headers,
             compression=None,
             open_timeout=WAIT_SECONDS,
+            create_connection=WatchedConnection,
         )
         self.connection = place.manager.agents.enter_context(opened)
 

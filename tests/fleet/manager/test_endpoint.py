@@ -7,6 +7,7 @@ import ssl
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -14,6 +15,7 @@ import urllib3
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from fleet.agent.websocket import WatchedConnection
 from fleet.opamp.frames import CONTENT_TYPE, MAX_MESSAGE_BYTES, from_body, from_frame, to_frame
 from fleet.opamp.opamp_pb2 import (
     AgentToServer,
@@ -260,16 +262,17 @@ def test_a_token_is_needed_where_there_is_one(tmp_path: Path) -> None:
     files = {"web.config.file": str(tmp_path / "web.yml"), "token_file": str(tmp_path / "tokens")}
     context = ssl.create_default_context()
     ca.configure_trust(context)
+    given: Any = {"ssl": context, "create_connection": WatchedConnection}
     pool = urllib3.PoolManager(ssl_context=context)
     with serving(tmp_path, insecure="false", **files) as manager, pool:
-        with pytest.raises(InvalidStatus) as caught, connect(manager.ws, ssl=context):
+        with pytest.raises(InvalidStatus) as caught, connect(manager.ws, **given):
             pass
         assert caught.value.response.status_code == 401
         for wrong in ({}, {"Authorization": "Bearer 0123456789abcdeX"}, {"Authorization": "Basic x"}):
-            given = {"Content-Type": CONTENT_TYPE, **wrong}
-            assert pool.request("POST", f"{manager.url}/agent", body=b"", headers=given).status == 401
+            carried = {"Content-Type": CONTENT_TYPE, **wrong}
+            assert pool.request("POST", f"{manager.url}/agent", body=b"", headers=carried).status == 401
         headers = {"Authorization": "Bearer 0123456789abcdef"}
-        with connect(manager.ws, ssl=context, additional_headers=headers) as joined:
+        with connect(manager.ws, additional_headers=headers, **given) as joined:
             joined.send(b"\x00")
             answer = joined.recv(30)
             assert isinstance(answer, bytes)
