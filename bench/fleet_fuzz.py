@@ -252,7 +252,10 @@ def _is_honest_agent_online(url: str) -> bool:
     """Have an agent come in the place of one of those that were made up, and tell whether it is online."""
     nodes = _get(f"{url}/api/v1/nodes?limit={MOST_NODES}").json()
     gone = [row["uid"] for row in nodes["nodes"] if row["state"] == "offline"]
-    uid = bytes.fromhex(gone[0].replace("-", "")) if nodes["total"] >= MOST_NODES else new_uid()
+    is_full = nodes["total"] >= MOST_NODES
+    if is_full and not gone:
+        return False
+    uid = bytes.fromhex(gone[0].replace("-", "")) if is_full else new_uid()
     message = AgentToServer(instance_uid=uid, sequence_num=0, capabilities=0x2001)
     attributes = to_attributes({"service.name": "honest", "service.instance.id": "honest"})
     message.agent_description.identifying_attributes.extend(attributes)

@@ -23,7 +23,7 @@ _CLOSE_SECONDS = 2.0
 
 
 class WatchedConnection(ClientConnection):
-    """A connection whose path is watched from the beginning, and that really ends when it is closed.
+    """A connection whose path is watched already during the handshake, and that ends when it is closed.
 
     The library's own one has two threads in TLS at the same time (:mod:`fleet.agent.sharedtls`). And it waits
     for its reader, which may hang in a record that is no message (tickets come right behind the handshake):

@@ -186,7 +186,7 @@ class Desk:
             self._registry.describe(node, description_of(node.uid, message.agent_description, placed))
         if message.HasField("health"):
             health = health_of(message.health)
-            if node.health is None or node.health.healthy != health.healthy:
+            if health.healthy != (node.health is None or node.health.healthy):
                 node.turned_at = node.heard_at
             node.health = health
         if message.HasField("effective_config"):

@@ -15,9 +15,9 @@ from collections.abc import Callable
 _ASIDE_EVERY_SECONDS = 2.0
 # What is set aside and becomes garbage in a cycle, as most of a connection that breaks, stays until this.
 _ALL_EVERY_SECONDS = 3600.0
-# Unless by so many objects and by this share more are set aside than the last time, and few connections end
-# at the moment: when agents come back by the thousand is no time to stand still.
-_MORE, _MORE_SHARE, _FEW_ENDED = 50_000, 0.5, 20
+# Unless by so many objects and by this share more are set aside than the last time, and few connections begin
+# or end at the moment: when agents come back by the thousand is no time to stand still.
+_MORE, _MORE_SHARE, _FEW = 50_000, 0.5, 20
 # With so many more it is time whatever happens: peers that come and go without a pause would fill the memory.
 _TOO_MANY, _TOO_MANY_SHARE = 200_000, 1.0
 # Counting them takes milliseconds.
@@ -29,20 +29,20 @@ _YOUNG = 1
 class LongLived:
     """``tick`` is called twice a second, by the thread that serves agents.
 
-    ``ended`` counts connections, ``aside`` the objects that are set aside.
+    ``turns`` counts connections, as they begin and as they end; ``aside`` the objects that are set aside.
     """
 
     def __init__(
         self,
-        ended: Callable[[], int],
+        turns: Callable[[], int],
         clock: Callable[[], float] = time.monotonic,
         aside: Callable[[], int] = gc.get_freeze_count,
     ) -> None:
-        self._ended = ended
+        self._turns = turns
         self._clock = clock
         self._aside = aside
         self._aside_at = self._all_at = self._counted_at = clock()
-        self._ended_then = ended()
+        self._turns_then = turns()
         self._kept = 0  # set aside when everything was looked through
 
     def tick(self) -> None:
@@ -66,9 +66,9 @@ class LongLived:
     def _is_worth_it(self, now: float) -> bool:
         if now - self._counted_at < _COUNT_EVERY_SECONDS:
             return False
-        before, self._ended_then, self._counted_at = self._ended_then, self._ended(), now
+        before, self._turns_then, self._counted_at = self._turns_then, self._turns(), now
         more = self._aside() - self._kept
         if more >= max(_TOO_MANY, self._kept * _TOO_MANY_SHARE):
             return True
-        is_calm = self._ended_then - before < _FEW_ENDED
+        is_calm = self._turns_then - before < _FEW
         return is_calm and more >= max(_MORE, self._kept * _MORE_SHARE)

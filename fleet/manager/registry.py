@@ -51,7 +51,7 @@ class Registry:
         self._states: Counter[State] = Counter()
         self._expected: tuple[str, ...] = ()
         self._swept_at = self._clocks.monotonic()
-        self.ended = 0  # connections, since the start
+        self.turns = 0  # beginnings and ends of connections, since the start
         self.changed: set[bytes] = set()
         self.removed: set[bytes] = set()
 
@@ -102,7 +102,7 @@ class Registry:
         """Take nodes as a store has them: they stand as they stood, and silence counts from now on."""
         with self._lock:
             for node in nodes:
-                node.heard_at = self._clocks.monotonic()
+                node.heard_at = node.turned_at = self._clocks.monotonic()
                 node.left = node.state is State.OFFLINE
                 node.gone = node.reason if node.left else ""
                 self._nodes[node.uid] = node
@@ -159,7 +159,7 @@ class Registry:
     def lose(self, peer: Peer, reason: str, *, clean: bool) -> None:
         """Note that a connection has ended, with a goodbye if ``clean``."""
         with self._lock:
-            self.ended += 1
+            self.turns += 1
             for uid in peer.uids:
                 node = self._nodes.get(uid)
                 if node and node.peer is peer:
@@ -202,6 +202,7 @@ class Registry:
                 if node.uid not in self._nodes:
                     continue  # a former self of one before it
                 node.heard_at += missed
+                node.turned_at += missed
                 if node.state is State.OFFLINE and node.description is None:
                     self.forget(node)  # it never said who it is, and will not any more
                     continue
@@ -234,6 +235,7 @@ class Registry:
 
     def _take_over(self, node: Node, peer: Peer) -> None:
         if peer.lasting and node.uid not in peer.uids:
+            self.turns += 1
             peer.uids.add(node.uid)
             node.peer = peer
         elif not peer.lasting:

@@ -38,7 +38,7 @@ class Row:
     transport: str
     healthy: bool | None
     problem: str
-    load: Load | None = None
+    load: Load | None
 
     def document(self) -> dict[str, Any]:
         """Return it as the API gives it."""
@@ -140,7 +140,9 @@ def _busy(node: Node) -> float:
 
 def _missing(name: str) -> Row:
     reason = "expected, but no agent has come with this node id"
-    return Row(name, "", "", "", "", "", "", "", (), None, State.NEVER_SEEN, reason, 0, 0, 0, "", None, "")
+    return Row(
+        name, "", "", "", "", "", "", "", (), None, State.NEVER_SEEN, reason, 0, 0, 0, "", None, "", None
+    )
 
 
 def _searched(node: Node) -> str:

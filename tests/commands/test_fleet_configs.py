@@ -74,7 +74,7 @@ def is_ready(one: Agent, role: str) -> bool:
 @pytest.fixture
 def host(agent: Start, engine: FakeEngine, port: int, manager: Agent) -> Agent:
     one = start_host(agent, engine, port)
-    eventually(lambda: "online" in state(manager), one.log)
+    eventually(lambda: "online" in state(manager), one)
     return one
 
 

@@ -17,6 +17,7 @@ from fleet.manager.commands.dispatcher import Dispatcher
 from fleet.manager.commands.issuer import Issuer
 from fleet.manager.commands.model import Issued, Row
 from fleet.manager.commands.store import CommandStore, Wanted
+from fleet.manager.model import Node
 from fleet.manager.openapi import Operation, Parameter
 from fleet.manager.openapi.answers import answered, explained, problem
 from fleet.manager.people.audit import tell
@@ -56,7 +57,7 @@ class CommandsApi:
                 method="POST",
                 path=COMMANDS,
                 summary="Give a command to nodes; the answer has one for each of them",
-                answer=explained(self._give),
+                answer=explained(self._give, {NoNode: 404}),
                 status=202,
                 takes=Asked,
                 gives=Given,
@@ -82,10 +83,7 @@ class CommandsApi:
         ]
 
     def _give(self, environ: WSGIEnvironment, _names: Mapping[str, str]) -> Response:
-        try:
-            issued = self.give(read_order(Asked, body_of(environ)), environ)
-        except NoNode as error:
-            return problem(404, str(error))
+        issued = self.give(read_order(Asked, body_of(environ)), environ)
         return compressed(answered(202, Given([each.row() for each in issued])), environ)
 
     def _list(self, environ: WSGIEnvironment, _names: Mapping[str, str]) -> Response:
@@ -103,7 +101,7 @@ class CommandsApi:
         """Give commands in the name of who asks; raises NoNode and Detail for whom, StateError."""
         principal = principal_of(environ)
         nodes = nodes_of(asked.nodes, asked.selector, Sight(self._registry, principal))
-        tell(environ, *{node.environment for node in nodes}, **_about(asked))
+        tell(environ, *{node.environment for node in nodes}, **_about(asked, nodes))
         return self._issuer.issue(asked, nodes, principal.name)
 
     def latest(self, wanted: Wanted) -> list[Issued]:
@@ -116,11 +114,11 @@ class CommandsApi:
         return found if found and principal_of(environ).sees(found.environment) else None
 
 
-def _about(asked: Asked) -> dict[str, str]:
+def _about(asked: Asked, nodes: Sequence[Node]) -> dict[str, str]:
     """Return what the audit says of an order."""
     about = {"verb": asked.verb.value, "target": asked.target, "selector": asked.selector}
-    nodes = {"nodes": ", ".join(asked.nodes[:_NAMED])}
-    return {key: value for key, value in {**about, **nodes}.items() if value}
+    named = {"nodes": ", ".join(node.node_id for node in nodes[:_NAMED])}
+    return {key: value for key, value in {**about, **named}.items() if value}
 
 
 def wanted_of(query: str, environments: frozenset[str] | None) -> Wanted:

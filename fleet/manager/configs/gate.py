@@ -10,8 +10,10 @@ from fleet.manager.configs.model import Status
 from fleet.manager.model import State
 
 # Roles that have just begun anew look for their Engine and their neighbours first, and an agent tells of its
-# health every ten seconds: what is well again with the next news has done no harm.
-ILL_SECONDS = 12.0
+# health every ten seconds or a little later: what is well again with the next news has done no harm.
+ILL_SECONDS = 15.0
+# Whoever was ill since it has the version has to stay well for longer than that, or it comes and goes.
+WELL_SECONDS = 30.0
 
 
 class Outcome(Enum):
@@ -26,14 +28,16 @@ class Outcome(Enum):
 class Seen:
     """How an agent of the batch stands: ``status`` is what it reports of exactly the version's configuration.
 
-    ``ill_for`` is for how many seconds its health has been bad, None while it is not or was bad before the
-    version came; ``reports`` is False where it does not tell how it took a configuration.
+    ``ill_for`` is for how many seconds its health has been bad, ``well_for`` for how many it has been good
+    again; None where it is not, or was bad before the version came. ``reports`` is False where it does not
+    tell how it took a configuration.
     """
 
     state: State
     status: Status
     reason: str = ""
     ill_for: float | None = None
+    well_for: float | None = None
     reports: bool = True
     problem: str = ""
 
@@ -58,14 +62,16 @@ def judge(seen: Seen, *, over: bool, late: bool) -> Verdict:
     """
     if seen.status is Status.FAILED:
         return Verdict(Outcome.STOP, f"it could not take it: {seen.reason or 'it gave no reason'}")
-    if seen.ill_for is not None and seen.ill_for >= ILL_SECONDS:
+    heard = seen.state is State.ONLINE
+    if heard and seen.ill_for is not None and seen.ill_for >= ILL_SECONDS:
         return Verdict(Outcome.STOP, f"its health is bad: {seen.problem or 'it gave no reason'}")
     if seen.state in {State.OFFLINE, State.DISABLED}:
         return Verdict(Outcome.STOP, f"it is {seen.state}")
     if late and not has_settled([seen]):
         return Verdict(Outcome.STOP, "it has not said in time that it has applied it")
     # Who is late comes back or turns offline, who is ill becomes well or stays ill; until then nobody knows.
-    passes = over and seen.state is State.ONLINE and seen.ill_for is None
+    recovers = seen.ill_for is not None or (seen.well_for is not None and seen.well_for < WELL_SECONDS)
+    passes = over and heard and not recovers
     return Verdict(Outcome.PASS if passes else Outcome.WATCH)
 
 

@@ -29,10 +29,11 @@ OFFER_AGAIN_SECONDS = 60.0
 # One that has spoken of another one since sooner: it was doing that when it was sent this one.
 _CONTRADICTED_SECONDS = 2.0
 _LONGEST_REASON = 2000
+_LONGEST_EVENT_REASON = 300
 # Ours have 32 bytes; whoever speaks of a longer one has it from somebody else.
 _LONGEST_HASH = 64
-# While they cannot be written; what is newer than so many is not kept in the history.
-_MOST_EVENTS = 100_000
+# While they cannot be written, some tens of megabytes; newer ones are not in the history then.
+_MOST_EVENTS = 50_000
 # Agents that are gone are forgotten here when there are so many more than nodes.
 _MOST_GONE = 1000
 _STATUSES = {
@@ -134,7 +135,8 @@ class Office:
         elif status is Status.FAILED:
             agent.failed, agent.failed_reason = digest.hex(), reason
         if status is not Status.UNSET and len(self._events) < _MOST_EVENTS:
-            self._events.append(Event(node.uid, node.node_id, self._wall(), digest.hex(), status, reason))
+            told_of = reason[:_LONGEST_EVENT_REASON]
+            self._events.append(Event(node.uid, node.node_id, self._wall(), digest.hex(), status, told_of))
         self._changed.add(node.uid)
         self.heard.set()
 

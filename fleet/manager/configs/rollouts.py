@@ -234,7 +234,7 @@ class Rollouts:
     def _verdicts(self, rollout: Rollout) -> dict[bytes, Verdict]:
         with self._registry.lock():
             seen = {
-                uid: self._seen(member)
+                uid: self._seen(member, self._since.get(rollout.id, 0.0))
                 for uid, member in rollout.members.items()
                 if member.state is MemberState.RELEASED
             }
@@ -247,7 +247,7 @@ class Rollouts:
         late = now - self._since.get(rollout.id, now) >= rollout.within
         return {uid: judge(each, over=over, late=late) for uid, each in seen.items()}
 
-    def _seen(self, member: Member) -> Seen:
+    def _seen(self, member: Member, released_at: float) -> Seen:
         node = self._registry.get(member.uid)
         if node is None:
             coming = self._clocks.monotonic() - self._restored_at < _COMING_SECONDS
@@ -257,15 +257,19 @@ class Rollouts:
             state=node.state,
             status=agent.status_of(desired) if desired else Status.UNSET,
             reason=agent.reason,
-            ill_for=self._ill_for(node) if member.healthy_before else None,
+            **(self._turned(node, released_at) if member.healthy_before else {}),
             reports=reports(node),
             problem=problem_of(node.health) if node.health else "",
         )
 
-    def _ill_for(self, node: Node) -> float | None:
-        if node.health is None or node.health.healthy:
-            return None
-        return self._clocks.monotonic() - node.turned_at
+    def _turned(self, node: Node, released_at: float) -> dict[str, float]:
+        """Return for how long an agent that was well at its release has been ill, or well again."""
+        if node.health is None:
+            return {}
+        stands_for = self._clocks.monotonic() - node.turned_at
+        if not node.health.healthy:
+            return {"ill_for": stands_for}
+        return {"well_for": stands_for} if node.turned_at > released_at else {}
 
     def _go_on(self, rollout: Rollout) -> None:
         """Release the next batch that has somebody in it, or end."""
@@ -386,6 +390,8 @@ class Rollouts:
         """Write a step, and then have it count in memory."""
         self._store.save(replace(rollout, **fields), members, in_force.id if in_force else None)
         with self._registry.lock():
+            if (phase := fields.get("phase", rollout.phase)) not in OPEN:
+                self._ended(phase)
             for name, value in fields.items():
                 setattr(rollout, name, value)
             rollout.members.update((member.uid, member) for member in members)
@@ -393,10 +399,8 @@ class Rollouts:
                 self._layers.put(in_force)
             if rollout.phase in OPEN:
                 self._layers.changed()
-            if rollout.phase not in OPEN:
+            else:
                 self._layers.end(rollout)
-        if rollout.phase not in OPEN:
-            self._ended(rollout.phase)
         self._changed()
 
     def _write_reports(self) -> None:

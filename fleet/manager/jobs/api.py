@@ -54,7 +54,7 @@ class JobsApi:
                 method="POST",
                 path=JOBS,
                 summary="Begin a job",
-                answer=explained(self._begin),
+                answer=explained(self._begin, {NoNode: 404}),
                 status=202,
                 takes=AskedJob,
                 gives=JobDetails,
@@ -91,10 +91,7 @@ class JobsApi:
     def _begin(self, environ: WSGIEnvironment, _names: Mapping[str, str]) -> Response:
         asked = read_order(AskedJob, body_of(environ))
         principal = principal_of(environ)
-        try:
-            nodes = nodes_of(asked.nodes, asked.selector, Sight(self._registry, principal))
-        except NoNode as error:
-            return problem(404, str(error))
+        nodes = nodes_of(asked.nodes, asked.selector, Sight(self._registry, principal))
         if len(nodes) > MOST_PARTS:
             return problem(400, f"{len(nodes)} nodes are meant, a job has at most {MOST_PARTS} parts")
         job, parts = self._made(asked, nodes, principal)

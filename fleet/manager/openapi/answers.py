@@ -16,7 +16,7 @@ from fleet.manager.openapi.operation import Answer, Problem
 
 T = TypeVar("T")
 
-_STATUSES: Mapping[type[Exception], int] = {StateError: 503, ValueError: 400}
+_STATUSES: Mapping[type[Exception], int] = {StateError: 503, Detail: 400}
 
 
 def answered(status: int, body: object) -> Response:

@@ -8,6 +8,7 @@ from wsgiref.types import WSGIEnvironment
 
 import msgspec
 
+from compose_agent.config.kinds import Detail
 from compose_agent.errors import StateError
 from compose_agent.typed import convert
 from compose_agent.web.formguard import FormGuard
@@ -22,7 +23,8 @@ from fleet.manager.principal import Role, principal_of
 
 ORDER = "/order"
 _FIELDS = ("node", "selector", "verb", "target", "arguments", "seconds", "dry_run")
-_LONGEST = 10_000
+# More than all arguments of a command together may have.
+_LONGEST = 100_000
 
 
 class OrderPages:
@@ -46,7 +48,7 @@ class OrderPages:
             issued = self._commands.give(_asked(fields), environ)
         except NoNode as error:
             return self._form(environ, fields, str(error), 404)
-        except ValueError as error:
+        except Detail as error:
             return self._form(environ, fields, str(error), 400)
         except StateError as error:
             return self._form(environ, fields, str(error), 503)
@@ -72,12 +74,12 @@ class OrderPages:
 
 
 def _fields(query: str) -> dict[str, str]:
-    found = parse_qs(query, errors="replace")
-    return {key: found[key][-1].strip()[:_LONGEST] for key in _FIELDS if key in found}
+    found = parse_qs(query[:_LONGEST], errors="replace")
+    return {key: found[key][-1].strip() for key in _FIELDS if key in found}
 
 
 def _asked(fields: Mapping[str, str]) -> Asked:
-    """Return what a form asks for; ValueError says what is wrong with it."""
+    """Return what a form asks for; Detail says what is wrong with it."""
     given: dict[str, object] = {key: text for key, text in fields.items() if text and key != "node"}
     given["arguments"] = _arguments(fields.get("arguments", ""))
     if node := fields.get("node"):
@@ -85,17 +87,19 @@ def _asked(fields: Mapping[str, str]) -> Asked:
     try:
         return convert(given, Asked, strict=False)
     except msgspec.ValidationError as error:
-        raise ValueError(str(error)) from error
+        raise Detail(str(error)) from error
 
 
 def _arguments(text: str) -> dict[str, str]:
     """Return the arguments in lines of ``name=value``."""
     found = {}
     for line in filter(None, map(str.strip, text.splitlines())):
-        name, equals, value = line.partition("=")
+        name, equals, value = (part.strip() for part in line.partition("="))
         if not equals or not name:
-            raise ValueError(f"'{line}' is no argument: expected name=value, one on each line")
-        found[name.strip()] = value.strip()
+            raise Detail(f"'{line}' is no argument: expected name=value, one on each line")
+        if name in found:
+            raise Detail(f"the argument {name} is there twice")
+        found[name] = value
     return found
 
 

@@ -32,6 +32,7 @@ def mute(authority: trustme.CA) -> Iterator[int]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        listener.settimeout(_PATIENCE_SECONDS)
         ended = threading.Event()
 
         def serve() -> None:

@@ -226,3 +226,16 @@ def test_a_heartbeat_alone_is_written_only_now_and_then(scene: Scene) -> None:
     assert written == 4
     scene.registry.mark(node)
     assert scene.registry.taken()[0] == [node]
+
+
+def test_how_long_a_node_is_ill_counts_neither_while_the_manager_was_away_nor_while_it_stood_still(
+    scene: Scene,
+) -> None:
+    node, _ = scene.join()
+    node.turned_at = 5.0
+    again = Scene(now=9000.0)
+    again.registry.restore([node])
+    assert node.turned_at == 9000.0
+    again.now += 71.0
+    again.registry.sweep(0.5)
+    assert again.now - node.turned_at == 1.0  # two sweeps

@@ -4,6 +4,7 @@ import pytest
 
 from fleet.manager.configs.gate import (
     ILL_SECONDS,
+    WELL_SECONDS,
     Outcome,
     Seen,
     Verdict,
@@ -35,6 +36,9 @@ WATCH, PASS, STOP = Outcome.WATCH, Outcome.PASS, Outcome.STOP
         (Seen(ON, APPLYING, ill_for=ILL_SECONDS), False, False, STOP),
         (Seen(ON, APPLIED, ill_for=ILL_SECONDS - 1), False, False, WATCH),
         (Seen(ON, APPLIED, ill_for=ILL_SECONDS - 1), True, True, WATCH),  # it becomes well, or stays ill
+        (Seen(LATE, APPLIED, ill_for=3600), False, False, WATCH),  # what it said last may be over
+        (Seen(ON, APPLIED, well_for=WELL_SECONDS - 1), True, True, WATCH),  # it may come and go
+        (Seen(ON, APPLIED, well_for=WELL_SECONDS), True, True, PASS),
         (Seen(OFF, APPLIED), False, False, STOP),
         (Seen(OFF, UNSET, reports=False), False, False, STOP),
         (Seen(State.DISABLED, APPLIED), False, False, STOP),

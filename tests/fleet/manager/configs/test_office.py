@@ -9,7 +9,7 @@ from fleet.manager.registry import Registry
 from fleet.opamp.opamp_pb2 import AgentToServer, RemoteConfigStatuses_APPLIED, RemoteConfigStatuses_FAILED
 
 UID = b"u" * 16
-MOST_EVENTS = 100_000
+MOST_EVENTS = 50_000
 
 
 def heard(*, digest: bytes, reason: str = "", failed: bool = False) -> tuple[Office, AgentToServer]:
@@ -29,7 +29,7 @@ def test_a_hash_and_a_reason_without_an_end_are_cut_off() -> None:
     office, _ = heard(digest=b"x" * 1_000_000, reason="y" * 1_000_000, failed=True)
     (report,), (event,) = office.take_changes()
     assert len(report.reported) == len(event.hash) == 128  # in hexadecimal digits
-    assert len(report.reason) == len(event.reason) == 2000
+    assert (len(report.reason), len(event.reason)) == (2000, 300)
 
 
 def test_while_they_cannot_be_written_events_do_not_fill_the_memory() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from fleet.manager.configs import gate
 from fleet.manager.principal import Principal, Role
 from tests.fleet.manager.configs.by_hand import ConfiguredAgent, ask, push, rollout
 from tests.fleet.manager.serving import Manager, serving, until
@@ -105,7 +106,8 @@ def test_one_layer_has_one_roll_out_at_a_time(manager: Manager) -> None:
     assert push(manager, NEXT, name="other.yml")["id"] != begun["id"]
 
 
-def test_an_agent_whose_health_turns_bad_stops_it(manager: Manager) -> None:
+def test_an_agent_whose_health_turns_bad_stops_it(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "ILL_SECONDS", 0.5)
     some = agents(manager, 2)
     everybody_has(manager, some, GOOD)
     begun = push(manager, NEXT, gate="1h", batch="1")
@@ -120,7 +122,10 @@ def test_an_agent_whose_health_turns_bad_stops_it(manager: Manager) -> None:
     assert some[1].files == {"agent.yml": GOOD}
 
 
-def test_an_agent_that_is_ill_for_a_moment_does_not_stop_it(manager: Manager) -> None:
+def test_an_agent_that_is_ill_for_a_moment_does_not_stop_it(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "WELL_SECONDS", 0.5)
     (agent,) = agents(manager, 1)
     everybody_has(manager, [agent], GOOD)
     begun = push(manager, NEXT, gate="1s")
@@ -129,6 +134,10 @@ def test_an_agent_that_is_ill_for_a_moment_does_not_stop_it(manager: Manager) ->
     ill.health.last_error = "not connected yet"
     if not agent.hear_from(agent.say(ill)):
         agent.listen()
+    looks = manager.role._configs._rollouts
+    for _ in range(3):
+        looks.tick()
+    assert rollout(manager, begun["id"])["phase"] == "running"
     well = agent.message()
     well.health.healthy = True
     agent.hear_from(agent.say(well))
