@@ -15,13 +15,14 @@ from collections.abc import Callable
 _ASIDE_EVERY_SECONDS = 2.0
 # What is set aside and becomes garbage in a cycle, as most of a connection that breaks, stays until this.
 _ALL_EVERY_SECONDS = 3600.0
-# Unless by so many objects and by this share more are set aside than the last time, and few connections begin
-# or end at the moment: when agents come back by the thousand is no time to stand still.
-_MORE, _MORE_SHARE, _FEW = 50_000, 0.5, 20
-# With so many more it is time whatever happens: peers that come and go without a pause would fill the memory.
-_TOO_MANY, _TOO_MANY_SHARE = 200_000, 1.0
-# Counting them takes milliseconds.
-_COUNT_EVERY_SECONDS = 10.0
+# Unless so many connections have ended, some tens of megabytes, and not many more do at the moment: when
+# agents come back by the thousand is no time to stand still.
+_MANY_ENDED, _FEW_ENDED, _CALM_SECONDS = 2000, 100, 60.0
+# With so many it is time whatever happens: peers that come and go without a pause would fill the memory.
+_MOST_ENDED = 5000
+# And should anything else make garbage, when twice as much and so many objects more are set aside; counting
+# them takes milliseconds.
+_MORE, _COUNT_EVERY_SECONDS = 2_000_000, 10.0
 # Everything that can have survived in the seconds since the last time.
 _YOUNG = 1
 
@@ -29,27 +30,27 @@ _YOUNG = 1
 class LongLived:
     """``tick`` is called twice a second, by the thread that serves agents.
 
-    ``turns`` counts connections, as they begin and as they end; ``aside`` the objects that are set aside.
+    ``ended`` counts connections, ``aside`` the objects that are set aside.
     """
 
     def __init__(
         self,
-        turns: Callable[[], int],
+        ended: Callable[[], int],
         clock: Callable[[], float] = time.monotonic,
         aside: Callable[[], int] = gc.get_freeze_count,
     ) -> None:
-        self._turns = turns
+        self._ended = ended
         self._clock = clock
         self._aside = aside
-        self._aside_at = self._all_at = self._counted_at = clock()
-        self._turns_then = turns()
+        self._aside_at = self._all_at = self._calm_at = self._counted_at = clock()
+        self._ended_then = self._ended_at_all = ended()
         self._kept = 0  # set aside when everything was looked through
 
     def tick(self) -> None:
         """Set aside what has stayed, or look through everything, when it is time."""
         now = self._clock()
         if now - self._all_at >= _ALL_EVERY_SECONDS or self._is_worth_it(now):
-            self._all_at = now
+            self._all_at, self._ended_at_all = now, self._ended()
             gc.unfreeze()
             gc.collect()
             gc.freeze()
@@ -64,11 +65,18 @@ class LongLived:
         gc.unfreeze()
 
     def _is_worth_it(self, now: float) -> bool:
+        ended = self._ended() - self._ended_at_all
+        return ended >= _MOST_ENDED or self._has_grown(now) or (self._is_calm(now) and ended >= _MANY_ENDED)
+
+    def _is_calm(self, now: float) -> bool:
+        """Tell, once in a while, whether few connections have ended since the last time."""
+        if now - self._calm_at < _CALM_SECONDS:
+            return False
+        before, self._ended_then, self._calm_at = self._ended_then, self._ended(), now
+        return self._ended_then - before < _FEW_ENDED
+
+    def _has_grown(self, now: float) -> bool:
         if now - self._counted_at < _COUNT_EVERY_SECONDS:
             return False
-        before, self._turns_then, self._counted_at = self._turns_then, self._turns(), now
-        more = self._aside() - self._kept
-        if more >= max(_TOO_MANY, self._kept * _TOO_MANY_SHARE):
-            return True
-        is_calm = self._turns_then - before < _FEW
-        return is_calm and more >= max(_MORE, self._kept * _MORE_SHARE)
+        self._counted_at = now
+        return self._aside() >= 2 * self._kept + _MORE

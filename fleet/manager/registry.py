@@ -51,7 +51,7 @@ class Registry:
         self._states: Counter[State] = Counter()
         self._expected: tuple[str, ...] = ()
         self._swept_at = self._clocks.monotonic()
-        self.turns = 0  # beginnings and ends of connections, since the start
+        self.ended = 0  # connections, since the start
         self.changed: set[bytes] = set()
         self.removed: set[bytes] = set()
 
@@ -159,7 +159,7 @@ class Registry:
     def lose(self, peer: Peer, reason: str, *, clean: bool) -> None:
         """Note that a connection has ended, with a goodbye if ``clean``."""
         with self._lock:
-            self.turns += 1
+            self.ended += 1
             for uid in peer.uids:
                 node = self._nodes.get(uid)
                 if node and node.peer is peer:
@@ -235,7 +235,6 @@ class Registry:
 
     def _take_over(self, node: Node, peer: Peer) -> None:
         if peer.lasting and node.uid not in peer.uids:
-            self.turns += 1
             peer.uids.add(node.uid)
             node.peer = peer
         elif not peer.lasting:

@@ -74,7 +74,7 @@ class ManagerRole:
         self._writer = Writer(self._store, self._metrics.write_failed)
         self._registry = Registry(self._note, most=settings.most_nodes)
         self._registry.expect(settings.expected)
-        self._long_lived = LongLived(lambda: self._registry.turns)
+        self._long_lived = LongLived(lambda: self._registry.ended)
         self._custom = Custom(self._registry)
         rollouts = RolloutMetrics(self._metrics.registry)
         self._configs = Configs(self._registry, self._database, rollouts, self._pulse.beat)
