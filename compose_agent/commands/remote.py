@@ -29,10 +29,12 @@ class Guarded:
         self._source = source
         self._remote = source.remote
         self._choose = choose
+        self._begun = ""  # the hash of what this start is with
 
     def first(self) -> Config:
         """Return the configuration to start with; raises ConfigError when the host's own is wrong."""
         self._count_start()
+        self._begun = _hash(self._remote.read())
         try:
             return self._judged(self._source)
         except ConfigError as error:
@@ -51,9 +53,11 @@ class Guarded:
         return load_whole(self._source)
 
     def has_started(self) -> None:
-        """Note that every role runs with what is in force."""
-        if self._remote.read().in_force is not None:
-            self._remote.change(Record.has_started)
+        """Note that every role runs with what this start was with; something else may be in force by now."""
+        if self._begun and _hash(self._remote.read()) == self._begun:
+            self._remote.change(
+                lambda record: record.has_started() if _hash(record) == self._begun else record
+            )
 
     def drops_after(self, failure: ComposeAgentError) -> bool:
         """Drop what is in force if no start has succeeded with it yet; tell whether to start again."""
@@ -79,3 +83,7 @@ class Guarded:
     def _drop(self, reason: str) -> None:
         logger.error("the agent does not start with what its manager has set", extra={"reason": reason})
         self._remote.change(lambda record: record.dropped(f"the agent does not start with it: {reason}"))
+
+
+def _hash(record: Record) -> str:
+    return record.in_force.hash if record.in_force else ""

@@ -84,6 +84,15 @@ def test_a_role_that_cannot_run_is_blamed_on_it_until_a_start_was_good(tmp_path:
     assert not one.drops_after(RoleFailed("exporter", 3))
 
 
+def test_a_start_says_nothing_of_what_came_into_force_after_it(tmp_path: Path) -> None:
+    one, store = guarded(tmp_path, Record(current=GOOD))
+    one.first()
+    store.change(lambda _record: Record(current=REFUSED))  # while the roles were still coming up
+    one.has_started()
+    assert not store.read().started
+    assert one.drops_after(RoleFailed("exporter", 3))
+
+
 def test_on_trial_everything_is_judged(tmp_path: Path) -> None:
     files = Files("dd", {"agent.yml": "agent.ca-file: /nowhere\n"})
     text = "agent.remote-options: [log, agent.ca-file]\nagent.manager-url: wss://m/agent\n"

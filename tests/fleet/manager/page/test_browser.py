@@ -84,6 +84,7 @@ def test_a_node_is_found_and_left_by_keys_alone(page: Page, manager: Manager) ->
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("web-2")
+    expect(page.get_by_role("button", name="Keys")).to_be_visible()  # its script has run
     page.keyboard.press("u")
     expect(page.locator("h1")).to_have_text("Nodes")
 
