@@ -7,7 +7,9 @@ venv=$root/.venv
 say() { printf '%s\n' "$*" >&2; }
 
 find_python() {
-    local candidate
+    # Without the environments of this folder, should one be activated: they cannot make themselves anew.
+    local candidate PATH=${PATH//"$root/.venv-test/bin:"/}
+    PATH=${PATH//"$root/.venv/bin:"/}
     for candidate in "${PYTHON:-}" python3.13 python3.12 python3.11 python3; do
         [ -n "$candidate" ] && command -v "$candidate" >/dev/null || continue
         if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then

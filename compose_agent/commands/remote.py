@@ -54,7 +54,7 @@ class Guarded:
 
     def has_started(self) -> None:
         """Note that every role runs with what this start was with; something else may be in force by now."""
-        if self._begun and _hash(self._remote.read()) == self._begun:
+        if self._begun:
             self._remote.change(
                 lambda record: record.has_started() if _hash(record) == self._begun else record
             )

@@ -12,7 +12,11 @@ import socket
 import ssl
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _MILLISECONDS = 1000
 
@@ -33,15 +37,7 @@ class SharedTls:
 
     def recv(self, most: int) -> bytes:
         """Return what has come, at least a byte unless the other end is done."""
-        while True:
-            with self._inside:
-                try:
-                    return self._connection.recv(most)
-                except ssl.SSLWantReadError:
-                    awaited = select.POLLIN
-                except ssl.SSLWantWriteError:
-                    awaited = select.POLLOUT
-            self._wait(awaited, None)
+        return self._through(lambda: self._connection.recv(most), None)
 
     def sendall(self, data: bytes) -> None:
         """Send everything; raises TimeoutError when that takes too long."""
@@ -49,15 +45,7 @@ class SharedTls:
         rest = memoryview(data)
         with self._writing:
             while rest:
-                with self._inside:
-                    try:
-                        rest = rest[self._connection.send(rest) :]
-                        continue
-                    except ssl.SSLWantReadError:
-                        awaited = select.POLLIN
-                    except ssl.SSLWantWriteError:
-                        awaited = select.POLLOUT
-                self._wait(awaited, until)
+                rest = rest[self._through(partial(self._connection.send, rest), until) :]
 
     def settimeout(self, seconds: float | None) -> None:
         """Have what is written from now on take so long at most; None for as long as it takes."""
@@ -82,6 +70,18 @@ class SharedTls:
     def getpeername(self) -> Any:
         """Return the other end's address."""
         return self._connection.getpeername()
+
+    def _through(self, work: Callable[[], T], until: float | None) -> T:
+        """Return what ``work`` returns as soon as the kernel lets it."""
+        while True:
+            with self._inside:
+                try:
+                    return work()
+                except ssl.SSLWantReadError:
+                    awaited = select.POLLIN
+                except ssl.SSLWantWriteError:
+                    awaited = select.POLLOUT
+            self._wait(awaited, until)
 
     def _wait(self, awaited: int, until: float | None) -> None:
         left = None if until is None else until - time.monotonic()

@@ -15,7 +15,7 @@ from fleet.agent.sharedtls import SharedTls
 
 _PATIENCE_SECONDS = 60.0
 _MESSAGES = [b"%06d" % number for number in range(3000)]
-# One thread in TLS beside another one damages every seventh such connection.
+# One thread in TLS beside another one damages some of so many.
 _CONNECTIONS = 20
 
 

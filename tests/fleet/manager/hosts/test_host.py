@@ -14,8 +14,8 @@ from compose_agent.web.response import Response, RouteTable, routed
 from fleet.envelopes.host import ActionLine
 from tests.fleet.hosting import Host, hosting, metrics_of
 from tests.fleet.manager.hosts.test_book import action
-from tests.fleet.manager.page.test_browser import PATIENCE_MS, PHONE
-from tests.fleet.manager.people.asking import PASSWORD, person
+from tests.fleet.manager.page.test_browser import PATIENCE_MS, PHONE, logged_in
+from tests.fleet.manager.people.asking import person
 from tests.fleet.manager.serving import Manager, serving, until
 
 ACTIONS: list[ActionLine] = [action(1)]
@@ -119,14 +119,8 @@ def test_the_last_lines_of_a_container_are_a_button_away(
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     assert looker.ask("POST", "/order", **form).status == 403
     assert operator.ask("GET", "/node?id=h1").status == 200
-    context = browser.new_context(base_url=manager.url)
-    context.set_default_timeout(PATIENCE_MS)
-    page = context.new_page()
-    page.goto("/login?next=node%3Fid%3Dh1")
-    page.get_by_label("Name").fill("olga")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+    page = logged_in(browser, manager, "olga", "node?id=h1")
     page.get_by_role("button", name="Last lines of shop-web-1").click()
     expect(page.locator("#lines")).to_contain_text("the last line", timeout=PATIENCE_MS)
     assert "/command?id=" in page.url
-    context.close()
+    page.context.close()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
+from tests.fleet.manager.people.asking import PASSWORD
 from tests.fleet.manager.serving import HandAgent, Manager, serving
 
 PATIENCE_MS = 60_000
@@ -48,6 +50,18 @@ def come(manager: Manager, *names: str) -> list[HandAgent]:
     for agent in agents:
         agent.say(described=True)
     return agents
+
+
+def logged_in(browser: Browser, manager: Manager, name: str, then: str) -> Page:
+    """Return the page ``then`` after somebody has logged in; its context is to be closed."""
+    context = browser.new_context(base_url=manager.url)
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    page.goto(f"/login?{urlencode({'next': then})}")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    return page
 
 
 def test_nodes_come_and_go_without_a_question(page: Page, manager: Manager) -> None:

@@ -12,9 +12,9 @@ from playwright.sync_api import Browser, expect
 from tests.fleet.commanding import ask
 from tests.fleet.hosting import Host, hosting
 from tests.fleet.manager.page import test_work as work
-from tests.fleet.manager.page.test_browser import PATIENCE_MS, PHONE
+from tests.fleet.manager.page.test_browser import PATIENCE_MS, PHONE, logged_in
 from tests.fleet.manager.page.test_work import STAGING, VIEWER, asked, page
-from tests.fleet.manager.people.asking import PASSWORD, person
+from tests.fleet.manager.people.asking import person
 from tests.fleet.manager.serving import Manager, serving, until
 
 manager = work.manager
@@ -82,13 +82,7 @@ def shop(tmp_path: Path) -> Iterator[tuple[Manager, Host]]:
 
 def test_in_a_browser(browser: Browser, shop: tuple[Manager, Host], tmp_path: Path) -> None:
     manager, _ = shop
-    context = browser.new_context(base_url=manager.url)
-    context.set_default_timeout(PATIENCE_MS)
-    page = context.new_page()
-    page.goto("/login?next=node%3Fid%3Dh1")
-    page.get_by_label("Name").fill("olga")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+    page = logged_in(browser, manager, "olga", "node?id=h1")
     page.get_by_role("link", name="Command for shop-web-1").click()
     expect(page.get_by_label("Target")).to_have_value("shop-web-1")
     expect(page.get_by_label("Command", exact=True)).to_have_value("restart")
@@ -100,4 +94,4 @@ def test_in_a_browser(browser: Browser, shop: tuple[Manager, Host], tmp_path: Pa
     page.get_by_role("button", name="Give it").click()
     expect(page.locator("#command-stage")).to_contain_text("done", timeout=PATIENCE_MS)
     expect(page.locator("#result")).to_contain_text("shop-web-1")
-    context.close()
+    page.context.close()
