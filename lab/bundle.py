@@ -114,17 +114,18 @@ class Bundle:
         """Run ``docker compose`` and return what it printed; LabError with its errors when it fails."""
         return self.run("docker", "compose", *words)
 
-    def run(self, *command: str | Path) -> str:
-        """Run a program with the variables of the bundle; LabError when it fails."""
-        said = self.start(*command)
+    def run(self, *command: str | Path, given: str | None = None) -> str:
+        """Run a program with the variables of the bundle, and ``given`` to read; LabError when it fails."""
+        said = self.start(*command, given=given)
         if said.status != 0:
             raise LabError(f"{' '.join(map(str, command))} failed: {said.errors.strip()}\n{self._state()}")
         return said.output
 
-    def start(self, *command: str | Path) -> Said:
-        """Run a program with the variables of the bundle, and return how it ended."""
+    def start(self, *command: str | Path, given: str | None = None) -> Said:
+        """Run a program with the variables of the bundle and ``given`` to read, and return how it ended."""
         done = subprocess.run(
             command,
+            input=given,
             env=self.environment,
             cwd=ROOT,
             capture_output=True,

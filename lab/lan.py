@@ -7,6 +7,8 @@
         server = subprocess.Popen([*lan.enter(), "python", ...])  # listens on lan.address
         cable.pull()
         cable.plug()
+        with lan.present(), Prometheus(...) as prometheus:  # a client and a server there
+            ...
 
 The LAN is a network namespace with a bridge, and a host of it as well: servers that others are to reach
 run there. A cable is a pair of interfaces; the namespace at its other end is somebody else's, and the
@@ -22,9 +24,12 @@ Traps this module knows about:
 
 from __future__ import annotations
 
+import ctypes
+import os
 import subprocess
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -37,6 +42,7 @@ _PREFIX = "192.0.2."
 _BRIDGE = "lan0"
 _MOST_HOSTS = 200
 _COMMAND_SECONDS = 20.0
+_CLONE_NEWNET = 0x40000000  # setns(2)
 
 
 class Cable:
@@ -111,6 +117,19 @@ class Lan:
             raise LabError("this LAN is not there", remedy="use it in a with statement")
         return self._sandbox.enter()
 
+    @contextmanager
+    def present(self) -> Iterator[None]:
+        """Have the calling thread on the network of the LAN's own host, and what it starts meanwhile."""
+        if self._sandbox is None:
+            raise LabError("this LAN is not there", remedy="use it in a with statement")
+        theirs = Path(f"/proc/{self._sandbox.pid}/ns/net")
+        with Path("/proc/thread-self/ns/net").open("rb") as own, theirs.open("rb") as lan:
+            _enter(lan.fileno())
+            try:
+                yield
+            finally:
+                _enter(own.fileno())
+
     def attach(self, pid: int) -> Cable:
         """Give the network namespace of process ``pid`` an interface and an address in the LAN."""
         self._hosts += 1
@@ -127,6 +146,13 @@ class Lan:
     def run(self, *command: str) -> str:
         """Run a short command on the LAN's own host; return what it prints, LabError when it fails."""
         return _run([*self.enter(), *command])
+
+
+def _enter(network: int) -> None:
+    # os.setns is newer than the oldest Python that runs this.
+    if ctypes.CDLL(None, use_errno=True).setns(network, _CLONE_NEWNET):
+        reason = os.strerror(ctypes.get_errno())
+        raise LabError(f"the network could not be entered: {reason}", remedy="run as root")
 
 
 def _run(command: Sequence[str]) -> str:

@@ -34,7 +34,7 @@ class LanManager:
         self._folder = folder
         authority = trustme.CA()
         issued = authority.issue_cert(lan.address, *names)
-        authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+        authority.cert_pem.write_to_path(str(self.ca_file))
         issued.private_key_and_cert_chain_pem.write_to_path(str(folder / "both.pem"))
         (folder / "web.yml").write_text("tls_server_config: {cert_file: both.pem, key_file: both.pem}\n")
         (folder / "token").write_text(f"{_TOKEN}\n")
@@ -67,7 +67,12 @@ class LanManager:
 
     def joining(self) -> list[str]:
         """Return the options with which an agent may join and knows its manager."""
-        return [f"--agent.token-file={self._folder}/token", f"--agent.ca-file={self._folder}/ca.pem"]
+        return [f"--agent.token-file={self._folder}/token", f"--agent.ca-file={self.ca_file}"]
+
+    @property
+    def ca_file(self) -> Path:
+        """The authority of its certificate."""
+        return self._folder / "ca.pem"
 
     def nodes(self) -> dict[str, dict[str, Any]]:
         """Return all nodes by node id, as the list has them."""

@@ -4,6 +4,12 @@ Only such an Engine can publish ports on the host's loopback, or build images th
 Each one gets a /20 of its own: its default bridge in the first half, the networks that its users
 create in the second.  It writes no packet filter rule and does not switch on forwarding, so
 published ports go through docker-proxy, and containers reach nothing beyond the host.
+
+Traps this module knows about:
+
+- An Engine of the host's own, also one that has gone, leaves a packet filter that drops what it does not
+  know, and has bridged packets pass it: containers of one network would not reach each other.  So one
+  rule lets a pool's addresses speak among themselves; it goes with the pool.
 """
 
 from __future__ import annotations
@@ -21,7 +27,7 @@ from lab import LabError
 _RANGE = ipaddress.IPv4Network("10.213.0.0/16")
 _POOL_PREFIX = 20
 _NETWORK_PREFIX = 26
-_IP_TIMEOUT_S = 10
+_TIMEOUT_S = 10
 
 
 def claim(record: Path) -> dict[str, Any]:
@@ -39,6 +45,7 @@ def claim(record: Path) -> dict[str, Any]:
         first, second = pool.subnets(prefixlen_diff=1)
         _ip("address", "add", f"{first[1]}/{first.prefixlen}", "dev", bridge)
         _ip("link", "set", bridge, "up")
+        _pass("-I", pool)
         return {
             "bridge": bridge,
             "default-address-pools": [{"base": str(second), "size": _NETWORK_PREFIX}],
@@ -58,6 +65,13 @@ def release(record: Path) -> None:
             addresses = [info["local"] for info in link.get("addr_info", []) if info["family"] == "inet"]
             if any(ipaddress.IPv4Address(address) in pool for address in addresses):
                 _ip("link", "delete", link["ifname"])
+        _pass("-D", pool)
+
+
+def _pass(deed: str, pool: ipaddress.IPv4Network) -> None:
+    """Put in or take away the rule for the addresses of a pool; one that is not there cannot be taken."""
+    within = ("-s", str(pool), "-d", str(pool))
+    _run("iptables", "-w", deed, "FORWARD", *within, "-j", "ACCEPT")
 
 
 def _is_routed(pool: ipaddress.IPv4Network) -> bool:
@@ -67,6 +81,8 @@ def _is_routed(pool: ipaddress.IPv4Network) -> bool:
 
 
 def _ip(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["ip", *arguments], capture_output=True, text=True, timeout=_IP_TIMEOUT_S, check=False
-    )
+    return _run("ip", *arguments)
+
+
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)

@@ -85,7 +85,7 @@ class ManagerRole:
         self._commands = Commands(self._database, self._custom, self._registry, metrics)
         self._commands.listen(lambda _changed: self._pulse.beat())
         self._jobs = JobsPart(self._database, self._commands, self._registry)
-        nodes = NodesApi(self._registry, self._store.history, self._keep)
+        nodes = NodesApi(self._registry, self._writer.history, self._keep)
         self._hosts = Hosts(self._registry, self._database, self._custom, self._pulse.beat)
         self._alerts = Alerts(
             self._registry,
@@ -192,7 +192,7 @@ class ManagerRole:
         """Return the pages of all parts, in one frame."""
         frame, book = Frame(), self._hosts.book
         nodes = NodesPage(
-            frame, self._registry, self._store.history, book, forms=self._people.forms, trouble=self._trouble
+            frame, self._registry, self._writer.history, book, forms=self._people.forms, trouble=self._trouble
         )
         alerts = AlertsPage(frame, self._alerts.api.shown)
         work = WorkPages(frame, self._commands.api, self._jobs.api)

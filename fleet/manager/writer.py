@@ -21,7 +21,10 @@ _MOST_WAITING = 100_000
 
 
 class Writer:
-    """``note`` takes transitions; a thread writes them together with the nodes that have changed."""
+    """``note`` takes transitions; a thread writes them together with the nodes that have changed.
+
+    ``history`` is not to be asked with the registry's lock held.
+    """
 
     def __init__(self, store: Store, failed: Callable[[], None], every: float = _EVERY_SECONDS) -> None:
         self._store = store
@@ -38,6 +41,12 @@ class Writer:
         """Keep a transition until it is written."""
         if len(self._waiting) < _MOST_WAITING:
             self._waiting.append(transition)
+
+    def history(self, uid: bytes, most: int) -> list[Transition]:
+        """Return the last changes of a node's state, the newest first: those that wait, and those on disk."""
+        with self._flushing:  # nothing is on its way from one to the other
+            waiting = [each for each in reversed(self._waiting[:]) if each.uid == uid][:most]
+            return waiting + self._store.history(uid, most - len(waiting))
 
     def start(self, registry: Registry) -> None:
         """Begin to write what changes in ``registry``."""

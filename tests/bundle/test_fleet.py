@@ -23,9 +23,13 @@ pytestmark = pytest.mark.engine
 
 FILES = ("docker-compose.yml", "compose/offline.yml", "compose/fleet.yml")
 SERVICES = ("broker", "manager", "agent")
+# Prometheus starts when what it scrapes runs.
+STARTED = (*SERVICES, "prometheus")
 CALL_SECONDS = 30
 # An agent joins, asks for its certificate, and comes back with it.
 JOIN_SECONDS = 120.0
+# Some of the bundle's scrapes, on a loaded machine.
+SCRAPE_SECONDS = 90.0
 PORT = free_port()
 
 
@@ -38,7 +42,7 @@ def fleet(
     made = Bundle(builder, tmp_path_factory.mktemp("fleet"), name="fleet", files=FILES, variables=variables)
     with made:
         made.run(ROOT / "scripts" / "setup-fleet", made.secrets)
-        made.up(*SERVICES)
+        made.up(*STARTED)
         yield made
 
 
@@ -97,3 +101,15 @@ def test_its_exporter_is_a_target_and_answers_through_the_manager(fleet: Bundle)
     (group,) = json.loads(get(fleet, "/api/v1/http_sd"))
     assert (group["labels"]["node_id"], group["labels"]["role"]) == ("here", "exporter")
     until(lambda: b"docker_container_state" in relayed(fleet), JOIN_SECONDS)
+
+
+def test_prometheus_sees_the_manager_also_when_it_asks_who_is_there(fleet: Bundle) -> None:
+    up = 'up{job="manager"}'
+    fleet.prometheus.wait_for(f"{up} == 1", SCRAPE_SECONDS)
+    fleet.prometheus.wait_for('fleet_node_state{node_id="here", state="online"} == 1', SCRAPE_SECONDS)
+    known = ("docker", "compose", "exec", "--no-TTY", "manager", "compose-agent", "people", "add")
+    fleet.run(*known, "anna", "--role=admin", given="a password of hers")
+    fleet.prometheus.wait_for(f"{up} == 0", SCRAPE_SECONDS)
+    password = (fleet.secrets / "prometheus-password").read_text(encoding="utf-8")
+    fleet.run(*known, "prometheus", "--role=viewer", given=password)
+    fleet.prometheus.wait_for(f"{up} == 1", SCRAPE_SECONDS)

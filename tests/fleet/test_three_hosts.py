@@ -1,4 +1,7 @@
-"""Three hosts, each with an Engine of its own, a manager on a fourth, over TLS; a cable that is pulled."""
+"""Three hosts, each with an Engine of its own, a manager on a fourth, over TLS; a cable that is pulled.
+
+Prometheus and Alertmanager stand beside the manager, and have the rules that users have.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,32 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lab.alertmanager import Alertmanager, amtool, to_webhook
 from lab.fleet import INTERVAL_SECONDS, Host, Site, fleet
 from lab.lan import Lan
 from lab.manager import PORT
+from lab.prometheus import Prometheus, promtool
+from lab.receiver import ScriptedReceiver
 from tests.fleet.manager.serving import until
+from tests.integration.observed import INTERVAL, hastened
 
 pytestmark = pytest.mark.engine
 
+OFFLINE = "FleetNodeOffline"
 NAMES = ("host-1", "host-2", "host-3")
 # The goal of the manager, and what a test on a loaded machine adds before it sees it.
 OFFLINE_INTERVALS, LOOKING_SECONDS = 2.5, 3.0
 BACK_SECONDS = 10.0
 PATIENCE_SECONDS = 90.0
+# Rules wait so much less than in the bundle.
+HASTEN = 15
 _ASK = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())"
 
 
@@ -29,6 +43,59 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     expected = ["--expect=host-1", "--expect=host-4"]
     with fleet(NAMES, tmp_path_factory.mktemp("fleet"), options=expected) as made:
         yield made
+
+
+@dataclass
+class Watch:
+    """Who sees the manager's metrics, and who is told of an alert."""
+
+    lan: Lan
+    prometheus: Prometheus
+    called: ScriptedReceiver
+
+    def firing(self, name: str) -> set[str]:
+        """Return the nodes about which an alert fires."""
+        with self.lan.present():
+            found = self.prometheus.query(f'ALERTS{{alertname="{name}", alertstate="firing"}}')
+        return {sample.labels["node_id"] for sample in found}
+
+    def told(self, name: str, node: str) -> list[str]:
+        """Return what people were told about an alert of a node: firing, resolved."""
+        alerts = [one for post in self.called.posts for one in post.body["alerts"]]
+        about = {"alertname": name, "node_id": node}
+        return [one["status"] for one in alerts if about.items() <= one["labels"].items()]
+
+
+@pytest.fixture(scope="module")
+def watch(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watch]:
+    for tool in (promtool, amtool):
+        assert tool("--version").returncode == 0  # unpacked while there is a way to the packages
+    with ExitStack() as held:
+        with site.lan.present():
+            called = held.enter_context(ScriptedReceiver())
+            alertmanager = held.enter_context(Alertmanager(to_webhook(called.url)))
+            rules = hastened(tmp_path_factory.mktemp("rules"), HASTEN)
+            prometheus = held.enter_context(Prometheus(watching(site, rules, alertmanager.url)))
+            prometheus.wait_for("up == 1")
+        yield Watch(site.lan, prometheus, called)
+
+
+def watching(site: Site, rules: list[Path], alertmanager: str) -> dict[str, Any]:
+    return {
+        "global": {"scrape_interval": INTERVAL, "scrape_timeout": INTERVAL, "evaluation_interval": INTERVAL},
+        "rule_files": [str(path) for path in rules],
+        "scrape_configs": [
+            {
+                "job_name": "manager",
+                "scheme": "https",
+                "tls_config": {"ca_file": str(site.manager.ca_file)},
+                "static_configs": [{"targets": [f"{site.lan.address}:{PORT}"]}],
+            }
+        ],
+        "alerting": {
+            "alertmanagers": [{"static_configs": [{"targets": [alertmanager.removeprefix("http://")]}]}]
+        },
+    }
 
 
 def test_three_hosts_register_over_tls_as_who_they_are(site: Site) -> None:
@@ -67,7 +134,9 @@ def raise_what(lan: Lan, url: str) -> None:
         raise ssl.SSLCertVerificationError(done.stderr)
 
 
-def test_a_pulled_cable_is_late_then_offline_and_plugged_it_is_back(site: Site) -> None:
+def test_a_pulled_cable_is_late_then_offline_with_an_alert_and_plugged_it_is_back(
+    site: Site, watch: Watch
+) -> None:
     host = site.hosts[1]
     until(lambda: site.state(host.name) == "online", PATIENCE_SECONDS)
     pid, connections = host.agent.pid, host.link()["connections"]
@@ -77,6 +146,8 @@ def test_a_pulled_cable_is_late_then_offline_and_plugged_it_is_back(site: Site) 
     node = site.manager.node(host.name)
     assert "nothing heard" in node["reason"]
     assert f'node_id="{host.name}",state="offline"' in site.manager.metrics()
+    until(lambda: watch.told(OFFLINE, host.name) == ["firing"], PATIENCE_SECONDS)
+    assert watch.firing(OFFLINE) == {host.name}
     # The others are as they were, and so is the work on the host itself.
     assert {site.state(name) for name in ("host-1", "host-3")} == {"online"}
     assert "docker_container" in host.inside(sys.executable, "-c", _ASK, "http://127.0.0.1:9417/metrics")
@@ -85,7 +156,9 @@ def test_a_pulled_cable_is_late_then_offline_and_plugged_it_is_back(site: Site) 
     assert back_after(site, host) < BACK_SECONDS
     assert host.agent.pid == pid
     until(lambda: host.link()["connections"] > connections)
-    until(lambda: history_of(site, host)[:4] == ["online", "offline", "late", "online"])
+    assert history_of(site, host)[:4] == ["online", "offline", "late", "online"]
+    until(lambda: watch.told(OFFLINE, host.name) == ["firing", "resolved"], PATIENCE_SECONDS)
+    assert watch.firing(OFFLINE) == set()
 
 
 def back_after(site: Site, host: Host) -> float:
@@ -97,7 +170,7 @@ def back_after(site: Site, host: Host) -> float:
 
 
 def history_of(site: Site, host: Host) -> list[str]:
-    """Return what is on disk, which is written every two seconds."""
+    """Return the states in which a host was, the last one first."""
     return [one["after"] for one in site.manager.node(host.name)["history"]]
 
 

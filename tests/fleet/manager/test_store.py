@@ -125,11 +125,29 @@ def test_what_cannot_be_written_is_written_when_there_is_room(tmp_path: Path) ->
         registry.settle(node)
         writer.flush()
         assert (writer.error, failures) == ("the disk is full", [True])
+        # It is told all the same.
+        assert [one.after for one in writer.history(UID, 10)] == [State.ONLINE]
+        assert writer.history(b"o" * 16, 10) == []
         store.full = False
         writer.flush()
         assert writer.error == ""
         assert [node.uid for node in store.load()] == [UID]
         assert [one.after for one in store.history(UID, 10)] == [State.ONLINE]
+
+
+def test_a_change_is_told_before_it_is_written_and_the_newest_first(store: Store) -> None:
+    writer = Writer(store, lambda: None)
+    registry = Registry(writer.note)
+    writer._registry = registry
+    for state in (State.ONLINE, State.LATE):
+        writer.note(a_change(state))
+    writer.flush()
+    for state in (State.OFFLINE, State.ONLINE):
+        writer.note(a_change(state))
+    told = [State.ONLINE, State.OFFLINE, State.LATE, State.ONLINE]
+    assert [one.after for one in writer.history(UID, 10)] == told
+    assert [one.after for one in writer.history(UID, 3)] == told[:3]
+    assert [one.after for one in writer.history(UID, 1)] == told[:1]
 
 
 @pytest.mark.parametrize(("full", "status"), [(False, 200), (True, 503)])
@@ -145,7 +163,7 @@ def test_what_a_person_changes_is_on_disk_or_said_not_to_be(tmp_path: Path, full
             writer.flush()
             return writer.error
 
-        table = Table(NodesApi(registry, store.history, keep).operations())
+        table = Table(NodesApi(registry, writer.history, keep).operations())
         route = table.route(f"{NODES}/{uid_text(UID)}/disable")
         assert route is not None
         assert route["POST"]({KEY: LOCAL}).status == status

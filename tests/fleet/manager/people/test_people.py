@@ -147,6 +147,13 @@ def test_after_ten_mistakes_a_right_password_is_not_looked_at(manager: Manager) 
     assert (refused.status, refused.headers["Retry-After"]) == (429, "6")
 
 
+def test_while_nobody_has_a_password_none_is_a_wrong_one(manager: Manager) -> None:
+    early = Asker(manager, urllib3.make_headers(basic_auth="prometheus:a password"))
+    assert {early.ask("GET", "/metrics").status for _ in range(12)} == {200}
+    person(manager, "prometheus", "viewer", None)
+    assert early.ask("GET", "/metrics").status == 401
+
+
 @pytest.mark.parametrize(
     ("role", "looks", "operates", "administers"),
     [("viewer", 200, 403, 403), ("operator", 200, 200, 403), ("admin", 200, 200, 200)],
