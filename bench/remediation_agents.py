@@ -38,9 +38,13 @@ _BROKER_OPTIONS = ("--budget.target=100000", "--budget.host=100000")
 
 
 class Agents:
-    """Everything of ours that runs, in ``home``; ``host`` is the Engine, ``broker`` puts one between."""
+    """Everything of ours that runs, in ``home``; ``host`` is the Engine, ``broker`` puts one between.
 
-    def __init__(self, plan: Plan, home: Path, host: str, *, broker: bool) -> None:
+    With ``forked`` no life imports the program anew.
+    """
+
+    def __init__(self, plan: Plan, home: Path, host: str, *, broker: bool, forked: bool = False) -> None:
+        self._forked = forked
         self.state_dir = home / "state"
         self.port = free_port()
         self._plan = plan
@@ -108,6 +112,7 @@ class Agents:
                 self._home / f"{command}.log",
                 environ_of=partial(self._environ, command),
                 pause_of=lambda life: self._plan.longest_pause * (life % 3) / 2,
+                forked=self._forked,
             )
         )
 

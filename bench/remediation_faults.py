@@ -66,12 +66,14 @@ class Outcome:
 class Run:
     """The parts of one run, in ``home``."""
 
-    def __init__(self, plan: Plan, ward: Ward, home: Path, *, broker: bool) -> None:
+    def __init__(
+        self, plan: Plan, ward: Ward, home: Path, *, broker: bool = False, forked: bool = False
+    ) -> None:
         self._plan = plan
         self._ward = ward
         self._cases: list[tuple[Alert, Case]] = []
         self._problems: list[str] = []
-        self.agents = Agents(plan, home, ward.host, broker=broker)
+        self.agents = Agents(plan, home, ward.host, broker=broker, forked=forked)
         self.sender = Sender(
             post_to("127.0.0.1", self.agents.port),
             (lambda _: "all") if plan.one_group else (lambda alert: str(alert.labels)),
@@ -181,7 +183,9 @@ class Run:
             yield Case(case.container, case.began, case.expects, acknowledged=taken)
 
 
-def perform(engine: str, host: str, seed: int, *, broker: bool = False, keep: bool = False) -> Outcome:
+def perform(
+    engine: str, host: str, seed: int, *, broker: bool = False, forked: bool = False, keep: bool = False
+) -> Outcome:
     """Do one run; ``host`` is the real Engine's address, or empty for a fake one."""
     started = time.monotonic()
     plan = make_plan(seed, troubles=not host)
@@ -192,7 +196,7 @@ def perform(engine: str, host: str, seed: int, *, broker: bool = False, keep: bo
         else:
             cleanup.callback(shutil.rmtree, home, ignore_errors=True)
         ward = cleanup.enter_context(real_ward(host) if host else fake_ward(home))
-        run = Run(plan, ward, home, broker=broker)
+        run = Run(plan, ward, home, broker=broker, forked=forked)
         verdict = run.perform()
         return Outcome(
             engine=engine,
@@ -226,7 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     outcomes: list[Outcome] = []
     with engine_host(asked.engine, asked.engine_line) as host, ProcessPoolExecutor(asked.parallel) as pool:
         seeds = range(asked.seed, asked.seed + asked.runs)
-        once = partial(perform, asked.engine, host, broker=asked.broker, keep=asked.keep)
+        once = partial(perform, asked.engine, host, broker=asked.broker, forked=asked.forked, keep=asked.keep)
         pending = [pool.submit(once, seed) for seed in seeds]
         for each in pending:
             outcomes.append(each.result())
@@ -268,6 +272,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=1, help="so many seeds, from the first one on")
     parser.add_argument("--parallel", type=int, default=2, help="so many runs at once")
     parser.add_argument("--broker", action="store_true", help="with a broker, which is killed as well")
+    parser.add_argument("--forked", action="store_true", help="starts do not import the program anew")
     parser.add_argument("--keep", action="store_true", help="keep the folders: log, state, policies")
     return parser.parse_args(argv)
 

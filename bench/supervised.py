@@ -12,12 +12,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bench.forked import Forked
+
 _STOP_SECONDS = 30.0
 _SHOWN_LINES = 20
 
 
 class Supervised:
     """``python -P -m`` of a ``module`` with ``arguments``, from ``start`` to ``close``.
+
+    With ``forked`` the program's lives begin without an interpreter of their own (``bench.forked``).
 
     Each life, counted from 0, has the environment of ``environ_of`` besides the present one, and begins
     ``pause_of`` seconds after the end of the one before. Every end but one by SIGKILL is in ``faults``, all
@@ -32,13 +36,16 @@ class Supervised:
         environ_of: Callable[[int], Mapping[str, str]] = lambda _life: {},
         pause_of: Callable[[int], float] = lambda _life: 0.0,
         module: str = "compose_agent",
+        forked: bool = False,
     ) -> None:
+        self._forked = forked
+        self._arguments = arguments
         self._argv = [sys.executable, "-P", "-m", module, *arguments]
         self.log = log
         self._environ_of = environ_of
         self._pause_of = pause_of
         self._closing = threading.Event()
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: subprocess.Popen[bytes] | Forked | None = None
         self._thread = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
         self.lives = 0
         self.kills = 0
@@ -84,10 +91,13 @@ class Supervised:
 
     def _begin(self) -> None:
         environ = {**os.environ, **self._environ_of(self.lives)}
-        with self.log.open("ab") as log:
-            self._child = subprocess.Popen(
-                self._argv, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+        if self._forked:
+            self._child = Forked(self._arguments, environ, self.log)
+        else:
+            with self.log.open("ab") as log:
+                self._child = subprocess.Popen(
+                    self._argv, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                )
         self.lives += 1
 
     def _supervise(self) -> None:

@@ -22,7 +22,7 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from compose_agent.errors import ConfigError, Problem
@@ -98,11 +98,20 @@ def _share(text: str) -> float:
     return int.from_bytes(digest) / 256.0**_HASH_BYTES
 
 
-_plan = parse(os.environ.get(VARIABLE, ""))
-_points = Failpoints(_plan, kill_this_process) if _plan else None
+_points: Failpoints | None = None
+
+
+def arm(environ: Mapping[str, str]) -> None:
+    """Have this process die as the variable in ``environ`` says; raises ConfigError."""
+    global _points  # noqa: PLW0603 - a process dies once
+    plan = parse(environ.get(VARIABLE, ""))
+    _points = Failpoints(plan, kill_this_process) if plan else None
 
 
 def failpoint(name: str) -> None:
     """Die here if the environment asks for it."""
     if _points is not None:
         _points.reached(name)
+
+
+arm(os.environ)

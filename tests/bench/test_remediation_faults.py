@@ -9,11 +9,13 @@ from bench.restarts import Verdict
 from lab.engine import PrivateEngine
 
 
-@pytest.mark.parametrize(("seed", "broker"), [(7, False), (4, True)])
-def test_nothing_is_lost_or_doubled(seed: int, broker: bool) -> None:
-    outcome = perform("fake", "", seed, broker=broker)
+@pytest.mark.parametrize(("seed", "broker", "forked"), [(7, False, False), (4, True, False), (4, True, True)])
+def test_nothing_is_lost_or_doubled(seed: int, broker: bool, forked: bool) -> None:
+    outcome = perform("fake", "", seed, broker=broker, forked=forked)
     assert outcome.good, outcome
     assert outcome.kills > 1
+    # Each life dies where its own environment says, also when it was forked.
+    assert outcome.killed_at
     assert outcome.verdict.cycles > 1
 
 
