@@ -98,6 +98,7 @@ def _host(held: ExitStack, lan: Lan, manager: LanManager, name: str, folder: Pat
         f"--run-dir={folder}/run",
         "--exporter.web.listen-address=:9417",
         f"--agent.tags={name[-1]}",
+        "--agent.environment=lab",
         *manager.joining(),
     ]
     where = {"SERVER_ADDR": f"{lan.address}:{PORT}"}

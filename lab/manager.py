@@ -9,8 +9,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,6 +21,7 @@ import trustme
 
 from compose_agent.errors import ComposeAgentError
 from compose_agent.web.localclient import LocalClient, RoleRefused
+from lab import LabError
 from lab.lan import Lan
 from lab.process import Process
 
@@ -92,6 +95,14 @@ class LanManager:
         """Return what the manager knows of a node's containers."""
         document: list[dict[str, Any]] = self._local.get_json(f"/api/v1/nodes/{name}/containers")
         return document
+
+    def post(self, path: str, document: Mapping[str, Any]) -> Any:
+        """Have the manager do something; return its answer, LabError when it refuses."""
+        headers = {"Content-Type": "application/json"}
+        status, body = self._local.request("POST", path, json.dumps(document).encode(), headers)
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise LabError(f"the manager refused {path}: {body.decode()}")
+        return json.loads(body)
 
     def metrics(self) -> str:
         """Return the manager's metrics."""

@@ -10,6 +10,7 @@ from dashboards.source import (
     container,
     containers,
     engine,
+    fleet,
     host,
     logs,
     overview,
@@ -31,6 +32,7 @@ _ALL: Mapping[str, Dashboard] = {
     "Agent/logs.json": logs.DASHBOARD,
     "Agent/remediation.json": remediation.DASHBOARD,
     "Agent/agent.json": agent.DASHBOARD,
+    "Agent/fleet.json": fleet.DASHBOARD,
 }
 
 

@@ -6,21 +6,16 @@ import math
 import re
 import time
 from collections.abc import Collection
-from typing import Any, Protocol
+from typing import Any
 
-from lab.prometheus import Sample
+from lab.prometheus import Api
 from tests.dashboards.files import DASHBOARDS, MAY_BE_EMPTY, panels, variables
 
 _PAUSE_SECONDS = 3.0
 # Four scrapes of the parts that tests start.
 RATE_INTERVAL = "10s"
-
-
-class Queried(Protocol):
-    """A Prometheus, whoever started it."""
-
-    def query(self, expression: str) -> list[Sample]:
-        """Return the series of an instant query."""
+# The only one that needs a manager of a fleet.
+FLEET = "Agent/fleet.json"
 
 
 def filled_in(expr: str, dashboard: dict[str, Any], rate_interval: str = RATE_INTERVAL) -> str:
@@ -31,15 +26,15 @@ def filled_in(expr: str, dashboard: dict[str, Any], rate_interval: str = RATE_IN
     return expr
 
 
-def asked(rate_interval: str = RATE_INTERVAL) -> dict[str, list[str]]:
-    """Return the queries of every panel, filled in."""
+def asked(rate_interval: str = RATE_INTERVAL, *, fleet: bool = False) -> dict[str, list[str]]:
+    """Return the queries of every panel, filled in: those about a fleet, or all others."""
     return {
         f"{path}: {panel['title']}": [
             filled_in(each["expr"], dashboard, rate_interval) for each in panel["targets"]
         ]
         for path, dashboard in DASHBOARDS.items()
         for panel in panels(dashboard)
-        if panel["type"] != "text"
+        if panel["type"] != "text" and (path == FLEET) == fleet
     }
 
 
@@ -53,10 +48,15 @@ def reasons() -> dict[str, str]:
 
 
 def empty_after(
-    prometheus: Queried, seconds: float, expected: Collection[str], rate_interval: str = RATE_INTERVAL
+    prometheus: Api,
+    seconds: float,
+    expected: Collection[str],
+    rate_interval: str = RATE_INTERVAL,
+    *,
+    fleet: bool = False,
 ) -> set[str]:
     """Ask until all panels but the expected ones have data, for so long at most; return those without."""
-    waiting = asked(rate_interval)
+    waiting = asked(rate_interval, fleet=fleet)
     deadline = time.monotonic() + seconds
     while True:
         waiting = {name: exprs for name, exprs in waiting.items() if not _has_data(prometheus, exprs)}
@@ -65,6 +65,23 @@ def empty_after(
         time.sleep(_PAUSE_SECONDS)
 
 
-def _has_data(prometheus: Queried, exprs: list[str]) -> bool:
+def without_values(prometheus: Api, path: str) -> list[str]:
+    """Return the variables of a dashboard that have nothing to choose from."""
+    return [
+        name
+        for name, variable in variables(DASHBOARDS[path]).items()
+        if variable["type"] != "datasource" and not _values(prometheus, path, variable["query"]["query"])
+    ]
+
+
+def _values(prometheus: Api, path: str, query: str) -> list[str]:
+    inner = re.fullmatch(r"label_values\((.+), (\w+)\)", query)
+    assert inner, query
+    selector = filled_in(inner[1], DASHBOARDS[path])
+    found: list[str] = prometheus.api(f"label/{inner[2]}/values", **{"match[]": selector})
+    return found
+
+
+def _has_data(prometheus: Api, exprs: list[str]) -> bool:
     """Tell whether any query of a panel gives a number."""
     return any(not math.isnan(sample.value) for expr in exprs for sample in prometheus.query(expr))

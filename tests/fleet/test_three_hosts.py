@@ -22,6 +22,7 @@ from lab.lan import Lan
 from lab.manager import PORT
 from lab.prometheus import Prometheus, promtool
 from lab.receiver import ScriptedReceiver
+from tests.dashboards.asking import FLEET, empty_after, reasons, without_values
 from tests.fleet.manager.serving import until
 from tests.integration.observed import INTERVAL, hastened
 
@@ -35,6 +36,8 @@ BACK_SECONDS = 10.0
 PATIENCE_SECONDS = 90.0
 # Rules wait so much less than in the bundle.
 HASTEN = 15
+# No configuration is rolled out here, and nobody hands in alerts.
+EMPTY_HERE = {f"{FLEET}: Roll-outs that have ended", f"{FLEET}: Alerts for the hosts"}
 _ASK = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())"
 
 
@@ -159,6 +162,15 @@ def test_a_pulled_cable_is_late_then_offline_with_an_alert_and_plugged_it_is_bac
     assert history_of(site, host)[:4] == ["online", "offline", "late", "online"]
     until(lambda: watch.told(OFFLINE, host.name) == ["firing", "resolved"], PATIENCE_SECONDS)
     assert watch.firing(OFFLINE) == set()
+
+
+def test_every_panel_about_a_fleet_has_data_or_says_why_not(site: Site, watch: Watch) -> None:
+    site.manager.post("/api/v1/commands", {"verb": "inspect", "nodes": [NAMES[0], NAMES[2]]})
+    with site.lan.present():
+        empty = empty_after(watch.prometheus, PATIENCE_SECONDS, EMPTY_HERE, fleet=True)
+        assert without_values(watch.prometheus, FLEET) == []
+    assert empty <= EMPTY_HERE
+    assert all(reasons()[name] for name in empty), "the panel itself says why"
 
 
 def back_after(site: Site, host: Host) -> float:
