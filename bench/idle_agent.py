@@ -148,8 +148,12 @@ def scrape_for(url: str, seconds: float) -> None:
 def processes(container: Container) -> list[int]:
     """Return the host's numbers of the agent's own processes: the first one, and what it started."""
     pid = int(container.attrs["State"]["Pid"])
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    return [pid, *map(int, children)]
+    return [pid, *children_of(pid)]
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that a process has started."""
+    return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split())]
 
 
 def pss_kib(pid: int) -> int:

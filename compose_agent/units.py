@@ -294,42 +294,86 @@ class ThreadUnit:
     def __init__(self, spec: RoleSpec, schema: Schema, revision: int, config: Config) -> None:
         self.name = spec.name
         # Only at the start: a role takes its state when it is made, and it may be another supervisor's.
-        self._make = partial(Runner, spec, schema, config, revision=revision, owns_process=False)
-        self._made: Runner | None = None
-
-    @property
-    def _runner(self) -> Runner:
-        if self._made is None:
-            self._made = self._make()
-        return self._made
+        self._make = partial(Runner, spec, schema, owns_process=False)
+        self._revision, self._config = revision, config
+        self._runner: Runner | None = None
 
     def start(self) -> None:
         """Make the role and start it; raises what it raises."""
-        self._runner.start()
+        made = self._make(self._config, revision=self._revision)
+        made.start()
+        self._runner = made
 
     def look(self) -> None:
         """Nothing to look at: what ends this process ends the role."""
 
     def apply(self, revision: int, config: Config) -> None:
-        """Apply a revision."""
-        self._runner.apply(revision, config)
+        """Apply a revision; a role that does not run gets it at its start."""
+        if self._runner:
+            self._runner.apply(revision, config)
+        self._revision, self._config = revision, config
 
     def take_back(self, revision: int, config: Config) -> None:
         """Apply the revision before."""
         try:
-            self._runner.apply(revision, config)
+            self.apply(revision, config)
         except ConfigError as error:
             logger.error("role does not go back", extra={"role": self.name, "error": str(error)})  # noqa: TRY400
 
-    def refuse(self, error: ConfigError) -> None:
+    def refuse(self, _error: ConfigError) -> None:
         """Have the role note that the newest configuration was refused."""
-        self._runner.refuse()
+        if self._runner:
+            self._runner.refuse()
 
     def readiness(self) -> Readiness | None:
-        """Return what the role says of itself; None before it was made."""
-        return self._made.readiness() if self._made else None
+        """Return what the role says of itself; None while it does not run."""
+        return self._runner.readiness() if self._runner else None
 
     def stop(self) -> None:
-        """Stop the role, if it was made."""
-        if self._made:
-            self._made.stop()
+        """Stop the role, if it runs."""
+        if self._runner:
+            self._runner.stop()
+
+
+class PatientUnit(ThreadUnit):
+    """A role in this process for which the others do not wait.
+
+    While it cannot start for a reason that passes, it is tried again, ever more slowly, as the process of a
+    role would be.
+    """
+
+    def __init__(self, spec: RoleSpec, schema: Schema, revision: int, config: Config) -> None:
+        super().__init__(spec, schema, revision, config)
+        # Between the thread that looks and the one that reloads.
+        self._lock = threading.Lock()
+        self._wait = RESTART_FIRST_SECONDS
+        self._restart_at: float | None = None
+
+    def start(self) -> None:
+        """Start the role, or try later; RoleFailed if that cannot help."""
+        with self._lock:
+            self._try()
+
+    def look(self) -> None:
+        """Start the role when it is time to try again; RoleFailed if that cannot help."""
+        with self._lock:
+            if self._restart_at is not None and time.monotonic() >= self._restart_at:
+                self._try()
+
+    def apply(self, revision: int, config: Config) -> None:
+        """Apply a revision; a role that does not run gets it at its start."""
+        with self._lock:
+            super().apply(revision, config)
+
+    def _try(self) -> None:
+        self._restart_at = None
+        try:
+            super().start()
+        except ComposeAgentError as error:
+            hopeless = error.exit_code in _HOPELESS
+            wait = {} if hopeless else {"restart_in": self._wait}
+            logger.error("role cannot start", extra={"role": self.name, "error": str(error), **wait})  # noqa: TRY400
+            if hopeless:
+                raise RoleFailed(self.name, error.exit_code) from error
+            self._restart_at = time.monotonic() + self._wait
+            self._wait = min(self._wait * 2, RESTART_LAST_SECONDS)

@@ -75,9 +75,13 @@ class FakeRole:
 
 @dataclass
 class Made:
-    """A specification of the role, and the roles that were made by it."""
+    """A specification of the role, and the roles that were made by it.
+
+    ``fails`` are raised by the start of one role after the other.
+    """
 
     name: str = "fake"
+    fails: list[ComposeAgentError] = field(default_factory=list)
     roles: list[FakeRole] = field(default_factory=list)
 
     @property
@@ -86,7 +90,7 @@ class Made:
 
     def spec(self) -> RoleSpec:
         def make(config: Config, state: ConfigState) -> FakeRole:
-            self.roles.append(FakeRole(config, state))
+            self.roles.append(FakeRole(config, state, self.fails.pop(0) if self.fails else None))
             return self.role
 
         return RoleSpec(self.name, FakeSettings, "Fake", make, lambda _config: None)

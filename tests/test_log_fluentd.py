@@ -8,7 +8,6 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import pytest
@@ -17,8 +16,11 @@ from compose_agent import log, log_fluentd
 from compose_agent.address import Address
 from compose_agent.log_fluentd import FluentdHandler
 from log_forwarder.fake.forward import ForwardServer
+from tests.ports import free_port
 
 PATIENCE_SECONDS = 20.0
+# What a loaded machine may take more than it should; who hangs does so for longer.
+SLACK_SECONDS = 5.0
 logger = logging.getLogger("exporter.x")
 
 
@@ -122,8 +124,7 @@ def test_a_message_that_cannot_be_formatted_ends_no_thread(
 def test_nothing_waits_for_a_peer_that_is_away_and_what_is_kept_goes_first_when_it_is_back(
     stream: io.StringIO,
 ) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     set_up(port, stream)
     logger.warning("while it is away")
     time.sleep(0.2)
@@ -157,9 +158,7 @@ def test_records_that_a_full_buffer_gives_up_are_counted(
     stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_fluentd, "BUFFER_BYTES", 1000)
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port = listener.getsockname()[1]
-    handler = set_up(port, stream)
+    handler = set_up(free_port(), stream)
     deadline = time.monotonic() + PATIENCE_SECONDS
     sent = 0
     while not handler.lost:
@@ -189,9 +188,9 @@ def test_the_end_does_not_wait_for_a_peer_that_hangs(silent: Address, stream: io
         logger.warning("x" * 100_000)
     begin = time.monotonic()
     handler.close()
-    assert time.monotonic() - begin < log_fluentd.CLOSE_SECONDS + 1
+    assert time.monotonic() - begin < log_fluentd.CLOSE_SECONDS + SLACK_SECONDS
     logger.warning("nobody waits after it either")
-    assert time.monotonic() - begin < log_fluentd.CLOSE_SECONDS + 1
+    assert time.monotonic() - begin < log_fluentd.CLOSE_SECONDS + SLACK_SECONDS
 
 
 def test_many_threads_log_at_once(server: Server, stream: io.StringIO) -> None:

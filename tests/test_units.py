@@ -57,10 +57,15 @@ def wait_for(unit: ProcessUnit, condition: Callable[[], object]) -> None:
 
 
 def ready(unit: ProcessUnit) -> Readiness:
-    wait_for(unit, unit.readiness)
-    state = unit.readiness()
-    assert state is not None
-    return state
+    states: list[Readiness] = []
+
+    def answers() -> bool:
+        if state := unit.readiness():
+            states.append(state)
+        return bool(states)
+
+    wait_for(unit, answers)
+    return states[0]
 
 
 def process_of(unit: ProcessUnit) -> subprocess.Popen[bytes]:

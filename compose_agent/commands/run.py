@@ -10,6 +10,7 @@ import click
 from compose_agent.commands.general import with_remote
 from compose_agent.commands.remote import Guarded
 from compose_agent.commands.roles import (
+    AGENT,
     REMEDIATION,
     SCHEMA,
     RunSettings,
@@ -25,11 +26,11 @@ from compose_agent.role import RoleSpec
 from compose_agent.runner import configure_logs, start_traces
 from compose_agent.supervisor import NAME, Supervisor
 from compose_agent.tracing.settings import TracingSettings
-from compose_agent.units import ProcessUnit, RoleFailed, ThreadUnit, Unit
+from compose_agent.units import PatientUnit, ProcessUnit, RoleFailed, ThreadUnit, Unit
 from compose_agent.web.health import Readiness
 
-# When the roles are threads of it, and remediation is one of them.
-_ONE_PROCESS = "agent"
+# What this process is when roles that act are threads of it.
+_ACTING = "agent"
 
 
 def _callback(**parameters: Any) -> None:
@@ -57,7 +58,8 @@ def _supervise(guarded: Guarded, signals: Signals, supervisors: list[Supervisor]
     supervisors.append(supervisor)
     if len(supervisors) == 1:
         signals.on_reload(lambda: supervisors[-1].reload())  # noqa: PLW0108 - the last one at that moment
-    traces = start_traces(config, _process(roles)) if config.of(RunSettings).one_process else None
+    here = AGENT in roles or config.of(RunSettings).one_process
+    traces = start_traces(config, _process(roles)) if here else None
 
     def announce(states: list[Readiness]) -> None:
         guarded.has_started()
@@ -75,7 +77,7 @@ def _supervise(guarded: Guarded, signals: Signals, supervisors: list[Supervisor]
 
 def _process(roles: list[RoleSpec]) -> str:
     """Return what this process is called in traces; without a collector only one that acts keeps any."""
-    return _ONE_PROCESS if REMEDIATION in roles else NAME
+    return _ACTING if AGENT in roles or REMEDIATION in roles else NAME
 
 
 def _roles(config: Config) -> list[RoleSpec]:
@@ -88,9 +90,16 @@ def _roles(config: Config) -> list[RoleSpec]:
 
 
 def _units(roles: list[RoleSpec], config: Config) -> list[Unit]:
+    return [_unit(role, config) for role in roles]
+
+
+def _unit(role: RoleSpec, config: Config) -> Unit:
+    # The link to a manager is little beside a process, and must not keep the others from starting.
+    if role is AGENT:
+        return PatientUnit(role, SCHEMA, 1, config)
     if config.of(RunSettings).one_process:
-        return [ThreadUnit(role, SCHEMA, 1, config) for role in roles]
-    return [ProcessUnit(role.name, 1, config) for role in roles]
+        return ThreadUnit(role, SCHEMA, 1, config)
+    return ProcessUnit(role.name, 1, config)
 
 
 def _announce(states: list[Readiness]) -> None:

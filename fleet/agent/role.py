@@ -15,7 +15,7 @@ from compose_agent.config.remote import RemoteStore
 from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.endpoint import find_endpoint
 from compose_agent.dockerd.inventory import Inventory
-from compose_agent.errors import StateError
+from compose_agent.errors import ComposeAgentError, StateError
 from compose_agent.role import ConfigState
 from compose_agent.web.localclient import LocalClient
 from compose_agent.web.response import Response, routed
@@ -57,6 +57,8 @@ SUPERVISOR = "supervisor"
 # A role that is being started, one that closes a listener, and then all of them going back.
 _RELOAD_SECONDS = 120.0
 LINK = "/v1/link"
+# The Engine's events tell what changes; an Engine that hangs is for the exporter to notice within seconds.
+_PING_SECONDS = 15.0
 
 
 class AgentRole:
@@ -92,7 +94,7 @@ class AgentRole:
         self._custom.register(alerting.CAPABILITY, self._alerts)
         self._host = HostTeller(
             self._custom.send,
-            Inventory(self._engine),
+            Inventory(self._engine, heartbeat_seconds=_PING_SECONDS),
             run_dir=general.run_dir(),
             roles=self._peers,
             interval=lambda: self._interval,
@@ -105,7 +107,11 @@ class AgentRole:
 
     def start(self) -> None:
         """Begin to connect; a manager that is away is waited for in the background."""
-        self._commands.start()
+        try:
+            self._commands.start()
+        except ComposeAgentError:
+            self._close()  # whoever tries again finds it free
+            raise
         self._keeper.start()
         self._host.start()
         self._alerts.start()
@@ -130,6 +136,9 @@ class AgentRole:
         self._relay.stop()
         self._host.stop()
         self._alerts.stop()
+        self._close()
+
+    def _close(self) -> None:
         self._engine.close()
         self._database.close()
 

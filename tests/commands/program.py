@@ -22,8 +22,8 @@ T = TypeVar("T")
 
 # A program that is starting on a machine under full load.
 PATIENCE_SECONDS = 20.0
-# "SIGTERM stops all within seconds."
-STOP_SECONDS = 5.0
+# "SIGTERM stops all within seconds": before a container's runtime loses its patience.
+STOP_SECONDS = 10.0
 COMMAND = (sys.executable, "-P", "-m", "compose_agent")
 
 
@@ -115,27 +115,25 @@ class Agent:
 
     def role_pid(self) -> int:
         """Return the process of the exporter under the supervisor."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        assert len(children) == 1, children
-        return int(children[0])
+        (only,) = self.roles()
+        return only
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal and return the exit status, which must come within seconds."""
+        """Send a signal and return the exit status, which must come within seconds, from every role."""
         if self.process.poll() is None:
             self.process.send_signal(number)
         try:
-            return self.process.wait(STOP_SECONDS)
+            status = self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
+        assert "role did not stop and is killed" not in self.log
+        return status
 
-    def kill_whole(self) -> None:
-        """End it with all its roles at the same moment, as a host that fails: none says goodbye."""
-        self.process.send_signal(signal.SIGSTOP)  # so that it starts none anew
-        for child in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-            with suppress(ProcessLookupError):
-                os.kill(int(child), signal.SIGKILL)
-        self.kill()
+    def roles(self) -> list[int]:
+        """Return the processes of its roles."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [*map(int, children.read_text().split())]
 
     def kill(self) -> None:
         """End it, whatever state it is in; its roles notice by themselves."""

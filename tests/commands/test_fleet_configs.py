@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from compose_agent.dockerd.fake import FakeEngine
 from compose_agent.errors import ComposeAgentError
 from tests.commands.program import COMMAND, Agent, environment
 from tests.fleet.manager.configs.by_hand import ConfiguredAgent
+from tests.ports import free_port
 
 MANAGER = (
     "manager:\n  insecure: true\n  heartbeat-interval: {heartbeat}\n"
@@ -46,9 +46,7 @@ def engine(tmp_path: Path) -> Iterator[FakeEngine]:
 
 @pytest.fixture
 def port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as found:
-        number: int = found.getsockname()[1]
-    return number
+    return free_port()
 
 
 @pytest.fixture
@@ -128,14 +126,29 @@ def ends(manager: Agent, number: int, phase: str, one: Agent) -> dict[str, Any]:
 
 
 def role_pids(host: Agent) -> set[str]:
+    """Return the processes of a host's roles; for a moment there is another, which makes the agent's key."""
     threads = Path(f"/proc/{host.process.pid}/task").iterdir()
-    return {pid for thread in threads for pid in (thread / "children").read_text().split()}
+    children = {pid for thread in threads for pid in children_of(thread)}
+    return {pid for pid in children if is_role(pid)}
+
+
+def children_of(thread: Path) -> list[str]:
+    with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        return (thread / "children").read_text().split()
+    return []
+
+
+def is_role(pid: str) -> bool:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return b"\0role\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 def test_a_good_configuration_is_applied_hot_and_outlives_a_restart(
     agent: Start, engine: FakeEngine, port: int, manager: Agent, host: Agent
 ) -> None:
     before = role_pids(host)
+    assert before
     ends(manager, push(manager, "log.level: debug\nexporter.scrape-timeout: 7s\n"), "done", host)
     assert node(manager)["status"] == "applied"
     assert role_pids(host) == before
@@ -210,9 +223,11 @@ def test_a_kill_in_the_middle_of_applying_leaves_a_trial_that_goes_on(
         agent, engine, port, "--no-enable-metrics", prefix=("env", f"COMPOSE_AGENT_FAILPOINTS={point}")
     )
     eventually(lambda: state(manager) == "online", host)
+    roles = host.roles()
     number = push(manager, "exporter.scrape-timeout: 7s\n")
     eventually(lambda: f"killed at the fail point {point}" in host.log, host)
-    host.kill_whole()
+    host.kill()  # what the link stood in is dead, and its roles end by themselves
+    eventually(lambda: not any(Path(f"/proc/{role}").exists() for role in roles), "its roles live on")
     assert kept(host)["trial"]
     again = start_host(agent, engine, port, "--no-enable-metrics")
     ends(manager, number, "done", again)

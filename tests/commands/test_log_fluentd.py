@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from typing import Any
 
 import pytest
 
 from log_forwarder.fake.forward import ForwardServer
 from tests.commands.program import STOP_SECONDS, Agent, eventually
+from tests.ports import free_port
 
 Start = Callable[..., Agent]
 Events = list[tuple[str, dict[str, Any]]]
@@ -59,9 +58,7 @@ def test_each_process_sends_a_copy_until_it_is_told_not_to(
 
 
 def test_a_peer_that_is_not_there_changes_nothing(agent: Start) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        away = listener.getsockname()[1]
-    one = agent("run", config=f"log.fluentd: 127.0.0.1:{away}\n").started()
+    one = agent("run", config=f"log.fluentd: 127.0.0.1:{free_port()}\n").started()
     assert one.readiness()
     begin = time.monotonic()
     assert one.end() == 0

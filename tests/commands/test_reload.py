@@ -15,6 +15,7 @@ import pytest
 
 from compose_agent.errors import ConfigError
 from tests.commands.program import Agent, eventually
+from tests.ports import free_port
 
 Start = Callable[..., Agent]
 MODES = pytest.mark.parametrize(
@@ -27,11 +28,6 @@ MODES = pytest.mark.parametrize(
     ids=["run", "one-process", "export"],
 )
 LISTEN = "exporter.web.listen-address: {}\n"
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as sock:
-        return int(sock.getsockname()[1])
 
 
 @MODES
@@ -82,6 +78,7 @@ def test_signal_file_and_request_reload_and_what_is_wrong_changes_nothing(
     (one.folder / "new.yml").write_text("log: {level: error, format: json}\n")
     (one.folder / "new.yml").rename(file)
     one.wait_for_config(4, successful=True)
+    assert one.client(local).reload() == 4  # waits for the end of the reload before it, and its last line
     assert one.log.count('msg="configuration refused; the running one stays"') == 1
 
     before = len(one.log.splitlines())
@@ -97,8 +94,8 @@ def test_signal_file_and_request_reload_and_what_is_wrong_changes_nothing(
 def test_a_role_that_refuses_keeps_the_configuration_of_all(arguments: tuple[str, ...], agent: Start) -> None:
     one = agent(*arguments, config=LISTEN.format("127.0.0.1:0")).started()
     before = one.urls()
-    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
+    with closing(socket.create_server(("127.0.0.1", port))):
         (one.folder / "agent.yml").write_text(
             LISTEN.format(f"['127.0.0.1:{free_port()}', '127.0.0.1:{port}']")
         )

@@ -39,6 +39,7 @@ def test_a_signal_stops_everything_within_seconds(
     # As a terminal does it: to the whole foreground group.
     os.killpg(one.process.pid, number)
     assert one.process.wait(STOP_SECONDS) == 0
+    assert "role did not stop and is killed" not in one.log
     assert not is_running(role)
     assert list(one.run_dir.iterdir()) == []
     assert "Traceback" not in one.log

@@ -15,7 +15,6 @@ import pytest
 from compose_agent.dockerd.model import Container
 from compose_agent.errors import ConfigError
 from compose_agent.web import localclient
-from lab.loopback import free_port
 from log_forwarder.event import Batch, Event
 from log_forwarder.sinks import http, make_sink, parse, registered, wire
 from log_forwarder.sinks.contract import (
@@ -30,6 +29,7 @@ from log_forwarder.sinks.kafka import sink as kafka
 from log_forwarder.sinks.kafka.messages import Messages
 from log_forwarder.sinks.word import COMMON_OPTIONS
 from tests.log_forwarder.making import START, Owner, container, descriptors
+from tests.ports import free_port
 
 
 @dataclass(frozen=True)

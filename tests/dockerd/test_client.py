@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,7 @@ from compose_agent.errors import (
     EngineUnsupported,
 )
 from tests.dockerd.talker import CHUNKED, PONG, after_ping, chunk, response, talking
+from tests.dockerd.watched import until
 
 NOBODY = 65534
 
@@ -93,9 +94,9 @@ def test_many_calls_take_one_connection(path: Path) -> None:
 
 def test_a_call_after_a_pause_longer_than_the_deadline_takes_the_same_connection(path: Path) -> None:
     with talking(path, answering(b"{}")) as talker:
-        client = client_of(path, timeout=0.2)
+        client = client_of(path, timeout=2.0)
         client.info()
-        assert talker.wait(0.3)
+        assert talker.wait(2.2)
         client.info()
         client.close()
     assert talker.connections == 1
@@ -227,7 +228,7 @@ def test_without_permission_on_the_folder_there_is_a_remedy_too(open_folder: Pat
 
 def test_an_engine_that_hangs_is_a_timeout(path: Path) -> None:
     with talking(path, after_ping(list)):
-        error = failure(client_of(path, timeout=0.2))
+        error = failure(client_of(path, timeout=1.0))
     assert type(error) is EngineTimeout
     assert str(error) == f"the Engine at unix://{path} gave no whole answer to info in time"
 
@@ -246,11 +247,11 @@ def test_the_deadline_holds_against_a_byte_every_50_ms(path: Path, head: bytes) 
             yield drops[n : n + 1]
 
     with talking(path, after_ping(trickle)) as talker:
-        client = client_of(path, timeout=0.4)
+        client = client_of(path, timeout=1.0)
         client.negotiate()
         started = time.monotonic()
         error = failure(client)
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < 10  # all of it would take minutes
     assert type(error) is EngineTimeout
 
 
@@ -266,9 +267,9 @@ def test_closing_ends_a_call_that_waits_and_refuses_later_ones(path: Path) -> No
         client = client_of(path, timeout=60)
         caller = threading.Thread(target=lambda: failed.append(failure(client)))
         caller.start()
-        assert asked.wait(5)
+        assert asked.wait(20)
         client.close()
-        caller.join(5)
+        caller.join(20)
         assert not caller.is_alive()
         assert type(failed[0]) is EngineUnreachable
         with pytest.raises(EngineUnreachable, match="is closed"):
@@ -282,7 +283,7 @@ def test_a_ping_has_a_deadline_of_its_own(path: Path, monkeypatch: pytest.Monkey
         started = time.monotonic()
         with pytest.raises(EngineTimeout, match="no whole answer to ping in time"):
             client.ping()
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 20  # the deadline of other calls is a minute
         client.close()
 
 
@@ -439,7 +440,7 @@ EVENT = b'{"Type":"container","Action":"start","Actor":{"ID":"a"},"timeNano":1}\
 
 def test_an_event_stream_is_closed_from_another_thread(path: Path) -> None:
     with talking(path, after_ping(lambda: [CHUNKED, chunk(EVENT)])) as talker:
-        client = client_of(path, timeout=0.3)
+        client = client_of(path, timeout=1.5)
         stream = client.events("5.000000001")
         events = iter(stream)
         assert next(events).action == "start"
@@ -451,9 +452,9 @@ def test_an_event_stream_is_closed_from_another_thread(path: Path) -> None:
             ended.set()
 
         threading.Thread(target=drain, daemon=True).start()
-        assert not ended.wait(0.5)  # longer than the deadline of calls: silence is normal here
+        assert not ended.wait(2.0)  # longer than the deadline of calls: silence is normal here
         stream.close()
-        assert ended.wait(5)
+        assert ended.wait(20)
         client.close()
     assert rest == []
     assert talker.requests[-1].startswith("/v1.51/events?")
@@ -487,13 +488,16 @@ def test_streams_leave_no_connection_behind(path: Path) -> None:
             stream.close()
             del stream
         client.close()
-    assert sockets() == before
+    until(lambda: sockets() <= before)  # of other tests there may have been more
 
 
-def sockets() -> int:
-    """Return how many sockets this process has open."""
-    links = list(Path("/proc/self/fd").iterdir())
-    return sum(os.path.lexists(link) and str(link.readlink()).startswith("socket:") for link in links)
+def sockets() -> set[str]:
+    """Return the sockets that this process has open."""
+    found = set()
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the listing's own
+            found.add(str(link.readlink()))
+    return {target for target in found if target.startswith("socket:")}
 
 
 def test_a_refused_event_stream_is_an_error(path: Path) -> None:

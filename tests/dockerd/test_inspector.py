@@ -59,7 +59,7 @@ def running(engine: Engine, threads: int = INSPECTORS) -> Iterator[tuple[Inspect
 def until(true: Callable[[], bool]) -> bool:
     """Poll for what happens in another thread."""
     pause = threading.Event()
-    return any(true() or pause.wait(0.005) for _ in range(1000))
+    return any(true() or pause.wait(0.005) for _ in range(4000))
 
 
 def ids(ledger: Ledger) -> list[str]:

@@ -75,10 +75,10 @@ def test_an_engine_that_says_nothing_is_waited_for_within_bounds(
 def test_a_stream_outlives_its_deadline_and_ends_when_it_is_closed(
     engine: FakeEngine, client: EngineClient
 ) -> None:
-    passage = client.pass_on("GET", "/events", [], 0.5)
+    passage = client.pass_on("GET", "/events", [], 2.0)
     passage.wait_for_ever()
-    threading.Timer(1.0, engine.add_container, ["late"]).start()
-    threading.Timer(2.0, passage.close).start()
+    threading.Timer(2.5, engine.add_container, ["late"]).start()
+    threading.Timer(5.0, passage.close).start()
     started = time.monotonic()
     pieces = passage.chunks()
     assert b'"create"' in next(pieces)

@@ -175,10 +175,13 @@ def test_a_lane_that_is_behind_tells_by_how_long(tmp_path: Path) -> None:
     began = time.monotonic()
     with running(run, drain=0.0):
         log = run.add(ONE)
-        for text in ("on its way", "waiting for room", "not read"):
+        for text in ("on its way", "waiting for room"):
             log.line(text)
             run.tell(ONE)
-            time.sleep(lane_module._WAIT_SECONDS)  # else two of them are one batch
+            # Else two of them are one batch.
+            until(lambda: [each.behind_bytes for each in run.lane.standings()] == [0])
+        log.line("not read")
+        run.tell(ONE)
         until(lambda: run.lane.standings()[0].behind_bytes)
         until(lambda: run.lane.standings()[0].behind_seconds > 0.01)
         assert run.lane.standings()[0].behind_seconds < time.monotonic() - began
@@ -295,7 +298,7 @@ def test_letting_go_of_a_container_that_is_being_read_does_not_end_the_lane(tmp_
         until(lambda: not run.lane._arrivals)
         run.add(TWO).line("of another")
         run.tell(TWO)
-        until(lambda: sink.stored, seconds=3)
+        until(lambda: sink.stored)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -312,7 +315,7 @@ def test_a_fault_in_one_log_does_not_end_the_lane(tmp_path: Path, monkeypatch: p
         run.tell(ONE)
         run.add(TWO).line("b")
         run.tell(TWO)
-        until(lambda: sink.stored, seconds=3)
+        until(lambda: sink.stored)
 
 
 def test_two_lanes_on_the_same_logs_do_not_wait_for_one_another(tmp_path: Path) -> None:

@@ -100,7 +100,9 @@ def samples(
 @pytest.mark.parametrize("openmetrics", [False, True])
 def test_every_lane_tells_what_became_of_its_lines(watched: Watched, openmetrics: bool) -> None:
     for lane, _ in watched.found:
+        # What is sent is counted first, then its latency, and last it is no more on its way.
         until(lambda lane=lane: lane.outbox.tally().sent == 2)  # type: ignore[misc]
+        until(lambda lane=lane: [each.unsettled for each in lane.standings()] == [0])  # type: ignore[misc]
         lane.outbox.drop(5, "filtered")
     metrics = ForwarderMetrics(ConfigState(), watched)
     found = samples(metrics, openmetrics=openmetrics)

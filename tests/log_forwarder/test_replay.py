@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from compose_agent.errors import ComposeAgentError
-from lab.loopback import free_port
 from log_forwarder.beingsent import BEING_SENT, alone
 from log_forwarder.deadletters import FILE_NAME, DeadLetters
 from log_forwarder.event import Event
@@ -22,6 +21,7 @@ from log_forwarder.fake.bulk import FakeBulk
 from log_forwarder.replay import replay
 from log_forwarder.sinks import parse
 from tests.log_forwarder.making import container, until
+from tests.ports import free_port
 
 
 def bury(folder: Path, sink: str, *texts: str, start: int = 0) -> None:
@@ -128,7 +128,7 @@ def test_a_sink_that_takes_nothing_is_given_up_and_the_others_have_theirs(tmp_pa
     out = tmp_path / "out.ndjson"
     for number in range(10):
         bury(tmp_path, "down" if number % 2 else "up", f"line {number}")
-    outcome = replay(tmp_path, [down, parse(f"file://{out}?name=up")], patience=0.3, portion_bytes=1000)
+    outcome = replay(tmp_path, [down, parse(f"file://{out}?name=up")], patience=3.0, portion_bytes=1000)
     assert (outcome.sent, outcome.refused, outcome.left) == (5, 0, 5)
     assert logs(tmp_path / BEING_SENT) == [f"line {n}" for n in range(1, 10, 2)]
     assert [json.loads(each)["log"] for each in out.read_text().splitlines()] == [

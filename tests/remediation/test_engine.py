@@ -266,7 +266,9 @@ def test_more_than_there_ever_should_be_freezes_by_itself(
         docker.add_container(f"app{number}", labels=OPTED_IN)
     rig = make(policy(limits=QUICK, verify=None), limits=Limits(freeze_after=Rate(3, 600.0)))
     rig.engine.receive([signal(f"app{number}") for number in range(6)])
-    intents = rig.until(lambda all_: sum(each.state is State.DONE for each in all_) == 3 and rig.frozen())
+    intents = rig.until(
+        lambda all_: len(all_) == 6 and sum(each.state is State.DONE for each in all_) == 3 and rig.frozen()
+    )
     assert sum(each.state is State.PLANNED for each in intents) == 3
 
 

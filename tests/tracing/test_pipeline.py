@@ -74,12 +74,12 @@ def test_variables_of_opentelemetry_are_honoured(start: Start, collector: FakeCo
 def test_a_collector_that_asks_for_patience_gets_it(start: Start, collector: FakeCollector) -> None:
     collector.behave(Behaviour(status=429, retry_after="2"))
     start(endpoint=collector.url)
-    work("one")
-    until(lambda: collector.requests == 1)
-    collector.behave(Behaviour())
     began = time.monotonic()
+    work("one")
+    until(lambda: collector.requests >= 1)
+    collector.behave(Behaviour())
     collector.wait_for(1)
-    assert time.monotonic() - began > 1.5
+    assert time.monotonic() - began >= 2.0
     assert collector.requests == 2
 
 
@@ -111,7 +111,8 @@ def test_what_spoils_a_request_is_found_and_only_that_is_given_up(
 
 def test_a_partial_success_is_counted(start: Start, collector: FakeCollector) -> None:
     collector.behave(Behaviour(status=503))
-    made = start(endpoint=collector.url)
+    # Later than all of them have ended: of those that come apart, each part would lose two.
+    made = start({"OTEL_BSP_SCHEDULE_DELAY": "2000"}, endpoint=collector.url)
     work("some", 5)
     collector.behave(Behaviour(rejected=2))
     until(lambda: made.account() == Account(created=5, exported=3, dropped={REJECTED: 2}))
@@ -139,7 +140,7 @@ def test_a_dead_collector_holds_up_no_end_and_the_next_start_exports(
         until(lambda: collector.requests >= 1)
         began = time.monotonic()
         made.stop(1.0)
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < 10.0  # one of them would take half a minute
     assert account_of(tmp_path / "traces" / "remediation") == Account(created=200, spooled=200)
     collector.behave(Behaviour())
     made = start(endpoint=collector.url)
@@ -149,7 +150,7 @@ def test_a_dead_collector_holds_up_no_end_and_the_next_start_exports(
 def test_the_end_exports_what_was_only_just_over(start: Start, collector: FakeCollector) -> None:
     made = start({"OTEL_BSP_SCHEDULE_DELAY": "60000"}, endpoint=collector.url)
     work("last", 1000)
-    made.stop(5.0)
+    made.stop(60.0)  # it ends when it is done
     assert len(collector.spans) == 1000
 
 
@@ -195,7 +196,7 @@ def test_nothing_is_recorded_before_and_after(start: Start, collector: FakeColle
     work("before")
     made = start(endpoint=collector.url)
     work("between")
-    made.stop(5.0)
+    made.stop(60.0)
     work("after")
     assert [each.name for each in collector.spans] == ["between"]
 

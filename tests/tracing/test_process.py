@@ -16,9 +16,9 @@ from bench.trees import judge
 from compose_agent.tracing.fake.collector import FakeCollector
 from compose_agent.tracing.reading import account_of
 from lab.agent import Agent
-from lab.loopback import free_port
 from remediation.journal import look
 from remediation.model import Intent
+from tests.ports import free_port
 
 NAMES = [f"web-{number}" for number in range(5)]
 PATIENCE_SECONDS = 60.0
@@ -47,7 +47,7 @@ def test_sigterm_with_a_dead_collector_leaves_all_spans_to_the_next_start(ward: 
         wait_until(lambda: len(ended(role.state_dir)) == len(NAMES), "not all was done", PATIENCE_SECONDS)
         began = time.monotonic()
         assert role.stop() == 0
-        assert time.monotonic() - began < 5.0
+        assert time.monotonic() - began < 10.0  # then a container's runtime would kill it
         account = account_of(role.state_dir / "traces" / "remediation")
         assert account.spooled == account.created >= len(NAMES) * 8
         with FakeCollector(port) as collector:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import http.client
-import socket
 import threading
 from collections.abc import Iterator
 
@@ -11,6 +10,10 @@ from compose_agent.address import Address
 from compose_agent.errors import ListenError
 from compose_agent.web.listeners import Listeners
 from compose_agent.web.response import Response
+from tests.ports import free_port
+
+# What an answer may take on a loaded machine.
+PATIENCE_SECONDS = 20.0
 
 
 @pytest.fixture
@@ -20,14 +23,10 @@ def listeners() -> Iterator[Listeners]:
     made.stop()
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
-
-
 def answers(address: Address) -> bool:
-    connection = http.client.HTTPConnection(address.host or "127.0.0.1", address.port, timeout=2)
+    connection = http.client.HTTPConnection(
+        address.host or "127.0.0.1", address.port, timeout=PATIENCE_SECONDS
+    )
     try:
         connection.request("GET", "/")
         return connection.getresponse().read() == b"here\n"

@@ -254,7 +254,8 @@ def test_a_stop_is_quick_when_nothing_runs(serve: Serve) -> None:
     with closing(connect(server)):
         began = time.monotonic()
         assert server.stop()
-        assert time.monotonic() - began < 1.0
+        # A request would be waited for; a loaded machine takes a moment by itself.
+        assert time.monotonic() - began < server_module.STOP_SECONDS
 
 
 def test_stopping_twice_is_no_error(serve: Serve) -> None:

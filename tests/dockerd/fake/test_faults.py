@@ -118,7 +118,13 @@ def test_what_hangs_is_let_go_when_faults_are_cleared(engine: FakeEngine, ask: A
     with pytest.raises(TimeoutError):
         ask("GET", "/info", timeout=0.1)
     engine.add_fault(Fault("GET /version", "hang", times=1))
-    let_go = threading.Timer(0.1, engine.clear_faults)
+
+    def clear() -> None:
+        until(lambda: engine.requests()["GET /version"] > 0)
+        time.sleep(0.1)  # it is counted before it hangs
+        engine.clear_faults()
+
+    let_go = threading.Thread(target=clear)
     let_go.start()
     with pytest.raises(http.client.RemoteDisconnected):
         ask("GET", "/version")

@@ -92,10 +92,13 @@ class Place(Protocol):
 
 
 class HandAgent:
-    """An agent whose every message is made by the test; ``interval`` is what it says of its heartbeat."""
+    """An agent whose every message is made by the test; ``interval`` is what it says of its heartbeat.
+
+    It has no heart: unless the interval is long, it is late before a loaded machine has looked.
+    """
 
     def __init__(
-        self, manager: Place, name: str, uid: bytes | None = None, interval: float = 1.0, **more: Plain
+        self, manager: Place, name: str, uid: bytes | None = None, interval: float = 3600.0, **more: Plain
     ) -> None:
         self.uid = uid or new_uid()
         self.number = 0

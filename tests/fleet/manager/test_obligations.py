@@ -75,12 +75,12 @@ def test_an_error_is_all_that_an_answer_with_one_says(manager: Manager) -> None:
 def test_what_is_missing_is_asked_for_until_it_has_come(
     manager: Manager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fleet.manager.desk.FULL_STATE_EVERY_SECONDS", 1.0)
     agent = HandAgent(manager, "one")
     agent.say(described=True)
     agent.number += 1
     assert agent.say().flags == 1
     assert agent.say().flags == 0  # it was asked a moment ago
+    monkeypatch.setattr("fleet.manager.desk.FULL_STATE_EVERY_SECONDS", 1.0)
     until(lambda: agent.say().flags == 1)
     agent.say(described=True)
     time.sleep(1.1)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -223,22 +224,24 @@ def test_what_holds_the_sink_up_is_told_while_nothing_is_confirmed(monkeypatch: 
 
 
 def test_trouble_is_no_news_while_lines_are_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(window, "_TROUBLE_SECONDS", 0.1)
+    monkeypatch.setattr(window, "_TROUBLE_SECONDS", 1.0)
     sink = WindowMemory()
     sink.trouble = "one broker of three is down"
     run = Run(sink)
     with running(run):
-        for number in range(20):
+        ends, number = time.monotonic() + 1.5, 0
+        while time.monotonic() < ends or number < 20:
             run.put(str(number))
             until(lambda number=number: len(run.owner.batches) > number)  # type: ignore[misc]
             assert run.courier.health.error == ""
+            number += 1
 
 
 def test_a_silent_peer_is_left_for_a_new_connection() -> None:
     run = Run(WindowMemory(nothing, answer_seconds=0.05))
     run.put("a")
     with running(run):
-        until(lambda: len(run.sink.connections) == 3)
+        until(lambda: len(run.sink.connections) >= 3)
         assert run.owner.batches == []
         assert run.courier.health.error == "no confirmation within 0.05 s"
         assert set(map(tuple, run.sent()[:2])) == {("a",)}

@@ -199,7 +199,7 @@ def test_while_it_hangs_it_reads_and_does_not_acknowledge(client: Client, server
 
 
 def test_late_acknowledgements_come_late_and_hold_nothing_up(client: Client, server: ForwardServer) -> None:
-    server.faults.late_seconds = 0.2
+    server.faults.late_seconds = 2.0
     client.send(["tag", ENTRY, {"chunk": "a"}])
     _wait_until(lambda: server.tally().chunks == 1)
     assert server.tally().acks == 0

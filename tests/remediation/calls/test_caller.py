@@ -115,7 +115,12 @@ def test_an_answer_is_waited_for_as_long_as_the_policy_says(receiver: ScriptedRe
 def test_who_is_closed_lets_go_and_is_asked_again(receiver: ScriptedReceiver) -> None:
     receiver.answer(500)
     closing_caller = caller(pauses=(600,))
-    threading.Timer(0.2, closing_caller.close).start()
+
+    def close() -> None:
+        receiver.wait_for_posts(1)
+        closing_caller.close()  # in the pause before the next attempt
+
+    threading.Thread(target=close, daemon=True).start()
     with pytest.raises(ActorUnavailable, match="ask again with the same id"):
         closing_caller.perform(http(receiver.url))
     assert closing_caller.standing("i1.0") is Standing.UNKNOWN

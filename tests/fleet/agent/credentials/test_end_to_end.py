@@ -85,7 +85,8 @@ def test_after_joining_it_needs_no_token(
         joins = place.token(["staging"], uses=1)
         with agent(place, engine, tmp_path, token=joins, polls=polls, environment="production"):
             until(lambda: kept(tmp_path), 60.0)
-            assert (place.state("web-1"), place.node("web-1")["environment"]) == ("online", "staging")
+            until(lambda: place.state("web-1") == "online")  # it may be late on a loaded machine
+            assert place.node("web-1")["environment"] == "staging"
         assert bool(kept(tmp_path)["certificate"]) is signs
         assert stat.S_IMODE((tmp_path / "agent" / "agent-credential.json").stat().st_mode) == 0o600
         until(lambda: place.state("web-1") == "offline")
@@ -127,7 +128,10 @@ def test_one_that_cannot_be_kept_is_not_taken(
     tmp_path: Path, engine: FakeEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "agent" / "agent-credential.new").mkdir(parents=True)  # in the way of the new file
-    with secured(tmp_path) as place, agent(place, engine, tmp_path, token=place.token(uses=1)) as role:
+    with (
+        secured(tmp_path, heartbeat_interval="10s") as place,
+        agent(place, engine, tmp_path, token=place.token(uses=1)) as role,
+    ):
         until(lambda: "stays" in caplog.text, 60.0)
         assert (link_of(role)["connected"], place.state("web-1")) == (True, "online")
         until(lambda: states(place))

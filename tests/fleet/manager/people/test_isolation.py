@@ -191,7 +191,7 @@ def test_what_they_did_and_what_is_theirs_is_in_their_audit(manager: Manager, st
 
 def test_an_environment_is_no_part_of_who_may_log_in(manager: Manager) -> None:
     person(manager, "stella", "viewer", ["staging"])
-    assert urllib3.request("GET", f"{manager.url}/api/v1/nodes", retries=False).status == 401
+    assert manager.get("/api/v1/nodes").status == 401
 
 
 def test_nothing_of_another_environment_is_sent_to_who_follows_a_page(

@@ -16,7 +16,6 @@ import trustme
 
 from compose_agent.dockerd.model import Container
 from compose_agent.errors import ConfigError
-from lab.loopback import free_port
 from log_forwarder.sinks import make_sink, parse
 from log_forwarder.sinks.contract import Confirmation, SinkContext, SinkUnavailable
 from log_forwarder.sinks.kafka import sink as module
@@ -27,6 +26,7 @@ from tests.log_forwarder.making import container, make_batch, until
 from tests.log_forwarder.sinks.courier import Delivery, dead_letters
 from tests.log_forwarder.sinks.kafka.consuming import consumed
 from tests.log_forwarder.sinks.lines import CONTAINER, batch, event, numbered
+from tests.ports import free_port
 
 MOCK = {"test.mock.num.brokers": 3}
 

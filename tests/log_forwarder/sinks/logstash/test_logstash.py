@@ -11,7 +11,6 @@ import trustme
 from compose_agent import __version__
 from compose_agent.errors import ConfigError
 from lab.forward_node import TlsFiles
-from lab.loopback import free_port
 from lab.lumberjack import Lumberjack
 from log_forwarder.event import Batch
 from log_forwarder.sinks import make_sink, parse
@@ -24,6 +23,7 @@ from tests.log_forwarder.sinks.courier import Delivery, dead_letters
 from tests.log_forwarder.sinks.lines import batch, event, numbered
 from tests.log_forwarder.sinks.logstash.touchy import TouchyProxy
 from tests.log_forwarder.sinks.peers import saying
+from tests.ports import free_port
 
 PATIENCE_SECONDS = 20.0
 
@@ -124,8 +124,8 @@ def test_a_long_line_is_taken(server: Lumberjack) -> None:
 
 
 def test_a_server_that_is_busy_is_waited_for_as_long_as_it_lives() -> None:
-    with Lumberjack(pause_s=1.5, keepalive_s=0.1) as server:
-        ours = sink(f"logstash://127.0.0.1:{server.port}?ack-timeout=500ms")
+    with Lumberjack(pause_s=4.5, keepalive_s=0.1) as server:
+        ours = sink(f"logstash://127.0.0.1:{server.port}?ack-timeout=3s")
         connect_and_deliver(ours, numbered(0, 10))
         assert len(server.events()) == 10
 

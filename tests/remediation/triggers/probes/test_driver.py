@@ -149,6 +149,6 @@ def test_one_that_hangs_does_not_hold_up_the_others(engine: FakeEngine, server: 
             add(engine, silent, f"silent-{n}")
         add(engine, server)
         with watching(engine) as inventory, probing(inventory, Inbox()):
-            until(lambda: len(silent.requests) == 4)
+            until(lambda: len(silent.requests) >= 4)
             asked = len(server.requests)
-            until(lambda: len(server.requests) > asked + 10, 4)
+            until(lambda: len(server.requests) > asked + 10, 4)  # before the timeout of those that hang
