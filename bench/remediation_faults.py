@@ -26,6 +26,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from traceback import format_exc
 
 from bench.patients import Ward, fake_ward, real_ward, wait_until
 from bench.redelivery import Alert, Sender, post_to
@@ -186,9 +187,22 @@ class Run:
 def perform(
     engine: str, host: str, seed: int, *, broker: bool = False, forked: bool = False, keep: bool = False
 ) -> Outcome:
-    """Do one run; ``host`` is the real Engine's address, or empty for a fake one."""
+    """Do one run; ``host`` is the real Engine's address, or empty for a fake one.
+
+    One that cannot be done to its end is not good, and has the error among its faults.
+    """
     started = time.monotonic()
     plan = make_plan(seed, troubles=not host)
+    try:
+        return _perform(engine, host, plan, started, broker=broker, forked=forked, keep=keep)
+    except Exception:  # noqa: BLE001 - the other runs go on, and this one is not good
+        seconds, load = round(time.monotonic() - started, 1), round(os.getloadavg()[0], 2)
+        return Outcome(engine, seed, False, Verdict(), 0, {}, 0, 0, seconds, load, [format_exc()])
+
+
+def _perform(
+    engine: str, host: str, plan: Plan, started: float, *, broker: bool, forked: bool, keep: bool
+) -> Outcome:
     with ExitStack() as cleanup:
         home = Path(tempfile.mkdtemp(prefix="remediation-faults-"))
         if keep:
@@ -200,7 +214,7 @@ def perform(
         verdict = run.perform()
         return Outcome(
             engine=engine,
-            seed=seed,
+            seed=plan.seed,
             good=verdict.good and not run.faults,
             verdict=verdict,
             kills=run.agents.kills,
