@@ -22,6 +22,7 @@ from compose_agent.config import Config
 from compose_agent.config.flags import flag_layer, flags
 from compose_agent.config.watch import FileWatches
 from compose_agent.errors import ConfigError, Problem
+from compose_agent.memory import share_one_heap
 from compose_agent.role import RoleSpec
 from compose_agent.runner import configure_logs, start_traces
 from compose_agent.supervisor import NAME, Supervisor
@@ -34,6 +35,7 @@ _ACTING = "agent"
 
 
 def _callback(**parameters: Any) -> None:
+    share_one_heap()
     signals = Signals()
     given = flag_layer(SCHEMA, parameters)
     source = with_remote(config_source(given), given)
