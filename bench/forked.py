@@ -20,6 +20,8 @@ from compose_agent import failpoints
 from compose_agent.cli import main
 
 _context = multiprocessing.get_context("forkserver")
+# Whoever starts a life asks for the ends of all others; of two that ask at once one would be told nonsense.
+_asking = threading.Lock()
 
 
 class Forked:
@@ -31,9 +33,8 @@ class Forked:
         _context.set_forkserver_preload(["bench.imported", *ours])
         given = (list(arguments), dict(environ), str(log))
         self._process = _context.Process(target=_live, args=given)
-        self._process.start()
-        # Of two threads that ask at once how it ended, one would be told nonsense.
-        self._asking = threading.Lock()
+        with _asking:
+            self._process.start()
 
     @property
     def pid(self) -> int:
@@ -43,7 +44,7 @@ class Forked:
 
     def poll(self) -> int | None:
         """Return how it ended, negative for a signal, None while it runs."""
-        with self._asking:
+        with _asking:
             return self._process.exitcode
 
     def wait(self, timeout: float | None = None) -> int:

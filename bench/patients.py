@@ -22,6 +22,7 @@ from bench.engine_events import EngineEvents
 from bench.remediation_plan import How, Patient, Trouble
 from bench.restarts import Event
 from lab import LabError, busybox
+from lab.engine import ping
 
 OPT_IN = {"compose-agent.remediate": "restart"}
 
@@ -141,7 +142,7 @@ class _FakeWard(_Watched):
         )
         self._cleanup.callback(engine.wait)
         self._cleanup.callback(engine.terminate)
-        wait_until(path.exists, "the fake Engine did not start")
+        wait_until(lambda: ping(str(path)), "the fake Engine did not start")
         super().__init__(f"unix://{path}")
 
     def __enter__(self) -> Self:
