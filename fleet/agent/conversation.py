@@ -69,12 +69,14 @@ class Conversation:
         self._said: dict[str, bytes] = {}
         self._server_can = _EVERYTHING
         self.sequence = sequence
+        self.ill = False  # as it was said last
 
     def heartbeat(self) -> AgentToServer:
         """Return what has changed, at first everything."""
         if self._remote:
             self._remote.spoke()
         message = self._whole()
+        self.ill = not message.health.healthy
         for name in _PARTS:
             part = getattr(message, name).SerializeToString(deterministic=True)
             if self._said.get(name) == part or not self._takes(name):

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 # How soon a change on this host is told, at the latest; asking the roles costs some milliseconds.
 NEWS_SECONDS = 10.0
+# Who is ill tells sooner of getting well, as at a start, where the link is there before the other roles are.
+ILL_NEWS_SECONDS = 2.0
 # A server that is never content would have the two speak without an end, hundreds of times a second. What is
 # not said at once is said with the next message.
 _AT_ONCE = RateLimit(interval=1.0, burst=3)
@@ -177,7 +179,8 @@ class Link:
         """Speak and listen until the connection ends, the agent stops, or WebSocket is to be tried again."""
         clock = time.monotonic
         until = clock() + self._choice.spell() if polling else float("inf")
-        sent, answered, news_at = self._say(transport, conversation), False, clock() + NEWS_SECONDS
+        sent, answered = self._say(transport, conversation), False
+        news_at = clock() + _news_after(conversation)
         self._live = transport, conversation
         while not self._stopping.is_set() and clock() < until:
             due = sent + self._parts.interval()
@@ -200,7 +203,7 @@ class Link:
             if clock() >= due or news or self._is_urgent(conversation):
                 sent, answered = self._say(transport, conversation), False
             if clock() >= news_at:
-                news_at = clock() + NEWS_SECONDS
+                news_at = clock() + _news_after(conversation)
         if self._stopping.is_set():
             self._live = None
             self._send(transport, conversation, conversation.goodbye())
@@ -304,3 +307,7 @@ class Link:
 
     def _progressed(self) -> None:
         self.progress = time.monotonic()
+
+
+def _news_after(conversation: Conversation) -> float:
+    return ILL_NEWS_SECONDS if conversation.ill else NEWS_SECONDS

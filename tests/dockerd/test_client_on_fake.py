@@ -60,6 +60,12 @@ def engine() -> Iterator[FakeEngine]:
 
 
 @pytest.fixture
+def kind() -> Kind:
+    """Return the fault that is to come, if a test does not say which."""
+    return "hang"
+
+
+@pytest.fixture
 def client(engine: FakeEngine, kind: Kind) -> Iterator[EngineClient]:
     """Return a client that is waited for only where a fault is one of time."""
     seconds = 1.0 if FAULTS[kind] is EngineTimeout else PATIENCE_SECONDS

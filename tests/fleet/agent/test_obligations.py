@@ -84,6 +84,19 @@ def test_what_has_changed_is_told_whole_and_nothing_else_is(
     assert not told.HasField("effective_config")
 
 
+def test_who_is_ill_tells_soon_of_getting_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NEWS_SECONDS", "ILL_NEWS_SECONDS"):
+        monkeypatch.setattr(f"fleet.agent.link.{name}", 0.2)
+    with speaking() as server, linked(tmp_path, server) as agent:
+        until(lambda: server.messages)
+        agent.host.healthy = False
+        until(lambda: len(server.messages) > 1)
+        monkeypatch.setattr("fleet.agent.link.NEWS_SECONDS", 3600.0)
+        agent.host.healthy = True
+        until(lambda: len(server.messages) > 2)
+    assert [message.health.healthy for message in server.messages[:3]] == [True, False, True]
+
+
 def test_asked_for_the_whole_state_it_tells_it_at_once(tmp_path: Path) -> None:
     def answer(message: AgentToServer) -> ServerToAgent:
         reply = plainly(message)
