@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,7 @@ from compose_agent.errors import (
     EngineUnsupported,
 )
 from tests.dockerd.talker import CHUNKED, PONG, after_ping, chunk, response, talking
-from tests.dockerd.watched import until
+from tests.dockerd.watched import open_sockets, until
 
 NOBODY = 65534
 
@@ -477,7 +477,7 @@ def test_an_event_stream_that_breaks_says_so(path: Path) -> None:
 
 
 def test_streams_leave_no_connection_behind(path: Path) -> None:
-    before = sockets()
+    before = open_sockets()
     with talking(path, after_ping(lambda: [CHUNKED, chunk(EVENT)])):
         client = client_of(path)
         client.negotiate()
@@ -488,16 +488,7 @@ def test_streams_leave_no_connection_behind(path: Path) -> None:
             stream.close()
             del stream
         client.close()
-    until(lambda: sockets() <= before)  # of other tests there may have been more
-
-
-def sockets() -> set[str]:
-    """Return the sockets that this process has open."""
-    found = set()
-    for link in Path("/proc/self/fd").iterdir():
-        with suppress(FileNotFoundError):  # the listing's own
-            found.add(str(link.readlink()))
-    return {target for target in found if target.startswith("socket:")}
+    until(lambda: open_sockets() <= before)  # of other tests there may have been more
 
 
 def test_a_refused_event_stream_is_an_error(path: Path) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -19,6 +17,7 @@ from tests.dockerd.watched import (
     PATIENCE_SECONDS,
     agrees,
     inspects,
+    open_sockets,
     picture,
     until,
     until_true_to,
@@ -303,14 +302,6 @@ def test_an_engine_whose_clock_is_set_back_is_followed(modern: FakeEngine) -> No
         modern.die("new", 1)
         until(lambda: agrees(modern, inventory))
         assert inventory.counts().missed_changes == 0
-
-
-def open_sockets() -> set[str]:
-    found = set()
-    for link in Path("/proc/self/fd").iterdir():
-        with suppress(FileNotFoundError):  # the listing's own
-            found.add(str(link.readlink()))
-    return {target for target in found if target.startswith("socket:")}
 
 
 @pytest.mark.parametrize("state", ["steady", "frozen", "absent", "changing"])

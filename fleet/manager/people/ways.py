@@ -64,8 +64,10 @@ class Passwords:
     def find(self, environ: WSGIEnvironment) -> Principal | None:
         """Return who a name and a password in the header prove; raises Busy."""
         header = str(environ.get("HTTP_AUTHORIZATION", ""))
+        if header[:6].lower() != "basic ":
+            return None
         hashes = self._hashes()
-        if header[:6].lower() != "basic " or not hashes:  # where nobody has a password, none is a wrong one
+        if not hashes:  # where nobody has a password, none is a wrong one
             return None
         address = str(environ.get("REMOTE_ADDR", ""))
         self._failures.require_patience(address)
