@@ -116,6 +116,10 @@ class Agent:
             time.sleep(0.05)
         raise LabError(f"not within {seconds:g} s: {problem}", remedy=self.log.read_text())
 
+    def logs(self, lines: int = 60) -> str:
+        """Return the last lines that it wrote."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
     @property
     def url(self) -> str:
         """The first URL on which the role listens."""

@@ -6,13 +6,14 @@ An Engine that cannot be had fails the tests that ask for it; they are never ski
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import docker
 import pytest
 from playwright.sync_api import Browser
 
 from lab import busybox as image
+from lab.agent import Agent
 from lab.browser import browsing
 from lab.engine import PrivateEngine
 from lab.lines import LINES
@@ -29,6 +30,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=os.environ.get("LAB_ENGINE_LINE") or LINES[0],
         help="line of the private Docker Engine (default: LAB_ENGINE_LINE, or %(default)s)",
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show, with a test that failed, what the agents and Engines among its fixtures have written."""
+    report = yield
+    if report.when == "call" and report.failed:
+        for name, value in getattr(item, "funcargs", {}).items():
+            if isinstance(value, Agent | PrivateEngine):
+                report.sections.append((f"log of {name}", value.logs()))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -94,7 +94,7 @@ class RemediationRole:
         self._inventory = Inventory(
             self._client,
             on_event=self._hear,
-            since=self._triggers.since,
+            since_ns=self._triggers.since_ns,
             on_look=self._looked,
             declared=self._declared,
         )

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from compose_agent.dockerd.connection import EngineConnection
 from compose_agent.dockerd.failures import decoded
 from compose_agent.dockerd.logstream import LogStream
+from compose_agent.dockerd.moments import parameter
 from compose_agent.dockerd.stream import EventStream, History, parse_history
 from compose_agent.errors import EngineGarbage
 
@@ -40,9 +41,14 @@ class EngineClient(EngineConnection):
         path = f"/containers/{quote(container_id, safe='')}/stats"
         return self._json("container_stats", path, dict, {"stream": "0", "one-shot": "1"})
 
-    def events(self, since: str | None = None) -> EventStream:
-        """Open the stream of container events, from ``since`` (``seconds.nanoseconds`` of the Engine) on."""
-        params = {"filters": '{"type":["container"]}'} | ({"since": since} if since else {})
+    def events(self, since_ns: int | None = None) -> EventStream:
+        """Open the stream of container events, from a moment of the Engine's clock on, or from now.
+
+        From now is from a little later: the Engine answers before it begins to listen.
+        """
+        params = {"filters": '{"type":["container"]}'}
+        if since_ns is not None:
+            params["since"] = parameter(since_ns)
         with self._call("events"):
             return EventStream(self._checked(self._get(self._versioned("/events"), params)))
 
@@ -51,7 +57,7 @@ class EngineClient(EngineConnection):
 
         It answers at once when ``until_ns`` is past, and waits for that moment otherwise.
         """
-        params = {"since": _moment(since_ns), "until": _moment(until_ns)}
+        params = {"since": parameter(since_ns), "until": parameter(until_ns)}
         with self._call("events_past"), self._get(self._versioned("/events"), params) as response:
             return parse_history(self._checked(response).content)
 
@@ -198,7 +204,3 @@ def _container(container_id: str, verb: str = "") -> str:
 def _stopping(stop_seconds: int, signal: str) -> dict[str, str]:
     # Engines before 23 (API 1.42) take no notice of a signal here.
     return {"t": str(stop_seconds)} | ({"signal": signal} if signal else {})
-
-
-def _moment(time_ns: int) -> str:
-    return f"{time_ns // 10**9}.{time_ns % 10**9:09d}"

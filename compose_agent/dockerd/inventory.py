@@ -1,10 +1,13 @@
 """The inventory: a live model of every container, kept by events and one inspect for each change.
 
-Three threads and a few inspectors: the *follower* holds the event stream open (subscribe first, then list,
-so that nothing falls between), the *inspectors* turn changed ids into containers, the *heartbeat* pings, so
-that a hanging Engine is noticed although its stream is merely silent. Every five minutes or so the
-*reconcile* lists all containers and has them inspected anew, as the follower does after each connect: the
-Engine skips slow readers of events without a word, keeps 256 events, and loses them when it restarts.
+Three threads and a few inspectors: the *follower* holds the event stream open, the *inspectors* turn changed
+ids into containers, the *heartbeat* pings, so that a hanging Engine is noticed although its stream is merely
+silent. Every five minutes or so the *reconcile* lists all containers and has them inspected anew, as the
+follower does after each connect: the Engine skips slow readers of events without a word, keeps 256 events,
+and loses them when it restarts.
+
+The follower subscribes first and lists then, so that nothing falls between; and it subscribes from a moment
+that is past, because the Engine answers before it listens.
 
 Only the follower brings the link up. Whoever finds the Engine gone takes it down and closes the stream,
 and the follower connects again.
@@ -24,6 +27,7 @@ from compose_agent.dockerd.declared import NOTHING, Declared
 from compose_agent.dockerd.inspector import Inspector
 from compose_agent.dockerd.ledger import Ledger
 from compose_agent.dockerd.model import Container, Engine, engine_from_json
+from compose_agent.dockerd.moments import engine_time
 from compose_agent.dockerd.stream import Event, EventStream
 from compose_agent.errors import EngineError, EnginePermission, EngineUnreachable, EngineUnsupported
 
@@ -57,7 +61,7 @@ class EngineCalls(Protocol):
     def version(self) -> dict[str, object]: ...  # noqa: D102
     def list_containers(self) -> list[dict[str, object]]: ...  # noqa: D102
     def inspect(self, container_id: str) -> dict[str, object]: ...  # noqa: D102
-    def events(self, since: str | None = None) -> EventStream: ...  # noqa: D102
+    def events(self, since_ns: int | None = None) -> EventStream: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +90,10 @@ class Inventory:
     """Containers and Engine as they are now. ``start`` it once; every read is a snapshot without waiting.
 
     ``on_event`` hears of each event of a container, in order, in the thread that all containers wait for: it
-    must neither wait nor raise. After a reconnect it may hear the last one again. ``since`` is the Engine's
-    time from which on it is told of what the Engine still remembers; None for from now on. ``on_look`` is
-    called whenever a container was looked at. ``declared`` adds labels to those that stand on containers;
-    ``refresh`` asks it anew.
+    must neither wait nor raise. After a reconnect it may hear the last one again. ``since_ns`` is the moment
+    of the Engine's clock from which on it is told what the Engine still remembers; None for from now on.
+    ``on_look`` is called whenever a container was looked at. ``declared`` adds labels to those that stand on
+    containers; ``refresh`` asks it anew.
     """
 
     def __init__(
@@ -100,7 +104,7 @@ class Inventory:
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
         now: Callable[[], float] = time.time,
         on_event: Callable[[Event], None] = _not_listening,
-        since: str | None = None,
+        since_ns: int | None = None,
         on_look: Callable[[], None] = lambda: None,
         declared: Declared = NOTHING,
     ) -> None:
@@ -109,7 +113,7 @@ class Inventory:
         self._reconcile_seconds = reconcile_seconds
         self._heartbeat_seconds = heartbeat_seconds
         self._now = now
-        self._ledger = Ledger(since)
+        self._ledger = Ledger(since_ns)
         self._inspector = Inspector(client.inspect, self._ledger, on_look=on_look, declared=declared)
         self._engine = Engine()
         self._link = Link(since=now())
@@ -209,15 +213,18 @@ class Inventory:
         The link stays up between a stream that held and the attempt that comes at once: it takes an Engine
         that is gone down, and leaves up one behind a proxy that ends idle streams.
         """
+        self._client.negotiate()
+        info = self._client.info()
+        self._engine = engine_from_json(info, self._client.version())
+        if (now_ns := engine_time(info)) is not None:
+            self._ledger.begin(now_ns)
         with self._subscribed() as stream:
-            self._engine = engine_from_json(self._client.info(), self._client.version())
             self._reconcile(connected=True)
             self._came_up()
             self._read(stream, time.monotonic() + RECONNECT_LAST_SECONDS)
 
     def _subscribed(self) -> EventStream:
-        self._client.negotiate()
-        stream = self._client.events(self._ledger.last_event)
+        stream = self._client.events(self._ledger.resume_ns)
         with self._lock:
             self._stream = stream
         if self._stop.is_set():

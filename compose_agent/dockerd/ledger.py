@@ -25,11 +25,12 @@ _TOMBSTONES = 4096
 class Ledger:
     """Containers by id. ``snapshot`` is sorted by name and stays the same object until something changes.
 
-    ``since`` is where the event stream is to begin, in the Engine's time; None for now.
+    ``begin_ns`` is where the event stream is to begin, in the Engine's time; None when that is to be said by
+    ``begin``.
     """
 
-    def __init__(self, since: str | None = None) -> None:
-        self._since = since
+    def __init__(self, begin_ns: int | None = None) -> None:
+        self._begin_ns = begin_ns
         self._lock = threading.Lock()
         self._containers: dict[str, Container] = {}
         self._gone: dict[str, None] = {}
@@ -39,10 +40,15 @@ class Ledger:
         self._last: Event | None = None
         self.missed_changes = 0
 
+    def begin(self, now_ns: int) -> None:
+        """Have the event stream begin now, in the Engine's time, unless its beginning is known already."""
+        if self._begin_ns is None:
+            self._begin_ns = now_ns
+
     @property
-    def last_event(self) -> str | None:
-        """Where to resume the event stream: the Engine's time of the last event applied."""
-        return self._last.since if self._last else self._since
+    def resume_ns(self) -> int | None:
+        """Where the event stream is to be resumed: the Engine's time of the last event applied."""
+        return self._last.time_ns if self._last else self._begin_ns
 
     def snapshot(self) -> tuple[Container, ...]:
         """Return every container, sorted by name."""

@@ -35,11 +35,6 @@ class Event:
     attributes: dict[str, str]
     detail: str = ""
 
-    @property
-    def since(self) -> str:
-        """The moment of this event in the form the Engine's ``since`` takes."""
-        return f"{self.time_ns // 10**9}.{self.time_ns % 10**9:09d}"
-
 
 def parse_event(line: bytes) -> Event | None:
     """Return the event in a line of the stream, or None for one that is not about a container.

@@ -39,10 +39,10 @@ class Containers(Protocol):
 class ContainerEvents:
     """One thread that turns what it hears into signals.
 
-    Made before its inventory, which gets ``hear`` as its listener and ``since`` as the time to begin at::
+    Made before its inventory, which gets ``hear`` as its listener and ``since_ns`` as the time to begin at::
 
         events = ContainerEvents(receive, memory)
-        inventory = Inventory(client, on_event=events.hear, since=events.since)
+        inventory = Inventory(client, on_event=events.hear, since_ns=events.since_ns)
         events.start(inventory)
     """
 
@@ -69,10 +69,9 @@ class ContainerEvents:
         self._thread = threading.Thread(target=self._work, name="trigger-events", daemon=True)
 
     @property
-    def since(self) -> str | None:
+    def since_ns(self) -> int | None:
         """Where the Engine's events are to be told from: the last one that was dealt with before."""
-        last_ns = self._watch.state.last_ns
-        return Event("", "", last_ns, {}).since if last_ns else None
+        return self._watch.state.last_ns or None
 
     def hear(self, event: Event) -> None:
         """Take an event; neither waits nor raises."""

@@ -34,7 +34,7 @@ class Wishes:
 
 
 class Triggers:
-    """Made before the inventory, which gets ``hear`` as its listener and ``since`` as its beginning.
+    """Made before the inventory, which gets ``hear`` as its listener and ``since_ns`` as its beginning.
 
     ``local`` tells whether the Engine is this host's.
     """
@@ -50,9 +50,9 @@ class Triggers:
         self._start_others: Callable[[Wishes], None] | None = None
 
     @property
-    def since(self) -> str | None:
+    def since_ns(self) -> int | None:
         """Where the Engine's events are to be told from."""
-        return self._events.since
+        return self._events.since_ns
 
     def hear(self, event: Event) -> None:
         """Take an event; neither waits nor raises."""

@@ -441,7 +441,7 @@ EVENT = b'{"Type":"container","Action":"start","Actor":{"ID":"a"},"timeNano":1}\
 def test_an_event_stream_is_closed_from_another_thread(path: Path) -> None:
     with talking(path, after_ping(lambda: [CHUNKED, chunk(EVENT)])) as talker:
         client = client_of(path, timeout=1.5)
-        stream = client.events("5.000000001")
+        stream = client.events(5_000_000_001)
         events = iter(stream)
         assert next(events).action == "start"
         ended = threading.Event()

@@ -177,6 +177,16 @@ def test_what_no_event_told_is_found_by_the_reconcile_and_counted(
         assert inventory.counts().connects == 1
 
 
+def test_what_happens_before_the_engine_listens_is_seen(modern: FakeEngine) -> None:
+    modern.add_container("web")
+    modern.add_fault(Fault("GET /events", "late", times=1, seconds=0.5))
+    with watching(modern) as inventory:
+        until(lambda: inventory.link().up and [each.state for each in inventory.containers()] == ["running"])
+        modern.die("web", 1)
+        until_true_to(modern, inventory)
+        assert inventory.counts().missed_changes == 0
+
+
 def test_what_events_told_is_not_counted_as_missed_however_often_it_is_reconciled(modern: FakeEngine) -> None:
     modern.add_container("web", restart="always")
     with watching(modern, reconcile=0.05) as inventory:
@@ -346,9 +356,10 @@ def test_a_listener_hears_each_event_and_from_a_given_moment_on(modern: FakeEngi
     heard: list[tuple[str, str]] = []
     client = EngineClient(Endpoint(modern.url, "test"))
     first = modern.core.events.since(0, None)[0]
-    begin = f"{first.time_ns // 10**9}.{first.time_ns % 10**9:09d}"
     inventory = Inventory(
-        client, on_event=lambda event: heard.append((event.action, event.attributes["name"])), since=begin
+        client,
+        on_event=lambda event: heard.append((event.action, event.attributes["name"])),
+        since_ns=first.time_ns,
     )
     inventory.start()
     try:

@@ -151,11 +151,14 @@ def test_a_change_that_no_event_announced_is_counted(
 
 def test_the_stream_is_resumed_at_the_latest_event() -> None:
     ledger = Ledger()
-    resumed = [ledger.last_event]
+    resumed = [ledger.resume_ns]
+    for begin_ns in (3, 4):
+        ledger.begin(begin_ns)
+        resumed.append(ledger.resume_ns)
     for each in (event("start", 5.000000001), event("die", 4.0, "b"), event("exec_die", 6.5)):
         ledger.apply(each)
-        resumed.append(ledger.last_event)
-    assert resumed == [None, "5.000000001", "5.000000001", "6.500000000"]
+        resumed.append(ledger.resume_ns)
+    assert resumed == [None, 3, 3, 5_000_000_001, 5_000_000_001, 6_500_000_000]
 
 
 def test_an_event_out_of_order_is_not_lost() -> None:

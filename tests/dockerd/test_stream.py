@@ -79,14 +79,6 @@ def test_the_time_is_in_nanoseconds(changes: dict[str, Any], time_ns: int) -> No
     assert event.time_ns == time_ns
 
 
-@pytest.mark.parametrize(
-    ("time_ns", "since"),
-    [(5_000_000_007, "5.000000007"), (1_767_225_600_000_000_000, "1767225600.000000000")],
-)
-def test_since_has_nine_digits_behind_the_point(time_ns: int, since: str) -> None:
-    assert Event("start", "a", time_ns, {}).since == since
-
-
 def test_attributes_may_be_missing() -> None:
     event = parse_event(line(Actor={"ID": "a1", "Attributes": None}))
     assert event is not None

@@ -13,12 +13,11 @@ import pytest
 from lab.agent import Agent
 from lab.busybox import TAG, ensure_image
 from lab.engine import PrivateEngine
+from tests.dockerd.watched import RECOVERY_SECONDS
 from tests.integration.metrics import Exposition, eventually
 
 pytestmark = [pytest.mark.engine, pytest.mark.lines]
 
-# What is promised: an Engine that is back is seen within this time.
-RECOVERY_SECONDS = 5.0
 # The budget of a scrape that reads files; generous, because machines are shared.
 ANSWER_SECONDS = 2.0
 

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "hang", "slow", "slow-body", "error", "reset", "reset-body", "truncate", "garbage", "wrong", "drop"
+    "hang",
+    "slow",
+    "slow-body",
+    "late",
+    "error",
+    "reset",
+    "reset-body",
+    "truncate",
+    "garbage",
+    "wrong",
+    "drop",
 ]
 GARBAGE = b'{"Id": "}{\x00\xff'
 
@@ -25,6 +35,7 @@ class Fault:
     ``hang``         no answer until the fault is cleared; then the connection is closed
     ``slow``         ``seconds`` before the head of the answer
     ``slow-body``    ``seconds`` before each byte of the body
+    ``late``         a stream listens only ``seconds`` after its head, as a busy Engine's does
     ``error``        ``status`` with ``message`` in the Engine's error shape
     ``reset``        the connection is closed before the head
     ``reset-body``   the connection is closed after ``after`` bytes of the body

@@ -50,7 +50,7 @@ def parse(core: Core, method: str, target: str, content_type: str, body: bytes) 
 
 def answer(core: Core, request: Request, fault: Fault | None) -> Response:
     """Return the answer to a request, spoilt by the fault when that is of the kind that replaces answers."""
-    if fault is None or fault.kind in ("slow", "slow-body", "reset-body", "truncate"):
+    if fault is None or fault.kind in ("slow", "slow-body", "late", "reset-body", "truncate"):
         return _respond(core, request)
     if fault.acts:
         _respond(core, request)

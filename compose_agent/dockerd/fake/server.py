@@ -141,10 +141,16 @@ class _Connection(BaseHTTPRequestHandler):
     def _stream(self, response: Response, fault: Fault | None) -> None:
         stream = response.stream
         assert stream is not None  # noqa: S101
-        # The first step makes the stream listen, so that nothing is missed after the head.
-        first = next(stream, None)
+        framing = {"Transfer-Encoding": "chunked"}
+        late = fault is not None and fault.kind == "late"
         try:
-            self._head(response, {"Transfer-Encoding": "chunked"})
+            if fault is not None and late:
+                self._head(response, framing)
+                self._core.closing.wait(fault.seconds)
+            # The first step makes the stream listen: nothing is missed after the head.
+            first = next(stream, None)
+            if not late:
+                self._head(response, framing)
             self._chunk(first, fault)
             for chunk in _limited(stream, fault):
                 self._core.thawed.wait()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from compose_agent.dockerd.client import EngineClient
+from compose_agent.dockerd.moments import engine_time
 from compose_agent.dockerd.verbs.contract import Facts, Refused
 from compose_agent.dockerd.verbs.model import VerbRequest
 from compose_agent.errors import EngineGarbage, EngineNotFound
@@ -21,7 +21,6 @@ MAX_STOP_SECONDS = 3600
 ANSWER_SECONDS = 30.0
 # How the Engine marks a start that failed.
 START_FAILED_EXIT_CODE = 128
-_NANOSECONDS = 10**9
 _GONE = "there is no such container any more"
 
 
@@ -118,19 +117,10 @@ def stop_seconds(seen: Look, request: VerbRequest) -> int:
 
 def engine_clock(client: EngineClient) -> int:
     """Return the Engine's own time, in nanoseconds since the epoch."""
-    text = str(client.info().get("SystemTime") or "")
-    try:
-        return nanoseconds(text)
-    except ValueError as error:
-        raise EngineGarbage(f"the Engine calls its time '{text}'") from error
-
-
-def nanoseconds(text: str) -> int:
-    """Return an RFC 3339 time, which may have nine digits behind the point, as nanoseconds; ValueError."""
-    moment = datetime.fromisoformat(text)
-    fraction = text.partition(".")[2]
-    digits = fraction[: len(fraction) - len(fraction.lstrip("0123456789"))][:9]
-    return int(moment.replace(microsecond=0).timestamp()) * _NANOSECONDS + int(digits.ljust(9, "0"))
+    info = client.info()
+    if (time_ns := engine_time(info)) is None:
+        raise EngineGarbage(f"the Engine calls its time '{info.get('SystemTime') or ''}'")
+    return time_ns
 
 
 def gone() -> str:

@@ -11,7 +11,7 @@ from compose_agent.dockerd.endpoint import Endpoint
 from compose_agent.dockerd.fake import Behaviour, FakeEngine
 from compose_agent.dockerd.fake.clock import ManualClock
 from compose_agent.dockerd.stream import Event
-from compose_agent.dockerd.verbs.containers import Look, nanoseconds
+from compose_agent.dockerd.verbs.containers import Look
 from compose_agent.dockerd.verbs.contract import (
     Done,
     Failed,
@@ -141,19 +141,6 @@ def test_the_containers_own_stop_signal_shows_its_stop() -> None:
 def test_signals_have_numbers(text: str, number: int | None) -> None:
     assert signal_number(text) == number
     assert stop_signal(text) == (number or 15)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("1970-01-01T00:00:01Z", SECOND),
-        ("1970-01-01T00:00:01.5Z", 1_500_000_000),
-        ("1970-01-01T01:00:01.123456789+01:00", 1_123_456_789),
-        ("1970-01-01T00:00:01.000000001Z", SECOND + 1),
-    ],
-)
-def test_times_keep_their_nanoseconds(text: str, expected: int) -> None:
-    assert nanoseconds(text) == expected
 
 
 class World:

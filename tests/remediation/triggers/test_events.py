@@ -35,7 +35,7 @@ def telling(engine: FakeEngine, inbox: Inbox, memories: Memories | None = None) 
     """Tell the inbox what happens to the Engine's containers."""
     client = EngineClient(Endpoint(engine.url, "test"))
     events = ContainerEvents(inbox.receive, memories or Memories())
-    inventory = Inventory(client, on_event=events.hear, since=events.since)
+    inventory = Inventory(client, on_event=events.hear, since_ns=events.since_ns)
     inventory.start()
     events.start(inventory)
     try:

@@ -31,7 +31,7 @@ def test_all_triggers_start_change_and_stop_together(tmp_path: Path) -> None:
         probed = engine.add_container("probed", labels={"compose-agent.probe.tcp": "none"})
         client = EngineClient(Endpoint(engine.url, "test"))
         triggers = Triggers(inbox.receive, FolderMemory(tmp_path))
-        inventory = Inventory(client, on_event=triggers.hear, since=triggers.since)
+        inventory = Inventory(client, on_event=triggers.hear, since_ns=triggers.since_ns)
         inventory.start()
         assert inventory.wait_complete(20)
         wishes = Wishes([Query("High", "x", every=0.05)], [RULE], ask, lambda _: 30.0)

@@ -37,7 +37,7 @@ def inbox(engine: PrivateEngine) -> Iterator[Inbox]:
     inbox = Inbox()
     client = EngineClient(Endpoint(engine.host, "test"))
     events = ContainerEvents(inbox.receive, Memories())
-    inventory = Inventory(client, on_event=events.hear, since=events.since)
+    inventory = Inventory(client, on_event=events.hear, since_ns=events.since_ns)
     inventory.start()
     events.start(inventory)
     assert inventory.wait_complete(SECONDS)
