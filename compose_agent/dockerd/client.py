@@ -58,8 +58,8 @@ class EngineClient(EngineConnection):
         It answers at once when ``until_ns`` is past, and waits for that moment otherwise.
         """
         params = {"since": parameter(since_ns), "until": parameter(until_ns)}
-        with self._call("events_past"), self._get(self._versioned("/events"), params) as response:
-            return parse_history(self._checked(response).content)
+        with self._call("events_past"), self._get(self._versioned("/events"), params) as answer:
+            return parse_history(self._checked(answer).read())
 
     def logs(self, container_id: str, *, tty: bool, since: str) -> LogStream:
         """Open the stream of what a container has written since (``seconds.nanoseconds``) and will write.
@@ -97,11 +97,11 @@ class EngineClient(EngineConnection):
         EngineNotFound without the image, EngineRefused (409) when the name is taken.
         """
         with self._call("container_create"):
-            with self._send("POST", self._versioned("/containers/create"), {"name": name}, body) as response:
-                answer = decoded(self._checked(response))
-            if not isinstance(answer, dict) or not isinstance(answer.get("Id"), str):
+            with self._send("POST", self._versioned("/containers/create"), {"name": name}, body) as answer:
+                made = decoded(self._checked(answer))
+            if not isinstance(made, dict) or not isinstance(made.get("Id"), str):
                 raise EngineGarbage("the Engine gave a container that it made no id")
-            return str(answer["Id"])
+            return str(made["Id"])
 
     def start(self, container_id: str, *, timeout: float | None = None) -> None:
         """Start a container; one that runs goes on. EngineRefused when its command cannot be run."""
@@ -168,11 +168,11 @@ class EngineClient(EngineConnection):
         EngineRefused (409) when the container does not run.
         """
         path = self._versioned(_container(container_id, "exec"))
-        with self._call("exec_create"), self._send("POST", path, body={"Cmd": list(command)}) as response:
-            answer = decoded(self._checked(response))
-            if not isinstance(answer, dict) or not isinstance(answer.get("Id"), str):
+        with self._call("exec_create"), self._send("POST", path, body={"Cmd": list(command)}) as answer:
+            made = decoded(self._checked(answer))
+            if not isinstance(made, dict) or not isinstance(made.get("Id"), str):
                 raise EngineGarbage("the Engine gave a command that it prepared no id")
-            return str(answer["Id"])
+            return str(made["Id"])
 
     def start_exec(self, exec_id: str) -> None:
         """Run a prepared command, without waiting for its end; a second time is refused (409)."""

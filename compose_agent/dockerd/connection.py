@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlencode
 
+from compose_agent import __version__
 from compose_agent.dockerd.endpoint import Endpoint
 from compose_agent.dockerd.failures import decoded, outcome_of, translate
 from compose_agent.dockerd.spans import engine_span, traced_headers
@@ -25,9 +28,9 @@ from compose_agent.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import requests
-
+    from compose_agent.dockerd.answer import Answer
     from compose_agent.dockerd.passage import Passage
+    from compose_agent.dockerd.transport import Transport
 
 # The oldest API spoken (Engine 20.10) and the newest whose answers were read and tested (Engine 28).
 MIN_API_VERSION = (1, 41)
@@ -39,6 +42,7 @@ PING_TIMEOUT_SECONDS = 2.0
 # One connection for each thread that calls: inspectors, heartbeat, event stream, reconcile, and two dozen
 # that ask for stats. More would be opened and thrown away at each call.
 POOL_SIZE = 32
+_OWN_HEADERS = {"User-Agent": f"compose-agent/{__version__}", "Accept-Encoding": "identity"}
 _API_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 
 Observer = Callable[[str, float, str], None]
@@ -73,7 +77,7 @@ class EngineConnection:
         self._observe = observe or _unobserved
         self._timeout = timeout
         self._connections = connections
-        self._session: tuple[requests.Session, str] | None = None
+        self._transport: Transport | None = None
         self._connecting = threading.Lock()
         self._closed = False
 
@@ -85,19 +89,19 @@ class EngineConnection:
 
     def ping(self) -> Ping:
         """Ask for life and API version, in at most :data:`PING_TIMEOUT_SECONDS`."""
-        with self._call("ping"), self._get("/_ping", timeout=PING_TIMEOUT_SECONDS) as response:
-            self._checked(response).content  # noqa: B018 - read to its end, so that the connection is kept
-            version = response.headers.get("Api-Version", "")
+        with self._call("ping"), self._get("/_ping", timeout=PING_TIMEOUT_SECONDS) as answer:
+            self._checked(answer).read()  # to its end, so that the connection is kept
+            version = answer.headers.get("Api-Version", "")
             if not version:
                 raise EngineGarbage(f"{self.endpoint.host} is no Docker Engine: no Api-Version in its answer")
-            return Ping(version, response.headers.get("Server", ""))
+            return Ping(version, answer.headers.get("Server", ""))
 
     def exchange(
         self,
         call: str,
         method: str,
         path: str,
-        read: Callable[[requests.Response], J],
+        read: Callable[[Answer], J],
         *,
         params: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
@@ -108,8 +112,8 @@ class EngineConnection:
         ``path`` is without the API version, which :meth:`negotiate` chose; ``call`` names the request for
         whoever observes. ``timeout`` is in seconds, for the whole answer.
         """
-        with self._call(call), self._send(method, self._versioned(path), params, body, timeout) as response:
-            return read(self._checked(response))
+        with self._call(call), self._send(method, self._versioned(path), params, body, timeout) as answer:
+            return read(self._checked(answer))
 
     def pass_on(self, method: str, path: str, query: Sequence[tuple[str, str]], timeout: float) -> Passage:
         """Ask what somebody else wants to know; whatever the Engine answers, its status too, is the answer.
@@ -120,34 +124,23 @@ class EngineConnection:
         from compose_agent.dockerd.passage import Passage  # noqa: PLC0415 - only the broker passes on
 
         with self._call("pass_on"):
-            session, url = self._connected()
-            return Passage(
-                session.request(
-                    method,
-                    url + path,
-                    params=list(query),
-                    headers={"Accept-Encoding": "identity"},
-                    timeout=timeout,
-                    stream=True,
-                    allow_redirects=False,
-                )
-            )
+            return Passage(self._connected().send(method, _target(path, query), None, _OWN_HEADERS, timeout))
 
     def close(self) -> None:
         """Close every connection for good; calls under way and later ones raise EngineUnreachable."""
         with self._connecting:
             self._closed = True
-        if self._session is not None:
-            self._session[0].close()
+        if self._transport is not None:
+            self._transport.close()
 
     def _json(self, call: str, path: str, shape: type[J], params: Mapping[str, str] | None = None) -> J:
-        with self._call(call), self._get(self._versioned(path), params) as response:
-            answer = decoded(self._checked(response))
-            if not isinstance(answer, shape):
+        with self._call(call), self._get(self._versioned(path), params) as answer:
+            document = decoded(self._checked(answer))
+            if not isinstance(document, shape):
                 raise EngineGarbage(
-                    f"the Engine answered {call} with {type(answer).__name__}, not {shape.__name__}"
+                    f"the Engine answered {call} with {type(document).__name__}, not {shape.__name__}"
                 )
-            return answer
+            return document
 
     def _do(
         self,
@@ -159,8 +152,8 @@ class EngineConnection:
         body: Mapping[str, Any] | None = None,
         timeout: float | None = None,
     ) -> None:
-        with self._call(call), self._send(method, self._versioned(path), params, body, timeout) as response:
-            self._checked(response).content  # noqa: B018 - read to its end, so that the connection is kept
+        with self._call(call), self._send(method, self._versioned(path), params, body, timeout) as answer:
+            self._checked(answer).read()  # to its end, so that the connection is kept
 
     def _versioned(self, path: str) -> str:
         if self.api_version is None:
@@ -169,7 +162,7 @@ class EngineConnection:
 
     def _get(
         self, path: str, params: Mapping[str, str] | None = None, timeout: float | None = None
-    ) -> requests.Response:
+    ) -> Answer:
         return self._send("GET", path, params, timeout=timeout)
 
     def _send(
@@ -179,35 +172,33 @@ class EngineConnection:
         params: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         timeout: float | None = None,
-    ) -> requests.Response:
-        session, url = self._connected()
-        return session.request(
-            method,
-            url + path,
-            params=params,
-            json=body,
-            headers=traced_headers(),
-            timeout=timeout or self._timeout,
-            stream=True,
-        )
+    ) -> Answer:
+        headers = _OWN_HEADERS | traced_headers()
+        data = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            data = json.dumps(body, allow_nan=False).encode()
+        target = _target(path, (params or {}).items())
+        return self._connected().send(method, target, data, headers, timeout or self._timeout)
 
-    def _connected(self) -> tuple[requests.Session, str]:
-        """Return what sends requests, and the URL that their paths come behind."""
+    def _connected(self) -> Transport:
         with self._connecting:
             if self._closed:
                 raise EngineUnreachable(f"the connection to {self.endpoint.host} is closed")
-            if self._session is None:
-                self._session = _session(self.endpoint, self._timeout, self._connections)
-            return self._session
+            if self._transport is None:
+                from compose_agent.dockerd.transport import transport  # noqa: PLC0415 - not without an Engine
 
-    def _checked(self, response: requests.Response) -> requests.Response:
-        if response.status_code < 400:
-            return response
-        body = decoded(response)
+                self._transport = transport(self.endpoint, self._timeout, self._connections)
+            return self._transport
+
+    def _checked(self, answer: Answer) -> Answer:
+        if answer.status < 400:
+            return answer
+        body = decoded(answer)
         message = str(body.get("message") or body.get("cause") or "") if isinstance(body, dict) else ""
-        text = f"the Engine answered {response.status_code} to {response.request.path_url}: {message}"
-        kind = EngineNotFound if response.status_code == 404 else EngineRefused
-        raise kind(text, status=response.status_code)
+        text = f"the Engine answered {answer.status} to {answer.target}: {message}"
+        kind = EngineNotFound if answer.status == 404 else EngineRefused
+        raise kind(text, status=answer.status)
 
     @contextmanager
     def _call(self, call: str) -> Iterator[None]:
@@ -234,6 +225,11 @@ def _unobserved(call: str, seconds: float, outcome: str) -> None:
     """Take no notice."""
 
 
+def _target(path: str, query: Iterable[tuple[str, str]]) -> str:
+    parameters = urlencode(list(query))
+    return f"{path}?{parameters}" if parameters else path
+
+
 def negotiated_version(engine: str) -> str:
     """Return the newest API version that this client and an Engine that speaks up to ``engine`` share."""
     match = _API_VERSION.fullmatch(engine)
@@ -250,24 +246,3 @@ def negotiated_version(engine: str) -> str:
 
 def _dotted(version: tuple[int, int]) -> str:
     return f"{version[0]}.{version[1]}"
-
-
-def _session(endpoint: Endpoint, timeout: float, connections: int) -> tuple[requests.Session, str]:
-    """Return what sends requests, and the URL of the Engine; none is sent here."""
-    if endpoint.socket_path:
-        from compose_agent.dockerd.transport import UnixSession  # noqa: PLC0415 - not without an Engine
-
-        return UnixSession(str(endpoint.socket_path), connections), UnixSession.url
-    import docker  # noqa: PLC0415 - only where the Engine is reached by TCP or SSH
-
-    try:
-        # With a version, because without one the library would ask for it.
-        client = docker.APIClient(
-            base_url=endpoint.host,
-            version=_dotted(MIN_API_VERSION),
-            timeout=timeout,
-            tls=endpoint.tls or False,
-        )
-    except docker.errors.DockerException as error:
-        raise EngineUnreachable(f"no way to the Engine at {endpoint.host} ({error})") from error
-    return client, client.base_url

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import http.client
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from compose_agent.errors import (
 )
 
 if TYPE_CHECKING:
-    import requests
+    from compose_agent.dockerd.answer import Answer
 
 
 def outcome_of(error: EngineError) -> str:
@@ -28,14 +29,12 @@ def outcome_of(error: EngineError) -> str:
 
 def translate(error: Exception, endpoint: Endpoint, call: str) -> EngineError:
     """Return the :class:`EngineError` for what the libraries underneath raised."""
-    import requests  # noqa: PLC0415 - stays behind the first call
-
     root = _innermost(error)
     if isinstance(root, PermissionError):
         return _permission(endpoint)
-    if isinstance(error, requests.Timeout) or isinstance(root, TimeoutError):
+    if isinstance(error, TimeoutError) or isinstance(root, TimeoutError):
         return EngineTimeout(f"the Engine at {endpoint.host} gave no whole answer to {call} in time")
-    if isinstance(error, requests.exceptions.JSONDecodeError):
+    if isinstance(error, json.JSONDecodeError):
         return EngineGarbage(f"the Engine's answer to {call} is not JSON")
     if _is_garbage(error, root):
         return EngineGarbage(f"the Engine's answer to {call} cannot be read ({root})")
@@ -48,15 +47,13 @@ def translate(error: Exception, endpoint: Endpoint, call: str) -> EngineError:
 
 def _is_garbage(error: Exception, root: BaseException) -> bool:
     """Tell an answer that breaks the rules of HTTP from a connection that broke."""
-    import requests  # noqa: PLC0415 - stays behind the first call
-
     if isinstance(root, http.client.HTTPException | ValueError):
         return not isinstance(root, http.client.IncompleteRead | http.client.RemoteDisconnected)
-    return isinstance(error, requests.exceptions.ContentDecodingError) or not isinstance(error, OSError)
+    return not isinstance(error, OSError)
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """Return the operating system's own error under the wrappings of urllib3 and requests."""
+    """Return the operating system's own error under the wrappings of the libraries."""
     seen: set[int] = set()
     while id(error) not in seen:
         seen.add(id(error))
@@ -81,14 +78,12 @@ def _permission(endpoint: Endpoint) -> EnginePermission:
     return EnginePermission(f"no permission on the Engine's socket {endpoint.host}", remedy=remedy)
 
 
-def decoded(response: requests.Response) -> Any:
+def decoded(answer: Answer) -> Any:
     """Return the JSON of an answer; None for a refusal without any. Raises EngineGarbage, ValueError."""
-    import requests  # noqa: PLC0415 - loaded already when there is a response
-
     try:
-        return response.json()
-    except requests.exceptions.JSONDecodeError:
-        if response.status_code >= 400:
+        return answer.json()
+    except json.JSONDecodeError:
+        if answer.status >= 400:
             return None
         raise
     except RecursionError as error:

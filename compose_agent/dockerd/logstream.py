@@ -9,16 +9,14 @@ Engine 20.10 leaves out the newline behind the last piece of a line that the dri
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Iterator
-from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from compose_agent.errors import EngineGarbage, EngineUnreachable
 
 if TYPE_CHECKING:
-    import requests
+    from compose_agent.dockerd.answer import Answer
 
 # The Engine reads what a container writes in blocks of this size; whatever is longer comes in pieces.
 PIECE_BYTES = 16 * 1024
@@ -55,13 +53,10 @@ class LogStream:
     It yields the pieces of each chunk together.
     """
 
-    def __init__(self, response: requests.Response, *, tty: bool) -> None:
-        self._response = response
+    def __init__(self, answer: Answer, *, tty: bool) -> None:
+        answer.endless()
+        self._answer = answer
         self._cutter: _Cutter = Terminal() if tty else Frames()
-        connection = getattr(response.raw, "connection", None)
-        self._socket: socket.socket | None = getattr(connection, "sock", None)
-        if self._socket is not None:
-            self._socket.settimeout(None)  # silence is normal here
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -71,7 +66,7 @@ class LogStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-        self._response.close()  # gives the descriptor back; not in close, because nobody reads it now
+        self._answer.close()  # gives the descriptor back; not in close, because nobody reads it now
 
     def __iter__(self) -> Iterator[list[Piece]]:
         """Yield pieces until the container stops or the stream is closed.
@@ -80,10 +75,10 @@ class LogStream:
         """
         try:
             # The Engine sends each piece as a chunk of its own.
-            for chunk in self._response.iter_content(chunk_size=None):
+            for chunk in self._answer.chunks():
                 if pieces := self._cutter.cut(chunk):
                     yield pieces
-        except OSError as error:  # requests' own errors are OSErrors
+        except (OSError, ValueError) as error:
             if not self._closed:
                 raise EngineUnreachable(f"the log stream broke ({error})") from error
         else:
@@ -93,11 +88,7 @@ class LogStream:
     def close(self) -> None:
         """End the stream; an iteration in another thread stops."""
         self._closed = True
-        if self._socket is not None:
-            with suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
-        else:
-            self._response.close()
+        self._answer.abort()
 
 
 class Frames:

@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
-
-from urllib3.exceptions import HTTPError
+from typing import TYPE_CHECKING
 
 from compose_agent.errors import EngineGarbage, EngineUnreachable
 
 if TYPE_CHECKING:
-    import requests
-
-# The Engine writes some KB at a time; more is only what arrived meanwhile.
-_PIECE_BYTES = 64 * 1024
+    from compose_agent.dockerd.answer import Answer
 
 
 class Passage:
     """An answer whose body is still to be read: ``close`` it from any thread, everything else from one."""
 
-    def __init__(self, response: requests.Response) -> None:
-        self._response = response
-        self._connection: Any = response.raw.connection
-        self._socket: socket.socket | None = getattr(self._connection, "sock", None)
-        self.status: int = response.status_code
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self.status = answer.status
 
     def header(self, name: str) -> str | None:
         """Return a header of the answer."""
-        value: str | None = self._response.headers.get(name)
-        return value
+        return self._answer.headers.get(name)
 
     def wait_for_ever(self) -> None:
         """Take the deadline from the rest of the answer: silence is normal in a stream."""
-        if self._socket is not None:
-            self._socket.settimeout(None)
-            # Closing it from outside must not meet another answer on the same connection.
-            self._connection.for_one = True
+        self._answer.endless()
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body piece by piece as it arrives; EngineUnreachable when it breaks off.
@@ -45,11 +32,11 @@ class Passage:
         However it ends, the connection is given back, or closed when something of the answer is left.
         """
         try:
-            yield from self._response.raw.stream(_PIECE_BYTES, decode_content=False)
-        except (HTTPError, OSError, ValueError) as error:
+            yield from self._answer.pieces()
+        except (OSError, ValueError) as error:
             raise EngineUnreachable(f"the Engine's answer broke off ({error})") from error
         finally:
-            self._response.close()
+            self._answer.close()
 
     def body(self, most: int) -> bytes:
         """Return the whole body; EngineGarbage when it has more than ``most`` bytes."""
@@ -63,7 +50,4 @@ class Passage:
 
     def close(self) -> None:
         """End it now; a read in another thread stops."""
-        # One that was read to its end has no connection: by now that may be another answer's.
-        if self._socket is not None and self._response.raw.connection is not None:
-            with suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+        self._answer.abort()

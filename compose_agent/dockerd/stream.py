@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from compose_agent.errors import EngineGarbage, EngineUnreachable
 
 if TYPE_CHECKING:
-    import requests
+    from compose_agent.dockerd.answer import Answer
 
 # An event with 64 KiB labels, several times over. A longer line is not an event.
 MAX_EVENT_BYTES = 4 << 20
@@ -79,12 +77,9 @@ def parse_history(body: bytes) -> History:
 class EventStream:
     """An open stream: ``with`` and iterate over it in one thread, ``close`` it from any."""
 
-    def __init__(self, response: requests.Response) -> None:
-        self._response = response
-        connection = getattr(response.raw, "connection", None)
-        self._socket: socket.socket | None = getattr(connection, "sock", None)
-        if self._socket is not None:
-            self._socket.settimeout(None)  # silence is normal here; the heartbeat notices a dead Engine
+    def __init__(self, answer: Answer) -> None:
+        answer.endless()  # the heartbeat notices a dead Engine
+        self._answer = answer
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -94,7 +89,7 @@ class EventStream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-        self._response.close()  # gives the descriptor back; not in close, because nobody reads it now
+        self._answer.close()  # gives the descriptor back; not in close, because nobody reads it now
 
     def __iter__(self) -> Iterator[Event]:
         """Yield events until the stream is closed; raises EngineUnreachable or EngineGarbage."""
@@ -105,20 +100,16 @@ class EventStream:
     def _lines(self) -> Iterator[bytes]:
         pending = b""
         try:
-            for chunk in self._response.iter_content(chunk_size=None):
+            for chunk in self._answer.chunks():
                 *lines, pending = (pending + chunk).split(b"\n")
                 yield from lines
                 if len(pending) > MAX_EVENT_BYTES:
                     raise EngineGarbage(f"an event of more than {MAX_EVENT_BYTES} bytes")
-        except OSError as error:  # requests' own errors are OSErrors
+        except (OSError, ValueError) as error:
             if not self._closed:
                 raise EngineUnreachable(f"the event stream broke ({error})") from error
 
     def close(self) -> None:
         """End the stream; an iteration in another thread stops."""
         self._closed = True
-        if self._socket is not None:
-            with suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
-        else:
-            self._response.close()
+        self._answer.abort()

@@ -1,24 +1,119 @@
-"""Requests over a unix socket, which keep connections and their deadlines.
+"""How requests get to an Engine.
 
-The ``docker`` library's own adapter pools by full URL in an LRU of 25, so that each inspect of a 26th
-container opens a connection, and its timeout restarts with every byte that arrives. This one has a single
-pool, and a timeout on a socket is a deadline for the whole answer. Nor does it load that library.
+The ``docker`` library's own adapter for unix sockets pools by full URL in an LRU of 25, so that each inspect
+of a 26th container opens a connection, and its timeout restarts with every byte that arrives. Here unix
+sockets have a single pool, and a timeout on a socket is a deadline for the whole answer; and neither that
+library nor ``requests`` is loaded. TCP and SSH are left to the library.
 """
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakSet
 
-import requests
-import urllib3
-from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
 from compose_agent.deadline import connect_unix
+from compose_agent.dockerd.answer import Answer, plain_errors
+from compose_agent.errors import EngineUnreachable
+
+if TYPE_CHECKING:
+    from compose_agent.dockerd.endpoint import Endpoint
+
+# Any that the library takes: requests name their own.
+_LIBRARY_VERSION = "1.41"
+
+
+class Transport(Protocol):
+    """Sends requests in several threads at once."""
+
+    def send(
+        self, method: str, target: str, body: bytes | None, headers: Mapping[str, str], timeout: float
+    ) -> Answer:
+        """Return the answer as soon as its head is there; OSError, ValueError, http.client.HTTPException.
+
+        ``target`` is path and query; all of the answer must be there in ``timeout`` seconds.
+        """
+
+    def close(self) -> None:
+        """Close every connection; calls that wait for an answer end with an error."""
+
+
+def transport(endpoint: Endpoint, timeout: float, connections: int) -> Transport:
+    """Return the transport to an Engine that keeps at most ``connections``; nothing is sent yet.
+
+    ``timeout`` is that of what the library sends by itself. EngineUnreachable for an address that is none.
+    """
+    if endpoint.socket_path:
+        return UnixTransport(str(endpoint.socket_path), connections)
+    return LibraryTransport(endpoint, timeout)
+
+
+class UnixTransport:
+    """Requests to the socket at ``path``."""
+
+    def __init__(self, path: str, connections: int) -> None:
+        self._pool = _Pool(path, connections)
+
+    def send(
+        self, method: str, target: str, body: bytes | None, headers: Mapping[str, str], timeout: float
+    ) -> Answer:
+        """Send a request and return its answer; see :class:`Transport`."""
+        with plain_errors():
+            raw = self._pool.urlopen(
+                method,
+                target,
+                body=body,
+                headers=headers,
+                timeout=timeout,
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                preload_content=False,
+            )
+        return Answer(raw, target)
+
+    def close(self) -> None:
+        """Close every connection; see :class:`Transport`."""
+        self._pool.abort()
+
+
+class LibraryTransport:
+    """Requests by the ``docker`` library, over TCP or SSH."""
+
+    def __init__(self, endpoint: Endpoint, timeout: float) -> None:
+        import docker  # noqa: PLC0415 - only where the Engine is reached by TCP or SSH
+
+        try:
+            # With a version, because without one the library would ask for it.
+            self._client = docker.APIClient(
+                base_url=endpoint.host, version=_LIBRARY_VERSION, timeout=timeout, tls=endpoint.tls or False
+            )
+        except docker.errors.DockerException as error:
+            raise EngineUnreachable(f"no way to the Engine at {endpoint.host} ({error})") from error
+
+    def send(
+        self, method: str, target: str, body: bytes | None, headers: Mapping[str, str], timeout: float
+    ) -> Answer:
+        """Send a request and return its answer; see :class:`Transport`."""
+        response = self._client.request(
+            method,
+            f"{self._client.base_url}{target}",
+            data=body,
+            headers=headers,
+            timeout=timeout,
+            stream=True,
+            allow_redirects=False,
+        )
+        return Answer(response.raw, target)
+
+    def close(self) -> None:
+        """Close every connection that waits for a request."""
+        self._client.close()
 
 
 class _Connection(HTTPConnection):
@@ -58,32 +153,3 @@ class _Pool(HTTPConnectionPool):
                 with suppress(OSError):
                     connection.sock.shutdown(socket.SHUT_RDWR)
         self.close()
-
-
-class UnixSession(requests.Session):
-    """A session of which every request goes to the socket at ``path``; at most ``connections`` are kept."""
-
-    url = "http://localhost"
-
-    def __init__(self, path: str, connections: int) -> None:
-        super().__init__()
-        self.trust_env = False  # no proxy and no .netrc on a unix socket
-        self.mount("http://", _Adapter(path, connections))
-
-
-class _Adapter(HTTPAdapter):
-    def __init__(self, path: str, pool_size: int) -> None:
-        self._pool = _Pool(path, pool_size)
-        super().__init__()
-
-    def get_connection_with_tls_context(self, *_: Any, **__: Any) -> urllib3.HTTPConnectionPool:
-        """Return the one pool, whatever the URL."""
-        return self._pool
-
-    def request_url(self, request: Any, proxies: Any) -> str:
-        """Return the path alone: there is no host and no proxy on a unix socket."""
-        return str(request.path_url)
-
-    def close(self) -> None:
-        """Close every connection; calls that wait for an answer end with an error."""
-        self._pool.abort()

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
-import requests
 
 from compose_agent.dockerd import stream as stream_module
+from compose_agent.dockerd.answer import Answer
 from compose_agent.dockerd.stream import Event, EventStream, parse_event
 from compose_agent.errors import EngineGarbage, EngineUnreachable
 
@@ -27,27 +27,28 @@ def line(action: str = "start", **changes: Any) -> bytes:
     return json.dumps(raw(action, **changes)).encode() + b"\n"
 
 
-class Response:
-    """The part of a response that a stream uses, without a connection."""
-
-    raw = None
+class Told:
+    """The part of an answer that a stream uses, without a connection."""
 
     def __init__(self, *chunks: bytes | Exception) -> None:
-        self.chunks = chunks
+        self._chunks = chunks
         self.closed = False
 
-    def iter_content(self, chunk_size: int | None) -> Iterator[bytes]:
-        for each in self.chunks:
+    def endless(self) -> None:
+        pass
+
+    def chunks(self) -> Iterator[bytes]:
+        for each in self._chunks:
             if isinstance(each, Exception):
                 raise each
             yield each
 
-    def close(self) -> None:
+    def abort(self) -> None:
         self.closed = True
 
 
 def stream(*chunks: bytes | Exception) -> EventStream:
-    return EventStream(cast("requests.Response", Response(*chunks)))
+    return EventStream(cast("Answer", Told(*chunks)))
 
 
 @pytest.mark.parametrize(
@@ -133,13 +134,13 @@ def test_a_line_without_end_is_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_connection_that_breaks_is_unreachable() -> None:
-    broken = stream(line(), requests.exceptions.ChunkedEncodingError("cut"))
+    broken = stream(line(), ConnectionError("cut"))
     with pytest.raises(EngineUnreachable, match=r"the event stream broke \(cut\)"):
         list(broken)
 
 
 def test_a_connection_that_breaks_because_it_was_closed_is_the_end() -> None:
-    closed = stream(line(), requests.exceptions.ChunkedEncodingError("cut"))
+    closed = stream(line(), ConnectionError("cut"))
     events = iter(closed)
     next(events)
     closed.close()

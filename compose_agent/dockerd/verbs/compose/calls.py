@@ -15,7 +15,7 @@ from compose_agent.dockerd.verbs.containers import engine_clock
 from compose_agent.errors import EngineGarbage, EngineNotFound
 
 if TYPE_CHECKING:
-    import requests
+    from compose_agent.dockerd.answer import Answer
 
 _PATH_STAT = "X-Docker-Container-Path-Stat"
 # Engine API: the kinds of changes are 0 for changed, 1 for added, 2 for deleted.
@@ -63,9 +63,9 @@ def _path(container_id: str) -> str:
     return f"/containers/{quote(container_id, safe='')}"
 
 
-def _stat(response: requests.Response) -> dict[str, Any]:
+def _stat(answer: Answer) -> dict[str, Any]:
     try:
-        found = json.loads(base64.b64decode(response.headers.get(_PATH_STAT, ""), validate=True))
+        found = json.loads(base64.b64decode(answer.headers.get(_PATH_STAT, ""), validate=True))
     except (binascii.Error, ValueError) as error:
         raise EngineGarbage(f"the Engine describes a file in a way that cannot be read ({error})") from error
     if not isinstance(found, dict):
