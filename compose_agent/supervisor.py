@@ -12,7 +12,7 @@ from compose_agent.config.general import GeneralSettings
 from compose_agent.config.restart import keep_until_restart
 from compose_agent.errors import ConfigError
 from compose_agent.runner import reconfigure_logs, warn_of_restart
-from compose_agent.units import Unit, hand_out
+from compose_agent.units import Unit, hand_out, stop_all
 from compose_agent.web.health import Readiness
 from compose_agent.web.local import local_server
 
@@ -57,8 +57,7 @@ class Supervisor:
             self._look_until(stop, announce)
         finally:
             self._local.stop()
-            for unit in reversed(self._units):
-                unit.stop()
+            stop_all(self._units)
 
     def _look_until(self, stop: threading.Event, announce: Callable[[list[Readiness]], None]) -> None:
         announced = False

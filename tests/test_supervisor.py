@@ -82,10 +82,31 @@ def book() -> list[str]:
     return []
 
 
-def test_units_are_started_in_order_and_stopped_in_reverse(book: list[str], tmp_path: Path) -> None:
-    with running([FakeUnit("a", book), FakeUnit("b", book)], config_of(tmp_path)):
-        assert book == ["a start", "b start"]
-    assert book == ["a start", "b start", "b stop", "a stop"]
+class MeetingUnit(FakeUnit):
+    """A unit of which the stop ends when others are being stopped too."""
+
+    met = threading.Barrier(3, timeout=PATIENCE_SECONDS)
+
+    def stop(self) -> None:
+        self.met.wait()
+        super().stop()
+
+
+def test_units_are_started_in_order_and_stopped_at_once(book: list[str], tmp_path: Path) -> None:
+    names = ["a", "b", "c"]
+    with running([MeetingUnit(name, book) for name in names], config_of(tmp_path)):
+        assert book == ["a start", "b start", "c start"]
+    assert sorted(book[3:]) == ["a stop", "b stop", "c stop"]
+
+
+def test_a_stop_that_fails_keeps_no_other_unit_running(book: list[str], tmp_path: Path) -> None:
+    units: list[Unit] = [FakeUnit("a", book, {"stop": OSError("x")}), FakeUnit("b", book)]
+    config = config_of(tmp_path)
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(OSError, match="x"):
+        Supervisor(units, SCHEMA, config, lambda: config).run(stop, lambda _states: None)
+    assert book == ["a start", "b start", "b stop"]
 
 
 def test_a_reload_is_handed_to_every_unit_as_the_next_revision(book: list[str], tmp_path: Path) -> None:
@@ -178,20 +199,21 @@ def test_a_second_supervisor_on_the_same_run_directory_starts_nothing(
 
 
 @pytest.mark.parametrize(
-    ("method", "error", "stopped"),
+    ("method", "error", "started"),
     [
-        ("start", ListenError("cannot listen"), ["a start", "b stop", "a stop"]),
-        ("look", RoleFailed("b", 3), ["a start", "b start", "b stop", "a stop"]),
+        ("start", ListenError("cannot listen"), ["a start"]),
+        ("look", RoleFailed("b", 3), ["a start", "b start"]),
     ],
 )
 def test_a_role_that_cannot_run_ends_all(
-    method: str, error: Exception, stopped: list[str], book: list[str], tmp_path: Path
+    method: str, error: Exception, started: list[str], book: list[str], tmp_path: Path
 ) -> None:
     units: list[Unit] = [FakeUnit("a", book), FakeUnit("b", book, {method: error})]
     supervisor = Supervisor(units, SCHEMA, config_of(tmp_path), lambda: config_of(tmp_path))
     with pytest.raises(type(error)):
         supervisor.run(threading.Event(), lambda _states: None)
-    assert book == stopped
+    assert book[: len(started)] == started
+    assert sorted(book[len(started) :]) == ["a stop", "b stop"]
     with pytest.raises(RoleNotRunning):
         LocalClient(tmp_path, "supervisor").healthy()
 

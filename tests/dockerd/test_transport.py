@@ -78,7 +78,7 @@ def pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 def test_questions_and_acts_are_answered(engine: FakeEngine, client: EngineClient) -> None:
-    web = engine.add_container("web", running=False, labels={"a b": "ü&="})
+    engine.add_container("web", running=False, labels={"a b": "ü&="})
     assert [each["Labels"] for each in client.list_containers()] == [{"a b": "ü&="}]
     made = client.create("twelve", {"Image": "busybox", "Cmd": ["ü", "&="]})
     client.start(made)
