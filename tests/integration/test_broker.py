@@ -10,11 +10,13 @@ from pathlib import Path
 
 import docker
 import pytest
+from docker.models.containers import Container
 
 from compose_agent.dockerd.verbs.model import Result, VerbRequest
 from compose_agent.dockerd.verbs.remote import RemoteActor
 from lab.agent import Agent
 from lab.engine import PrivateEngine
+from tests.integration.metrics import eventually
 
 pytestmark = pytest.mark.engine
 
@@ -42,8 +44,13 @@ def container(docker_client: docker.DockerClient, busybox: str) -> Iterator[str]
         environment={"TOKEN": "secret"},
         detach=True,
     )
+    eventually(lambda: _has_spoken(made), PATIENCE_SECONDS)
     yield str(made.id)
     made.remove(force=True)
+
+
+def _has_spoken(container: Container) -> None:
+    assert sorted(container.logs().split()) == [b"one", b"two"]
 
 
 def docker_cli(broker: Agent, engine: PrivateEngine, *words: str, check: bool = True) -> str:

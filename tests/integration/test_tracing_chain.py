@@ -98,6 +98,8 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Traced]:
         intent = remediation.intents(NAME)[0]
         wait_until(lambda: "verify" in _names(judge, intent), "the trace did not arrive", PATIENCE_SECONDS)
         wait_until(lambda: bool(_engine_spans(judge, intent)), "dockerd told nothing", PATIENCE_SECONDS)
+        # A span is sent when it has ended, so those within it come before it.
+        wait_until(lambda: not _orphans(judge, intent), "a span has no parent", PATIENCE_SECONDS)
         wait_until(lambda: bool(_senders(judge)), "Alertmanager told nothing", PATIENCE_SECONDS)
         link = "--tracing.backend-url=http://127.0.0.1:16686/trace/{trace_id}"
         said = remediation.say("why", NAME, link)
@@ -136,6 +138,11 @@ def _names(judge: FakeCollector, intent: Intent) -> set[str]:
     return {each.name for each in _tree(judge, intent).values()}
 
 
+def _orphans(judge: FakeCollector, intent: Intent) -> list[str]:
+    tree = _tree(judge, intent)
+    return [each.name for each in tree.values() if each.parent_span_id and each.parent_span_id not in tree]
+
+
 def _services(judge: FakeCollector) -> dict[bytes, str]:
     """Return by span id whose span it is."""
     return {
@@ -164,9 +171,7 @@ def test_the_trace_of_an_action_is_one_tree_down_to_dockerd(traced: Traced) -> N
     tree = _tree(traced.judge, traced.intent)
     (root,) = [each for each in tree.values() if not each.parent_span_id]
     assert root.name == "remediate chain"
-    assert [
-        each.name for each in tree.values() if each.parent_span_id and each.parent_span_id not in tree
-    ] == []
+    assert _orphans(traced.judge, traced.intent) == []
     restarts = [each for each in _engine_spans(traced.judge, traced.intent) if "restart" in each.name]
     services = _services(traced.judge)
     for each in restarts:
