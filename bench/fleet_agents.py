@@ -22,7 +22,6 @@ import json
 import os
 import resource
 import signal
-import socket
 import ssl
 import statistics
 import subprocess
@@ -39,6 +38,7 @@ import urllib3
 
 from bench.fleet_round_trips import Obedient, round_trips
 from bench.fleet_simulated import Fleet
+from lab.loopback import free_port
 
 _START_SECONDS = 300.0
 _TOKEN = "0123456789abcdef"  # noqa: S105 - of a manager that lives for a minute
@@ -235,11 +235,6 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     ordered = sorted(values) or [0.0]
     at = {"p50": 0.5, "p99": 0.99, "max": 1.0}
     return {name: round(ordered[int(share * (len(ordered) - 1))] * 1000, 2) for name, share in at.items()}
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 def cpu_seconds(pid: int) -> float:

@@ -26,7 +26,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.fleet_agents import Asker, free_port, joined, manager
+from bench.fleet_agents import Asker, joined, manager
 from bench.fleet_simulated import Agent, Fleet
 from compose_agent.dockerd.fake import FakeEngine
 from compose_agent.web.localclient import LocalClient
@@ -40,6 +40,7 @@ from fleet.opamp.opamp_pb2 import (
     RemoteConfigStatuses_FAILED,
     ServerToAgent,
 )
+from lab.loopback import free_port
 
 PUSH_SECONDS = 10.0
 REVERT_SECONDS = 30.0

@@ -10,19 +10,28 @@ from collections.abc import Callable
 from lab import LabError
 from lab.process import Process
 
-# Between looking for a free port and listening on it somebody else may take it; rarely, hardly ever thrice.
+# A port that is held may still be asked for by its number; rarely, hardly ever thrice.
 _ATTEMPTS = 3
 _READY_TIMEOUT_S = 2.0
+
+# Bound until this process ends: the kernel gives a port that is bound to nobody who asks for any.
+_HELD: list[socket.socket] = []
 
 # The proxy of a company's machine knows nothing of its loopback.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def free_port() -> int:
-    """Return a loopback port on which nobody listens at this moment."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a port on which nobody listens, and which nobody else who asks for any gets.
+
+    A server that lets addresses be used again, as nearly all do, may listen on it; until then, connections
+    are refused.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind((host, 0))
+    _HELD.append(held)
+    return int(held.getsockname()[1])
 
 
 def answers(url: str) -> bool:

@@ -15,9 +15,9 @@ import pytest
 
 from compose_agent.dockerd.fake import FakeEngine
 from compose_agent.errors import ComposeAgentError
+from lab.loopback import free_port
 from tests.commands.program import COMMAND, Agent, environment
 from tests.fleet.manager.configs.by_hand import ConfiguredAgent
-from tests.ports import free_port
 
 MANAGER = (
     "manager:\n  insecure: true\n  heartbeat-interval: {heartbeat}\n"

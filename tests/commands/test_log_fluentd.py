@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from lab.loopback import free_port
 from log_forwarder.fake.forward import ForwardServer
 from tests.commands.program import STOP_SECONDS, Agent, eventually
-from tests.ports import free_port
 
 Start = Callable[..., Agent]
 Events = list[tuple[str, dict[str, Any]]]

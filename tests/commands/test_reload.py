@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from compose_agent.errors import ConfigError
+from lab.loopback import free_port
 from tests.commands.program import Agent, eventually
-from tests.ports import free_port
 
 Start = Callable[..., Agent]
 MODES = pytest.mark.parametrize(

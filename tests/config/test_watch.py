@@ -13,8 +13,8 @@ from compose_agent.config import watch
 from compose_agent.config.watch import FileWatch
 
 PATIENCE_SECONDS = 10.0
-# So short that the tests are quick, and long enough for two looks to be two.
-LOOK_SECONDS = 0.02
+# So short that the tests are quick, and long enough for two looks to be two, and not both within one write.
+LOOK_SECONDS = 0.1
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def watching(path: Path) -> Iterator[Seen]:
 
 
 def quiet_for_some_looks() -> None:
-    time.sleep(10 * LOOK_SECONDS)  # that nothing happens can only be waited for
+    time.sleep(5 * LOOK_SECONDS)  # that nothing happens can only be waited for
 
 
 def test_another_content_is_noticed_once_and_the_same_is_not(tmp_path: Path) -> None:

@@ -146,6 +146,38 @@ class Rig:
     def until_status(self, container: str, *status: str) -> None:
         self.until(lambda: self.state(container)["Status"] in status)
 
+    def until_actions(self, container: str, actions: list[str], begin: int = 0) -> None:
+        """Wait until this was said, from an event on: what is told of a moment ago may come later.
+
+        A newer Engine tells of a stop and of the death that it waited for in either order.
+        """
+        either = [actions]
+        if self.fake is None and self.modern:
+            other = {"stop": "die", "die": "stop"}
+            either.append([other.get(each, each) for each in actions])
+        said: list[str] = []
+
+        def is_so() -> bool:
+            said[:] = self.actions(container)[begin:]
+            return said in either
+
+        try:
+            self.until(is_so)
+        except AssertionError:
+            assert said == actions
+            raise
+
+    def state_of(self, container: str, status: str) -> Json:
+        """Wait for a status, and return the state that had it: the next moment may have another one."""
+        states: list[Json] = []
+
+        def has_status() -> bool:
+            states.append(self.state(container))
+            return bool(states[-1]["Status"] == status)
+
+        self.until(has_status)
+        return states[-1]
+
     def stays(self, container: str, status: str, seconds: float = 0.7) -> bool:
         """Tell whether a container keeps its status for longer than the first restart would take."""
         deadline = time.monotonic() + seconds

@@ -304,7 +304,7 @@ class TestVerbs:
         rig.client.stop(one, timeout=10)
         state = rig.state(one)
         assert (state["Status"], state["ExitCode"], state["Pid"]) == ("exited", 0, 0)
-        assert rig.actions(one) == ["create", "start", "kill", *ending(rig, stopped=True)]
+        rig.until_actions(one, ["create", "start", "kill", *ending(rig, stopped=True)])
 
     def test_stop_of_what_does_not_obey(self, rig: Rig) -> None:
         one = rig.run("deaf")
@@ -336,7 +336,7 @@ class TestVerbs:
         rig.client.restart(one, timeout=10)
         assert rig.state(one)["StartedAt"] > before
         expected = ["create", "start", "kill", *ending(rig, stopped=True), "start", "restart"]
-        assert rig.actions(one) == expected
+        rig.until_actions(one, expected)
 
     def test_restart_of_what_does_not_run(self, rig: Rig) -> None:
         one = rig.make("polite")
@@ -350,7 +350,7 @@ class TestVerbs:
         rig.client.restart(one, timeout=10)
         assert rig.state(one)["Status"] == "running"
         expected = ["pause", "kill", "unpause", *ending(rig, stopped=True), "start", "restart"]
-        assert rig.actions(one)[2:] == expected
+        rig.until_actions(one, expected, 2)
 
     def test_pause_and_unpause(self, rig: Rig) -> None:
         one = rig.run("polite")
@@ -389,8 +389,7 @@ class TestVerbs:
     def test_auto_remove_destroys_at_the_end(self, rig: Rig) -> None:
         one = rig.run("polite", auto_remove=True)
         rig.client.stop(one, timeout=10)
-        rig.until(lambda: rig.actions(one)[-1] == "destroy")
-        assert rig.actions(one)[2:] == ["kill", *ending(rig, stopped=True), "destroy"]
+        rig.until_actions(one, ["kill", *ending(rig, stopped=True), "destroy"], 2)
 
     def test_a_start_that_fails_has_no_event_but_says_why(self, rig: Rig) -> None:
         one = rig.make("cannot start")
@@ -470,13 +469,14 @@ class TestLongStops:
             rig.client.restart(one, timeout=0)
 
         began = time.monotonic()
-        assert rig.together(lambda: rig.client.restart(one, timeout=20), hurry) == [None, None]
-        assert time.monotonic() - began < 15
+        assert rig.together(lambda: rig.client.restart(one, timeout=50), hurry) == [None, None]
+        assert time.monotonic() - began < 40
         assert rig.actions(one)[2:].count("start") == 1
 
     def test_a_start_while_it_stops_changes_nothing(self, rig: Rig) -> None:
         one = rig.run("deaf")
-        with rig.connect("POST", f"/containers/{one}/stop?t=1"):
+        # Long enough for a busy machine to ask for the start meanwhile.
+        with rig.connect("POST", f"/containers/{one}/stop?t=4"):
             rig.until(lambda: "kill" in rig.actions(one))
             assert rig.raw("POST", f"/containers/{one}/start")[0] == 304
             rig.until_status(one, "exited")
@@ -520,8 +520,7 @@ class TestPolicies:
     def test_a_loop_backs_off_and_can_be_stopped_while_it_does(self, rig: Rig) -> None:
         one = rig.run("fails at once", restart_policy={"Name": "always"})
         rig.until(lambda: rig.actions(one).count("die") >= 4)
-        rig.until_status(one, "restarting")
-        state = rig.state(one)
+        state = rig.state_of(one, "restarting")
         assert (state["Running"], state["Restarting"], state["Pid"], state["ExitCode"]) == (True, True, 0, 3)
         dies = [event["timeNano"] for event in rig.events(one) if event["Action"] == "die"]
         gaps = [later - earlier for earlier, later in itertools.pairwise(dies)]
@@ -546,7 +545,8 @@ class TestPolicies:
 
 class TestHealthAndMemory:
     def test_a_check_that_fails_makes_it_unhealthy_and_a_restart_starting(self, rig: Rig) -> None:
-        one = rig.run("polite", check=CHECK)
+        # So seldom that a busy machine looks before a real Engine has checked twice.
+        one = rig.run("polite", check=CHECK | {"Interval": 3_000_000_000})
         assert rig.state(one)["Health"]["Status"] == "starting"
         rig.probe(one, 1)
         rig.probe(one, 1)
@@ -554,8 +554,9 @@ class TestHealthAndMemory:
         health = rig.state(one)["Health"]
         assert health["FailingStreak"] >= 2
         assert health["Log"][-1]["ExitCode"] == 1
-        assert rig.actions(one)[-1] == "health_status: unhealthy"
-        assert rig.client.containers(filters={"id": one})[0]["Status"].endswith("(unhealthy)")
+        rig.until(lambda: rig.actions(one)[-1] == "health_status: unhealthy")
+        listed = {"filters": {"id": one}}
+        rig.until(lambda: rig.client.containers(**listed)[0]["Status"].endswith("(unhealthy)"))
         rig.client.restart(one, timeout=5)
         assert rig.state(one)["Health"]["Status"] == "starting"
 
@@ -564,15 +565,24 @@ class TestHealthAndMemory:
         rig.probe(one, 0)
         rig.until(lambda: rig.state(one)["Health"]["Status"] == "healthy")
         wanted = {"container": one, "event": "health_status"}
-        found = rig.client.events(since=1, until=f"{time.time():.6f}", filters=wanted, decode=True)
-        assert [event["Action"] for event in found] == ["health_status: healthy"]
+
+        def actions() -> list[str]:
+            found = rig.client.events(since=1, until=f"{time.time():.6f}", filters=wanted, decode=True)
+            return [event["Action"] for event in found]
+
+        rig.until(lambda: actions() == ["health_status: healthy"])
 
     def test_memory_used_up(self, rig: Rig) -> None:
-        one = rig.run("eats memory")
-        rig.until_status(one, "exited")
-        rig.until(lambda: rig.actions(one)[-1] == "die")
-        state = rig.state(one)
+        # An Engine 20.10 misses about one in sixty: it learns of the exit before it is told why.
+        for _ in range(5):
+            one = rig.run("eats memory")
+            rig.until_status(one, "exited")
+            rig.until(lambda one=one: "die" in rig.actions(one))  # type: ignore[misc]
+            state = rig.state(one)
+            if state["OOMKilled"] or rig.fake is not None:
+                break
         assert (state["OOMKilled"], state["ExitCode"]) == (True, 137)
+        assert rig.actions(one)[-1] == "die"
         assert "oom" in rig.actions(one)
 
 

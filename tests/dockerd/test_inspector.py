@@ -13,7 +13,7 @@ from compose_agent.dockerd.ledger import Ledger
 from compose_agent.errors import EngineError, EngineGarbage, EngineNotFound, EngineTimeout
 from tests.dockerd.test_model import inspect
 
-TIMEOUT = 5.0
+TIMEOUT = 20.0
 
 
 class Engine:
@@ -47,13 +47,15 @@ def running(engine: Engine, threads: int = INSPECTORS) -> Iterator[tuple[Inspect
     ledger = Ledger()
     inspector = Inspector(engine.inspect, ledger, threads, retry_seconds=0.02)
     inspector.start()
-    yield inspector, ledger
-    for event in engine.held.values():
-        event.set()
-    inspector.stop()
-    for thread in inspector._threads:
-        thread.join(TIMEOUT)
-        assert not thread.is_alive()
+    try:
+        yield inspector, ledger
+    finally:
+        for event in engine.held.values():
+            event.set()
+        inspector.stop()
+        for thread in inspector._threads:
+            thread.join(TIMEOUT)
+            assert not thread.is_alive()
 
 
 def until(true: Callable[[], bool]) -> bool:

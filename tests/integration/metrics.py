@@ -56,14 +56,18 @@ class Exposition:
         return ones[0] if ones else None
 
 
-def eventually(check: Callable[[], Any], seconds: float = 10.0, pause: float = 0.1) -> None:
-    """Run ``check`` until it raises no AssertionError; after ``seconds`` that error counts."""
+def eventually(check: Callable[[], Any], seconds: float = 30.0, pause: float = 0.1) -> None:
+    """Run ``check`` until it raises no AssertionError; that of a look after ``seconds`` counts.
+
+    A look that began before is no last one: a busy machine may have taken all of the time for it.
+    """
     deadline = time.monotonic() + seconds
     while True:
+        began = time.monotonic()
         try:
             check()
         except AssertionError:
-            if time.monotonic() > deadline:
+            if began > deadline:
                 raise
             time.sleep(pause)
         else:

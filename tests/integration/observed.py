@@ -28,6 +28,8 @@ HOST = "lab"
 # Fifteen times as often as in the bundle.
 INTERVAL = "1s"
 PROJECT_LABEL, SERVICE_LABEL = "com.docker.compose.project", "com.docker.compose.service"
+# All at once: on a busy machine now one and now another is scraped too late.
+_ALL_UP_SECONDS = 120.0
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -66,7 +68,7 @@ class Observed:
                 agent.wait_ready()
             self.prometheus = stack.enter_context(Prometheus(self._configuration(targets)))
             self._let_it_scrape_itself()
-            self.prometheus.wait_for(f"count(up == 1) == {len(targets) + 1}")
+            self.prometheus.wait_for(f"count(up == 1) == {len(targets) + 1}", _ALL_UP_SECONDS)
             self._cleanup = stack.pop_all()
         return self
 

@@ -20,6 +20,8 @@ pytestmark = [pytest.mark.engine, pytest.mark.lines]
 
 # The budget of a scrape that reads files; generous, because machines are shared.
 ANSWER_SECONDS = 2.0
+# One that hangs is seen within 4 s. The rest is what a loaded machine takes.
+HANGING_SECONDS = 4.0 + 5.0
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +61,13 @@ def test_a_killed_engine_is_down_at_once_and_up_again_within_five_seconds(
     assert own_agent.readiness().reasons
     own_engine.restart()
     eventually(lambda: expect_up(own_agent, 1, running=4), seconds=RECOVERY_SECONDS)
-    assert own_agent.readiness().ready
+    own_agent.wait_ready()
 
 
 def test_a_hanging_engine_is_down_and_files_are_read_on(own_engine: PrivateEngine, own_agent: Agent) -> None:
     own_engine.freeze()
     try:
-        eventually(lambda: expect_up(own_agent, 0), seconds=6)
+        eventually(lambda: expect_up(own_agent, 0), seconds=HANGING_SECONDS)
         scrape = Exposition.of(own_agent)
         assert scrape.value("docker_exporter_usage_containers", source="cgroup") == 4
         assert scrape.state("steady-0") == "running"
@@ -96,7 +98,7 @@ def test_an_engine_that_comes_later_is_waited_for(own_engine: PrivateEngine) -> 
     own_engine.kill()
     with Agent(own_engine.host) as agent:
         expect_up(agent, 0)
-        assert "no Engine" in agent.readiness().reasons[0]
+        agent.wait_until(lambda: any("no Engine" in each for each in agent.readiness().reasons))
         own_engine.restart()
         eventually(lambda: expect_up(agent, 1, running=4), seconds=RECOVERY_SECONDS)
 
@@ -110,12 +112,14 @@ def test_scrapes_are_answered_through_kills_and_hangs_under_load(
 
     def scrape() -> None:
         while not stop.is_set():
-            started = time.monotonic()
+            started, text = time.monotonic(), ""
             try:
-                Exposition.of(own_agent)
+                text = own_agent.get()
             except OSError as error:
                 failures.append(error)
             durations.append(time.monotonic() - started)
+            # Reading it is the test's own time.
+            Exposition(text)
 
     threads = [threading.Thread(target=scrape) for _ in range(3)]
     for thread in threads:

@@ -45,10 +45,13 @@ def test_promtool_and_the_parsers_take_it(agent: Agent, accept: str) -> None:
 
 
 def test_usage_of_every_running_container_comes_from_files(agent: Agent) -> None:
-    scrape = Exposition.of(agent)
-    assert scrape.value("docker_exporter_usage_containers", source="cgroup") >= 5
-    assert scrape.value("docker_exporter_usage_containers", source="api") == 0
-    assert set(scrape.values("docker_exporter_collector_success")) == {1.0}
+    def check() -> None:
+        scrape = Exposition.of(agent)
+        assert scrape.value("docker_exporter_usage_containers", source="cgroup") >= 5
+        assert scrape.value("docker_exporter_usage_containers", source="api") == 0
+        assert set(scrape.values("docker_exporter_collector_success")) == {1.0}
+
+    eventually(check)  # one of the demo may end while it is read
 
 
 def test_limits_are_there_where_they_are_set(agent: Agent) -> None:
@@ -56,14 +59,24 @@ def test_limits_are_there_where_they_are_set(agent: Agent) -> None:
     assert scrape.value("docker_container_memory_limit_bytes", name="demo-hungry-1") == 32 * 2**20
     assert scrape.value("docker_container_cpu_limit_cores", name="demo-worker-1") == 0.05
     assert scrape.values("docker_container_cpu_limit_cores", name="demo-web-1") == []
-    assert scrape.value("docker_container_cpu_throttled_periods_total", name="demo-worker-1") > 0
     assert scrape.values("docker_container_cpu_throttled_periods_total", name="demo-web-1") == []
+
+    def is_throttled() -> None:
+        throttled = Exposition.of(agent).value(
+            "docker_container_cpu_throttled_periods_total", name="demo-worker-1"
+        )
+        assert throttled > 0
+
+    eventually(is_throttled)
 
 
 def test_compose_services_are_counted(agent: Agent) -> None:
-    scrape = Exposition.of(agent)
-    assert scrape.value("docker_compose_service_containers", compose_service="web", state="running") == 2
-    assert scrape.value("docker_compose_service_containers", compose_service="exited", state="exited") == 1
+    def check() -> None:
+        count = partial(Exposition.of(agent).value, "docker_compose_service_containers")
+        assert count(compose_service="web", state="running") == 2
+        assert count(compose_service="exited", state="exited") == 1
+
+    eventually(check)
 
 
 def stats(client: docker.DockerClient, name: str) -> dict[str, Any]:
@@ -86,7 +99,7 @@ def test_memory_agrees_with_docker_stats(agent: Agent, project: docker.DockerCli
 
 
 def test_cpu_agrees_with_docker_stats(agent: Agent, project: docker.DockerClient) -> None:
-    before, started = Exposition.of(agent), time.monotonic()
+    started, before = time.monotonic(), Exposition.of(agent)
     first = stats(project, "demo-worker-1")
     time.sleep(4)
     second = stats(project, "demo-worker-1")
@@ -146,7 +159,7 @@ def test_an_out_of_memory_kill_is_counted_once(
             assert scrape.value("docker_container_exit_code", name="greedy") == 137
             assert scrape.value("docker_container_oom_kills_total", name="greedy") == 1
 
-        eventually(check, seconds=3)
+        eventually(check)
     finally:
         container.remove(force=True)
 
@@ -202,7 +215,7 @@ def test_a_host_network_container_shows_no_network_of_its_own(
             assert scrape.value("docker_container_pids", name="hosted") == 1
             assert scrape.values("docker_container_network_receive_bytes_total", name="hosted") == []
 
-        eventually(check, seconds=3)
+        eventually(check)
     finally:
         container.remove(force=True)
 
@@ -218,13 +231,17 @@ def test_a_real_prometheus_scrapes_it(agent: Agent, protocols: list[str]) -> Non
         found = prometheus.wait_for('docker_container_state{name="demo-exited-1",state="exited"} == 1')
         assert len(found) == 1
         assert prometheus.wait_for("docker_up == 1")
-        assert prometheus.query('count(docker_container_state{state="running"} == 1)')
+        assert prometheus.wait_for('count(docker_container_state{state="running"} == 1)')
 
 
 def test_the_stats_api_gives_the_same_values(engine: PrivateEngine, agent: Agent) -> None:
     with Agent(engine.host, ["--usage-source=api"]) as by_api:
         by_api.wait_ready()
-        assert Exposition.of(by_api).value("docker_exporter_usage_containers", source="api") >= 5
+
+        def is_by_api() -> None:
+            assert Exposition.of(by_api).value("docker_exporter_usage_containers", source="api") >= 5
+
+        eventually(is_by_api)  # a busy Engine answers some too late
 
         def same_values() -> None:
             api, files = Exposition.of(by_api), Exposition.of(agent)
@@ -250,7 +267,10 @@ def test_nothing_is_listed_or_inspected_for_a_scrape(agent: Agent) -> None:
             call: scrape.value(name, call=call) for call in ("container_list", "info", "version", "events")
         } | {"container_stats": sum(scrape.values(name, call="container_stats"))}
 
-    before = calls()
-    for _ in range(20):
-        agent.get()
-    assert calls() == before
+    def check() -> None:
+        before = calls()
+        for _ in range(20):
+            agent.get()
+        assert calls() == before
+
+    eventually(check)  # what the inventory asks every few minutes may fall into it once

@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.engine]
 
 NAME = "pushed"
 _NAME = "container.name"
+EXPECTED = {"container.memory.available", "container.cpu.time", "container.uptime", "docker_container_state"}
 
 
 def attributes(said: Any) -> dict[str, str]:
@@ -30,7 +31,9 @@ def newest(judge: FakeCollector, name: str) -> dict[str, Any]:
     came = [each for each in judge.metrics if attributes(each.resource.attributes).get(_NAME) == name]
     assert came, f"nothing came about {name}"
     resource = came[-1]
-    return {metric.name: metric for scope in resource.scope_metrics for metric in scope.metrics}
+    metrics = {metric.name: metric for scope in resource.scope_metrics for metric in scope.metrics}
+    assert metrics.keys() >= EXPECTED
+    return metrics
 
 
 @pytest.fixture
@@ -47,7 +50,7 @@ def test_a_real_collector_takes_them_and_they_are_what_a_scrape_says(
     def check() -> None:
         metrics = newest(judge, NAME)
         scrape = Exposition.of(agent)
-        (limit,) = scrape.values("docker_container_memory_limit_bytes", name=NAME)
+        limit = scrape.value("docker_container_memory_limit_bytes", name=NAME)
         (available,) = metrics["container.memory.available"].sum.data_points
         assert 0 < available.as_int < limit == 64 * 2**20
         times = metrics["container.cpu.time"].sum.data_points

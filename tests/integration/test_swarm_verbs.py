@@ -142,7 +142,7 @@ def test_the_same_request_does_not_undo_what_an_operator_did(service: Service, a
 def test_every_task_is_made_anew_and_the_number_stays(service: Service, ask: Ask) -> None:
     before = {task["ID"] for task in service.tasks({"desired-state": "running"})}
     assert ask("swarm_update", service.id).details == {"update": "completed"}
-    runs(service, 2)
+    eventually(lambda: runs(service, 2), seconds=60)
     assert not before & {task["ID"] for task in service.tasks({"desired-state": "running"})}
 
 
@@ -177,7 +177,9 @@ def test_a_rollback_brings_the_specification_before_back(service: Service, ask: 
 
 
 def test_nothing_is_done_while_swarm_is_at_an_update(service: Service, ask: Ask) -> None:
-    service.update(env=["NEW=1"], fetch_current_spec=True)
+    # It is still at it when a busy machine comes to ask.
+    lasting = UpdateConfig(parallelism=1, monitor=LONG_MONITOR_NS, failure_action="pause")
+    service.update(env=["NEW=1"], update_config=lasting, fetch_current_spec=True)
     eventually(lambda: _state(service, "updating"), seconds=30)
     outcome = ask("swarm_scale", service.id, to=3)
     assert outcome.result is Result.REFUSED

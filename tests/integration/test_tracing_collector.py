@@ -63,7 +63,8 @@ def test_what_the_collector_cannot_hand_on_is_kept_here(tmp_path: Path) -> None:
         assert traces is not None
         work(50)
         wait_until(lambda: judge.requests > 0, "nothing came", PATIENCE_SECONDS)
-        assert traces.account() == Account(created=50, spooled=50)
+        kept = Account(created=50, spooled=50)
+        wait_until(lambda: traces.account() == kept, "not all is kept", PATIENCE_SECONDS)
         judge.behave(Behaviour())
         done = Account(created=50, exported=50)
         wait_until(lambda: traces.account() == done, "not all was exported", PATIENCE_SECONDS)

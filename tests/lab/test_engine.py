@@ -96,7 +96,7 @@ def test_it_answers_again_after_being_frozen(own_engine: PrivateEngine) -> None:
     own_engine.freeze()
     assert not ping(own_engine.socket, timeout=0.2)
     own_engine.thaw()
-    assert ping(own_engine.socket)
+    assert until(lambda: ping(own_engine.socket))
 
 
 def test_containers_outlive_a_killed_engine_until_it_starts_again(

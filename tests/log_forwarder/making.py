@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -171,6 +172,18 @@ def until(true: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None
         time.sleep(_POLL_SECONDS)
 
 
-def descriptors() -> int:
-    """Return how many descriptors this process has open."""
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+def opened() -> list[Path]:
+    """Return what the descriptors of this process lead to."""
+    found = []
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the listing's own, and one that another thread has closed
+            found.append(link.readlink())
+    return found
+
+
+def descriptors(folder: Path) -> int:
+    """Return how many descriptors this process has of files in a folder, also of those that are gone.
+
+    What threads of other tests have open, which may only just be ending, is somewhere else.
+    """
+    return sum(each.is_relative_to(folder) for each in opened())

@@ -131,7 +131,7 @@ def test_containers_are_followed_from_their_start_to_their_removal(world: World)
 
     def gone() -> bool:
         found.extend(world.lane.read(id_))
-        return bool(world.lane.forgotten)
+        return bool(world.forgotten)  # after the lane has forgotten it
 
     until(gone)
     assert found == ["last"]
@@ -157,7 +157,7 @@ def test_selection_is_asked_again_when_it_changes(world: World) -> None:
     ids = {name: world.add(name) for name in ("aa", "bb")}
     world.excluded = {"aa"}
     world.logs.begin()
-    until(lambda: list(world.lane.followers) == [ids["bb"]])
+    until(lambda: list(world.lane.followers) == [ids["bb"]] and len(world.logs._seen) == 2)
     world.excluded = {"bb"}
     world.logs.reconsider()
     assert list(world.lane.followers) == [ids["aa"]]

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from compose_agent.errors import ComposeAgentError
+from lab.loopback import free_port
 from log_forwarder.beingsent import BEING_SENT, alone
 from log_forwarder.deadletters import FILE_NAME, DeadLetters
 from log_forwarder.event import Event
@@ -21,7 +22,6 @@ from log_forwarder.fake.bulk import FakeBulk
 from log_forwarder.replay import replay
 from log_forwarder.sinks import parse
 from tests.log_forwarder.making import container, until
-from tests.ports import free_port
 
 
 def bury(folder: Path, sink: str, *texts: str, start: int = 0) -> None:

@@ -88,10 +88,10 @@ def test_a_second_instance_is_told_the_pid_of_the_first(tmp_path: Path) -> None:
 
 
 def test_a_closed_store_can_be_opened_again(tmp_path: Path) -> None:
-    before = descriptors()
+    before = descriptors(tmp_path)
     for _ in range(3):
         Store(tmp_path).close()
-    assert descriptors() == before
+    assert descriptors(tmp_path) == before
 
 
 def test_state_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -108,8 +108,9 @@ def test_what_cannot_be_a_header_is_refused_at_the_start_and_not_shown(tmp_path:
     assert not any(word in str(raised.value).replace(str(file), "") for word in text.split())
 
 
-def silent(_: socket.socket) -> None:
-    time.sleep(60)
+def silent(connection: socket.socket) -> None:
+    while connection.recv(65536):  # until whoever asks has had enough
+        pass
 
 
 def dripping(head: bytes) -> Callable[[socket.socket], None]:
@@ -152,14 +153,15 @@ def test_there_is_a_deadline_for_all_of_an_answer(
         context = trusted(tmp_path, monkeypatch) if secured else None
 
         def serve() -> None:
-            plain, _ = listener.accept()
-            with suppress(OSError):
+            with suppress(OSError):  # who has waited long enough goes away, even before it is accepted
+                plain, _ = listener.accept()
                 connection = context.wrap_socket(plain, server_side=True) if context else plain
                 with connection:
                     connection.recv(65536)
                     behave(connection)
 
-        threading.Thread(target=serve, daemon=True).start()
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
         scheme = "https" if secured else "http"
         seconds = 0.5 if "within 0.5 s" in said else 30.0
         api = HttpApi(peer(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"), seconds=seconds)
@@ -168,6 +170,8 @@ def test_there_is_a_deadline_for_all_of_an_answer(
             api.ask("GET", "/")
         assert raised.value.may_pass
         assert time.monotonic() - began < 10
+        api.close()
+        thread.join(10)  # so that it closes nothing during another test
 
 
 def trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:

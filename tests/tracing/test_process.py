@@ -16,9 +16,9 @@ from bench.trees import judge
 from compose_agent.tracing.fake.collector import FakeCollector
 from compose_agent.tracing.reading import account_of
 from lab.agent import Agent
+from lab.loopback import free_port
 from remediation.journal import look
 from remediation.model import Intent
-from tests.ports import free_port
 
 NAMES = [f"web-{number}" for number in range(5)]
 PATIENCE_SECONDS = 60.0

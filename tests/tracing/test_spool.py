@@ -286,9 +286,9 @@ def test_a_disk_that_is_full_at_the_start_is_used_when_there_is_room(
                 filler.write(b"x" * 1024)
         spool = opened(folder / "s")
         assert spool.error
-        before = descriptors()
+        before = descriptors(tmp_path)
         assert not any(spool.append([span(1)]) for _ in range(5))
-        assert descriptors() == before
+        assert descriptors(tmp_path) == before
         (folder / "filler").unlink()
         assert spool.append([span(2)])
         spool.close()

@@ -10,7 +10,7 @@ from compose_agent.address import Address
 from compose_agent.errors import ListenError
 from compose_agent.web.listeners import Listeners
 from compose_agent.web.response import Response
-from tests.ports import free_port
+from lab.loopback import free_port
 
 # What an answer may take on a loaded machine.
 PATIENCE_SECONDS = 20.0

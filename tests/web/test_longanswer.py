@@ -96,7 +96,9 @@ def test_an_answer_that_breaks_has_no_end_mark(serve: Serve, caplog: pytest.LogC
     assert [each for each in caplog.records if each.levelname in {"ERROR", "WARNING"}] == []
 
 
-def test_patience_is_for_one_answer(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_patience_is_for_one_answer(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, eventually: Callable[[Callable[[], bool]], None]
+) -> None:
     monkeypatch.setattr(_streams, "STALL_SECONDS", 0.2)
     body = bytes(20_000_000)
 
@@ -105,8 +107,14 @@ def test_patience_is_for_one_answer(serve: Serve, monkeypatch: pytest.MonkeyPatc
         return Response(200, body)(environ, start_response)
 
     server = serve(app)
+    http = server._http
+    assert http is not None
     for path, whole in (("patient", True), ("other", False)):
         with closing(connect(server)) as sock:
             sock.sendall(f"GET /{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-            time.sleep(1.0)
+            assert sock.recv(1) == b"H"  # the answer has begun
+            if whole:
+                time.sleep(1.0)  # longer than others may stall
+            else:
+                eventually(lambda: not http._open)
             assert (len(read_all(sock)) > len(body)) is whole

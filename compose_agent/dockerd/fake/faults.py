@@ -84,8 +84,8 @@ class Faults:
             self._cleared.set()
             self._cleared = threading.Event()
 
-    def take(self, request: str) -> Fault | None:
-        """Return the fault for a request, counting it as one of its ``times``."""
+    def take(self, request: str) -> tuple[Fault | None, threading.Event]:
+        """Return the fault for a request, counting it as one of its ``times``, and what is set at its end."""
         with self._lock:
             for index, (fault, left) in enumerate(self._active):
                 if (fault.kind == "drop") != request.startswith("EVENT ") or not fault.matches(request):
@@ -94,17 +94,12 @@ class Faults:
                     del self._active[index]
                 elif left is not None:
                     self._active[index] = (fault, left - 1)
-                return fault
-        return None
-
-    def cleared(self) -> threading.Event:
-        """Return what is set when the faults in force now are cleared."""
-        with self._lock:
-            return self._cleared
+                return fault, self._cleared
+            return None, self._cleared
 
     def drops(self, kind: str, action: str) -> bool:
         """Tell whether this event is to get lost."""
-        return self.take(f"EVENT {kind} {action}") is not None
+        return self.take(f"EVENT {kind} {action}")[0] is not None
 
 
 class Recorder:

@@ -21,6 +21,8 @@ from compose_agent.dockerd.fake.routes import find
 from compose_agent.dockerd.fake.wire import Request, Response, error_response
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from compose_agent.dockerd.fake.core import Core
 
 TABLE = (
@@ -48,8 +50,16 @@ def parse(core: Core, method: str, target: str, content_type: str, body: bytes) 
     return Request(method, path, version, query, content_type, body)
 
 
-def answer(core: Core, request: Request, fault: Fault | None) -> Response:
-    """Return the answer to a request, spoilt by the fault when that is of the kind that replaces answers."""
+def answer(
+    core: Core,
+    request: Request,
+    fault: Fault | None = None,
+    hang: Callable[[], object] = lambda: None,
+) -> Response:
+    """Return the answer to a request, spoilt by the fault when that is of the kind that replaces answers.
+
+    ``hang`` returns when the fault is cleared.
+    """
     if fault is None or fault.kind in ("slow", "slow-body", "late", "reset-body", "truncate"):
         return _respond(core, request)
     if fault.acts:
@@ -61,7 +71,7 @@ def answer(core: Core, request: Request, fault: Fault | None) -> Response:
     if fault.kind == "wrong":
         return Response(200, fault.body.encode(), "application/json")
     if fault.kind == "hang":
-        core.faults.cleared().wait()
+        hang()
     raise HangUp
 
 

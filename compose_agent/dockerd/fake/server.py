@@ -88,12 +88,12 @@ class _Connection(BaseHTTPRequestHandler):
         content_type = self.headers.get("Content-Type", "")
         request = parse(self._core, self.command, self.path, content_type, body)
         if request.path.startswith(PREFIX):
-            self._send(request, answer(self._core, request, None), None)
+            self._send(request, answer(self._core, request), None)
             return
         self._core.thawed.wait()
         self._core.recorder.record(request.call)
-        fault = self._core.faults.take(request.call)
-        response = answer(self._core, request, fault)
+        fault, cleared = self._core.faults.take(request.call)
+        response = answer(self._core, request, fault, cleared.wait)
         self._core.thawed.wait()
         self._send(request, response, fault)
 

@@ -132,8 +132,8 @@ class FakeCollector:
     def note(self, headers: dict[str, str]) -> None:
         """Count a request."""
         with self._lock:
+            self.headers.append(headers)  # before it is counted: who waits for the count looks at them
             self.requests += 1
-            self.headers.append(headers)
 
 
 class _Server(ThreadingHTTPServer):

@@ -16,6 +16,7 @@ from tests.dockerd.usage import trees
 from tests.dockerd.usage.test_stats import answer_of
 from tests.dockerd.usage.trees import ID, Host, container
 from tests.dockerd.watched import until
+from tests.log_forwarder.making import descriptors
 
 ANSWER = answer_of("stats-28-v2")
 TIMEOUT = 20.0
@@ -51,10 +52,6 @@ def pids(readings: reader.Readings, container_id: str = ID) -> int | None:
 
 def set_pids(host: Host, number: int, path: str = f"/docker/{ID}") -> None:
     host.file(path, "pids/pids.current" if host.version == 1 else "pids.current").write_text(f"{number}\n")
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_every_reading_is_of_this_moment(host: Host) -> None:
@@ -100,24 +97,24 @@ def test_containers_that_do_not_run_are_not_read(host: Host) -> None:
         assert usage.read([container(state="paused")], TIMEOUT).samples.keys() == {ID}
 
 
-def test_files_of_containers_that_ended_are_closed(host: Host) -> None:
+def test_files_of_containers_that_ended_are_closed(host: Host, tmp_path: Path) -> None:
     host.run(f"/docker/{ID}")
-    before = descriptors()
+    before = descriptors(tmp_path)
     with reading(host) as usage:
         usage.read([container()], TIMEOUT)
-        assert descriptors() > before
+        assert descriptors(tmp_path) > before
         usage.read([], TIMEOUT)
-        assert descriptors() == before
+        assert descriptors(tmp_path) == before
 
 
-def test_after_close_nothing_is_read_or_opened(host: Host) -> None:
+def test_after_close_nothing_is_read_or_opened(host: Host, tmp_path: Path) -> None:
     host.run(f"/docker/{ID}")
-    before = descriptors()
+    before = descriptors(tmp_path)
     with reading(host, Api()) as usage:
         usage.read([container()], TIMEOUT)
         usage.close()
         assert usage.read([container()], TIMEOUT).sources == {"cgroup": 0, "api": 0, "none": 1}
-    assert descriptors() == before
+    assert descriptors(tmp_path) == before
 
 
 def test_a_container_that_dies_under_the_reading_is_no_error(v2: Host) -> None:
@@ -197,12 +194,12 @@ def test_cgroup_mode_never_asks_the_api(host: Host) -> None:
     assert (api.calls, readings.sources) == ([], {"cgroup": 0, "api": 0, "none": 1})
 
 
-def test_api_mode_never_opens_a_file(host: Host) -> None:
+def test_api_mode_never_opens_a_file(host: Host, tmp_path: Path) -> None:
     host.run(f"/docker/{ID}")
-    before = descriptors()
+    before = descriptors(tmp_path)
     with reading(host, Api(), "api") as usage:
         readings = usage.read([container()], TIMEOUT)
-        assert descriptors() == before
+        assert descriptors(tmp_path) == before
     assert readings.sources == {"cgroup": 0, "api": 1, "none": 0}
 
 

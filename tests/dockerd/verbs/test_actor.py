@@ -80,11 +80,12 @@ def test_one_action_on_one_target_at_a_time(engine: FakeEngine, actor: LocalActo
 def test_targets_do_not_wait_for_one_another(engine: FakeEngine, actor: LocalActor, web: str) -> None:
     slow = engine.add_container("slow", labels=OPTED_IN, behaviour=DEAF)
     with ThreadPoolExecutor(1) as pool:
-        asking = pool.submit(actor.perform, asked("restart", slow, id="slow", timeout=2))
+        asking = pool.submit(actor.perform, asked("restart", slow, id="slow", timeout=60))
         while "kill" not in actions(engine, slow):
             time.sleep(0.01)
         assert actor.perform(asked("restart", web)).result is Result.DONE
         assert not asking.done()
+        engine.die(slow)  # else it would be waited for
     assert asking.result().result is Result.DONE
 
 
@@ -226,11 +227,11 @@ def test_an_engine_that_hangs_after_the_call_leaves_it_started(
     thread = threading.Thread(target=hang)
     thread.start()
     with pytest.raises(ActorUnavailable, match="cannot be seen"):
-        actor.perform(asked("restart", web, timeout=1))
+        actor.perform(asked("restart", web, timeout=3))
     thread.join()
     assert actor.standing("one") is Standing.STARTED
     engine.clear_faults()
-    assert actor.perform(asked("restart", web, timeout=1)).result is Result.DONE
+    assert actor.perform(asked("restart", web, timeout=3)).result is Result.DONE
     assert cycles(engine, web) == 1
 
 
@@ -247,9 +248,17 @@ def test_a_journal_that_cannot_be_written_lets_nothing_happen(
 
 def test_who_waits_is_let_go_when_the_actor_closes(engine: FakeEngine, actor: LocalActor, web: str) -> None:
     engine.add_fault(Fault(RESTART, "reset"))
-    threading.Timer(0.1, actor.close).start()
+
+    def close() -> None:
+        while not engine.requests()[f"POST /containers/{web}/restart"]:
+            time.sleep(0.005)
+        actor.close()
+
+    thread = threading.Thread(target=close)
+    thread.start()
     with pytest.raises(ActorUnavailable, match="closing"):
         actor.perform(asked("restart", web))
+    thread.join()
     assert actor.standing("one") is Standing.STARTED
 
 

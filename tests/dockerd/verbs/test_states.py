@@ -23,6 +23,7 @@ from compose_agent.dockerd.verbs.contract import (
 )
 from compose_agent.dockerd.verbs.registry import VERBS
 from tests.dockerd.verbs.acting import asked
+from tests.dockerd.watched import until
 
 
 class Bench:
@@ -48,7 +49,9 @@ class Bench:
             "died and events lost": self._die_and_crowd_out,
         }
         changes[state]()
-        time.sleep(0.01)  # kill does not wait for the end
+        if state == "killed":  # kill does not wait for the end
+            until(lambda: not self.engine.inspect(self.id)["State"]["Running"])
+        time.sleep(0.01)
 
     def prepare(self, verb: str, **arguments: Any) -> Facts:
         facts = VERBS[verb].prepare(self.client, asked(verb, self.id, **arguments))

@@ -67,9 +67,11 @@ def speaking(answer: Answer = plainly) -> Iterator[Server]:
         thread = threading.Thread(target=listener.serve_forever)
         thread.start()
         server.url = f"ws://127.0.0.1:{listener.socket.getsockname()[1]}/v1/opamp"
-        yield server
-        listener.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            listener.shutdown()
+            thread.join()
 
 
 @contextmanager
@@ -103,9 +105,11 @@ def polled(answer: Answer = plainly) -> Iterator[Server]:
         thread = threading.Thread(target=listener.serve_forever)
         thread.start()
         server.url = f"http://127.0.0.1:{listener.server_address[1]}/v1/opamp"
-        yield server
-        listener.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            listener.shutdown()
+            thread.join()
 
 
 @dataclass

@@ -7,7 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 import trustme
@@ -37,7 +37,8 @@ def mute(authority: trustme.CA) -> Iterator[int]:
 
         def serve() -> None:
             connection, _ = listener.accept()
-            with context.wrap_socket(connection, server_side=True) as taken:
+            # Who gives it up goes away, perhaps before the hands are shaken.
+            with suppress(OSError), context.wrap_socket(connection, server_side=True) as taken:
                 taken.recv(4096)
                 ended.wait(_PATIENCE_SECONDS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import docker
@@ -47,10 +48,14 @@ def contained(
 
 
 def test_usage_of_every_container_comes_from_files(contained: ContainedAgent) -> None:
-    scrape = Exposition(contained.get())
     sources = ("cgroup", "api", "none")
-    found = {source: scrape.value("docker_exporter_usage_containers", source=source) for source in sources}
-    assert found == {"cgroup": RUNNING + 1, "api": 0, "none": 0}
+
+    def check() -> None:
+        count = partial(Exposition(contained.get()).value, "docker_exporter_usage_containers")
+        found = {source: count(source=source) for source in sources}
+        assert found == {"cgroup": RUNNING + 1, "api": 0, "none": 0}
+
+    eventually(check, seconds=60)  # it may be up before the Engine says that it runs
 
 
 @pytest.mark.parametrize(
@@ -74,5 +79,8 @@ def test_values_are_those_that_the_host_sees(
 
 
 def test_throttling_is_seen(contained: ContainedAgent) -> None:
-    scrape = Exposition(contained.get())
-    assert scrape.value("docker_container_cpu_throttled_periods_total", name="limited") > 0
+    def check() -> None:
+        scrape = Exposition(contained.get())
+        assert scrape.value("docker_container_cpu_throttled_periods_total", name="limited") > 0
+
+    eventually(check)

@@ -69,12 +69,15 @@ def test_limits_are_those_that_were_set(agent: Agent) -> None:
 
 
 def test_throttling_is_counted_where_there_is_a_quota(agent: Agent) -> None:
-    scrape = Exposition.of(agent)
-    periods = scrape.value("docker_container_cpu_periods_total", name="limited")
-    throttled = scrape.value("docker_container_cpu_throttled_periods_total", name="limited")
-    assert 0 < throttled <= periods
-    assert scrape.value("docker_container_cpu_throttled_seconds_total", name="limited") > 0
-    assert scrape.values("docker_container_cpu_periods_total", name="quiet-0") == []
+    def check() -> None:
+        scrape = Exposition.of(agent)
+        periods = scrape.value("docker_container_cpu_periods_total", name="limited")
+        throttled = scrape.value("docker_container_cpu_throttled_periods_total", name="limited")
+        assert 0 < throttled <= periods
+        assert scrape.value("docker_container_cpu_throttled_seconds_total", name="limited") > 0
+        assert scrape.values("docker_container_cpu_periods_total", name="quiet-0") == []
+
+    eventually(check)
 
 
 def test_cpu_time_lies_between_two_answers_of_the_engine(

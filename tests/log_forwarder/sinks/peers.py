@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
@@ -15,13 +15,17 @@ def saying(data: bytes) -> Iterator[int]:
         done = threading.Event()
 
         def serve() -> None:
-            client, _ = listener.accept()
-            with client:
-                client.sendall(data)
-                done.wait()
+            with suppress(OSError):  # nobody may come, and who has heard enough goes away in the middle
+                client, _ = listener.accept()
+                with client:
+                    client.sendall(data)
+                    done.wait()
 
         thread = threading.Thread(target=serve)
         thread.start()
-        yield listener.getsockname()[1]
-        done.set()
-        thread.join()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            done.set()
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()

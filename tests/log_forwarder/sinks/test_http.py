@@ -59,8 +59,10 @@ def client(
     *servers: Address, seconds: float = 5.0, tls: ssl.SSLContext | None = None
 ) -> Iterator[HttpClient]:
     made = HttpClient(servers, tls=tls, answer_seconds=seconds)
-    yield made
-    made.close()
+    try:
+        yield made
+    finally:
+        made.close()  # servers wait for it
 
 
 def say(*parts: bytes) -> Reply:

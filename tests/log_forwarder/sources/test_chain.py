@@ -318,7 +318,7 @@ def test_a_file_without_any_record_gets_a_name_by_its_first_block(log: DockerLog
     chain.close()
 
 
-def test_what_nobody_needs_is_closed(log: DockerLog) -> None:
+def test_what_nobody_needs_is_closed(log: DockerLog, tmp_path: Path) -> None:
     chain = make(log)
     for text in "abc":
         log.line(text)
@@ -326,9 +326,9 @@ def test_what_nobody_needs_is_closed(log: DockerLog) -> None:
         log.rotate()
         chain.look()
     needed = chain.generations[2]
-    before = descriptors()
+    before = descriptors(tmp_path)
     chain.release(needed)
-    assert descriptors() == before - 2
+    assert descriptors(tmp_path) == before - 2
     assert chain.generations[0] is needed
     chain.close()
     assert chain.generations == ()
@@ -336,7 +336,7 @@ def test_what_nobody_needs_is_closed(log: DockerLog) -> None:
 
 def test_looking_leaks_no_descriptor(tmp_path: Path) -> None:
     log = DockerLog(tmp_path / "c", max_file=3, compressed=True)
-    before = descriptors()
+    before = descriptors(tmp_path)
     chain = make(log)
     for number in range(10):
         log.line(str(number))
@@ -346,10 +346,10 @@ def test_looking_leaks_no_descriptor(tmp_path: Path) -> None:
         chain.look()
         chain.release(chain.generations[-1])
     chain.close()
-    assert descriptors() == before
+    assert descriptors(tmp_path) == before
 
 
-def test_a_file_that_cannot_be_opened_leaks_no_descriptor(log: DockerLog) -> None:
+def test_a_file_that_cannot_be_opened_leaks_no_descriptor(log: DockerLog, tmp_path: Path) -> None:
     for text in "ab":
         log.line(text)
         log.rotate()
@@ -357,11 +357,11 @@ def test_a_file_that_cannot_be_opened_leaks_no_descriptor(log: DockerLog) -> Non
     one.unlink()
     one.symlink_to(one)
     chain = make(log)
-    before = descriptors()
+    before = descriptors(tmp_path)
     for _ in range(3):
         with pytest.raises(OSError, match="symbolic links"):
             chain.look()
-    assert descriptors() == before
+    assert descriptors(tmp_path) == before
     chain.close()
 
 

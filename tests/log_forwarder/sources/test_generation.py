@@ -89,13 +89,13 @@ def test_a_damaged_compressed_file_is_an_os_error(compressed: Path, damage: str)
     generation.close()
 
 
-def test_a_closed_file_is_at_its_end_and_is_closed_once(plain: Path) -> None:
+def test_a_closed_file_is_at_its_end_and_is_closed_once(plain: Path, tmp_path: Path) -> None:
     generation = Generation.open(plain)
     reader = generation.reader()
-    before = descriptors()
+    before = descriptors(tmp_path)
     generation.close()
     generation.close()
-    assert descriptors() == before - 1
+    assert descriptors(tmp_path) == before - 1
     assert reader.read(0, 10) == b""
     assert generation.end() == len(TEXT)
 

@@ -128,7 +128,7 @@ def test_threads_share_the_journal(journal: Journal) -> None:
 
 
 def test_a_closed_journal_takes_nothing_more_and_can_be_opened_again(tmp_path: Path) -> None:
-    before = descriptors()
+    before = descriptors(tmp_path)
     journal = Journal(tmp_path)
     journal.receive([signal()])
     journal.close()
@@ -139,7 +139,7 @@ def test_a_closed_journal_takes_nothing_more_and_can_be_opened_again(tmp_path: P
     again = Journal(tmp_path)
     assert len(again.read(lambda view: view.inbox(9))) == 1
     again.close()
-    assert descriptors() == before
+    assert descriptors(tmp_path) == before
 
 
 @pytest.mark.usefixtures("journal")

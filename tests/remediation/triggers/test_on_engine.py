@@ -13,6 +13,7 @@ from compose_agent.dockerd.endpoint import Endpoint
 from compose_agent.dockerd.inventory import Inventory
 from lab.busybox import ensure_image
 from lab.engine import PrivateEngine
+from lab.loopback import answers
 from remediation.triggers.events import ContainerEvents
 from remediation.triggers.probes.driver import Probes
 from tests.dockerd.watched import until
@@ -127,15 +128,18 @@ def test_a_server_in_a_container_is_probed_at_its_address(near_engine: PrivateEn
         labels={f"compose-agent.probe.{key}": text for key, text in quick.items()},
         detach=True,
     )
-    inventory.start()
-    probes.start()
     try:
+        web.reload()
+        (network,) = web.attrs["NetworkSettings"]["Networks"].values()
+        until(lambda: answers(f"http://{network['IPAddress']}:8080/well"), SECONDS)
+        inventory.start()
+        probes.start()
         time.sleep(3)
         assert inbox.signals == []
         web.exec_run(["rm", "/www/well"])
         until(lambda: inbox.told() == ["+ContainerProbeFailed"], SECONDS)
         assert "it answered 404" in inbox.signals[0].annotations["summary"]
-        assert probes.failing == {web.id}
+        until(lambda: probes.failing == {web.id}, SECONDS)
         web.exec_run(["touch", "/www/well"])
         until(lambda: inbox.told() == ["+ContainerProbeFailed", "-ContainerProbeFailed"], SECONDS)
     finally:

@@ -42,11 +42,23 @@ def held() -> Iterator[ExitStack]:
 
 
 @pytest.fixture
-def host(manager: Manager, held: ExitStack, tmp_path: Path) -> Host:
+def release() -> Iterator[threading.Event]:
+    """When it is set the role that is slow answers."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture
+def host(manager: Manager, held: ExitStack, tmp_path: Path, release: threading.Event) -> Host:
+    def late() -> str:
+        release.wait(WAIT_SECONDS)
+        return "late 1\n"
+
     roles = {
         "exporter": metrics_of(lambda: "up_here 1\n"),
         "logs": metrics_of(lambda: LARGE),
-        "remediation": metrics_of(lambda: time.sleep(3) or "late 1\n"),  # type: ignore[func-returns-value]
+        "remediation": metrics_of(late),
     }
     made = held.enter_context(hosting(tmp_path / "h1", manager.ws, "h1", roles, environment="test"))
     until(lambda: manager.get("/api/v1/nodes/h1").status == 200)
@@ -94,13 +106,14 @@ def test_an_agent_that_is_gone_is_not_waited_for(manager: Manager, host: Host) -
 
 
 @pytest.mark.usefixtures("host")
-def test_many_at_once_hold_up_nobody_else(manager: Manager) -> None:
+def test_many_at_once_hold_up_nobody_else(manager: Manager, release: threading.Event) -> None:
     slow = [threading.Thread(target=scrape, args=(manager, "remediation")) for _ in range(12)]
     for each in slow:
         each.start()
     began = time.monotonic()
     assert manager.get("/").status == 200
     assert any(each.is_alive() for each in slow), time.monotonic() - began
+    release.set()
     for each in slow:
         each.join(WAIT_SECONDS)
 

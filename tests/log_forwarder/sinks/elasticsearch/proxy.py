@@ -55,7 +55,8 @@ class CuttingProxy:
         near.close()
 
     def _serve(self, near: socket.socket) -> None:
-        with near, socket.create_connection(self._target) as far, contextlib.suppress(OSError):
+        # The server may be away, and both ends may go at any moment.
+        with near, contextlib.suppress(OSError), socket.create_connection(self._target) as far:
             doomed = threading.Event()
             back = threading.Thread(target=self._answers, args=(far, near, doomed))
             back.start()

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgpack
 import pytest
 
+from lab.loopback import free_port
 from log_forwarder import sinks
 from log_forwarder.fake.forward import ForwardServer
 from log_forwarder.sinks import wire
@@ -19,7 +20,6 @@ from log_forwarder.sinks.servers import RETURN_SECONDS
 from tests.log_forwarder.sinks.fluentd.samples import HOST, batch, event, sink
 from tests.log_forwarder.sinks.fluentd.servers import deliver, wait_until
 from tests.log_forwarder.sinks.peers import saying
-from tests.ports import free_port
 
 
 def _clocked(word: str, now: list[float]) -> FluentdSink:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -137,32 +138,63 @@ def test_without_faults_everything_arrives_once_in_order(
     assert delivery.courier.health.retried == 0
 
 
-def _die(server: ForwardServer, *, stored: bool) -> None:
+class Amidst:
+    """Has a server acknowledge some chunks and then no more, so that a fault finds something unconfirmed."""
+
+    def __init__(self, server: ForwardServer, events: int) -> None:
+        self._server = server
+        self._events = events
+        self._over = False
+        self._arrived = server._on_event
+        server._on_event = self._arrives
+
+    def _arrives(self, tag: str, time_ns: int, record: Any) -> None:
+        # Under the server's lock.
+        assert self._arrived is not None
+        self._arrived(tag, time_ns, record)
+        if not self._over and self._server._tally.events > self._events:
+            self._server.faults.hang = True
+
+    def happens(self, fault: Callable[[], None]) -> None:
+        """Wait until it is so, let the fault happen, and acknowledge again what comes then."""
+        wait_until(lambda: self._server.faults.hang, "some chunks")
+        fault()
+        with self._server._lock:
+            self._over, self._server.faults.hang = True, False
+
+
+# Each prepares a fault, and returns what is to be done while batches are delivered.
+
+
+def _die(server: ForwardServer, *, stored: bool) -> Callable[[], None]:
     server.faults.die_mid_ack(2, stored=stored)
+    return lambda: None
 
 
-def _drop(server: ForwardServer) -> None:
-    wait_until(lambda: server.tally().events > 3 * EVENTS, "some chunks")
-    server.drop_connections()
+def _drop(server: ForwardServer) -> Callable[[], None]:
+    amidst = Amidst(server, 3 * EVENTS)
+    return lambda: amidst.happens(server.drop_connections)
 
 
-def _outage(server: ForwardServer) -> None:
-    wait_until(lambda: server.tally().events > 3 * EVENTS, "some chunks")
-    server.stop()
-    server.start()
+def _outage(server: ForwardServer, times: int = 1) -> Callable[[], None]:
+    amidst = Amidst(server, 3 * EVENTS)
+
+    def restart() -> None:
+        for _ in range(times):
+            server.stop()
+            server.start()
+
+    return lambda: amidst.happens(restart)
 
 
-def _restarts(server: ForwardServer) -> None:
-    for _ in range(5):
-        wait_until(lambda: server.tally().connections > 0, "a connection")
-        server.stop()
-        server.start()
-
-
-def _hang(server: ForwardServer) -> None:
+def _hang(server: ForwardServer) -> Callable[[], None]:
     server.faults.hang = True
-    wait_until(lambda: server.tally().connections > 1, "a second connection")
-    server.faults.hang = False
+
+    def goes_on() -> None:
+        wait_until(lambda: server.tally().connections > 1, "a second connection")
+        server.faults.hang = False
+
+    return goes_on
 
 
 @pytest.mark.parametrize(
@@ -172,7 +204,7 @@ def _hang(server: ForwardServer) -> None:
         lambda server: _die(server, stored=False),
         _drop,
         _outage,
-        _restarts,
+        lambda server: _outage(server, times=5),
         _hang,
     ],
     ids=["die after storing", "die before storing", "drop connections", "outage", "restarts", "hang"],
@@ -182,13 +214,13 @@ def test_everything_arrives_and_only_what_was_unconfirmed_comes_twice_with_the_s
     server: ForwardServer,
     arrivals: Arrivals,
     delivering: Delivering,
-    fault: Callable[[ForwardServer], None],
+    fault: Callable[[ForwardServer], Callable[[], None]],
     compress: str,
 ) -> None:
     word = f"fluentd://127.0.0.1:{server.port}?ack-timeout=300ms&compress={compress}"
     with delivering(word) as delivery:
         server.faults.late_seconds = 0.05  # so that something is unconfirmed whenever the fault comes
-        trouble = threading.Thread(target=fault, args=(server,))
+        trouble = threading.Thread(target=fault(server))
         trouble.start()
         delivery.put()
         trouble.join()
@@ -269,18 +301,14 @@ def test_a_refused_login_is_told_and_delivery_goes_on_when_it_is_accepted(
     assert sorted(arrivals.ids()) == sorted(delivery.ids)
 
 
-def _stop_amidst(server: ForwardServer) -> None:
-    wait_until(lambda: server.tally().events > EVENTS, "some chunks")
-    server.stop()
-
-
 def test_the_second_server_takes_over_when_the_first_one_goes(
     arrivals: Arrivals, delivering: Delivering
 ) -> None:
     with ForwardServer(on_event=arrivals) as first, ForwardServer(on_event=arrivals) as second:
         with delivering(f"fluentd://127.0.0.1:{first.port},127.0.0.1:{second.port}") as delivery:
             first.faults.late_seconds = 0.02
-            trouble = threading.Thread(target=_stop_amidst, args=(first,))
+            amidst = Amidst(first, EVENTS)
+            trouble = threading.Thread(target=amidst.happens, args=(first.stop,))
             trouble.start()
             delivery.put()
             trouble.join()

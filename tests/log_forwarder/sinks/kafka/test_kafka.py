@@ -16,6 +16,7 @@ import trustme
 
 from compose_agent.dockerd.model import Container
 from compose_agent.errors import ConfigError
+from lab.loopback import free_port
 from log_forwarder.sinks import make_sink, parse
 from log_forwarder.sinks.contract import Confirmation, SinkContext, SinkUnavailable
 from log_forwarder.sinks.kafka import sink as module
@@ -26,9 +27,10 @@ from tests.log_forwarder.making import container, make_batch, until
 from tests.log_forwarder.sinks.courier import Delivery, dead_letters
 from tests.log_forwarder.sinks.kafka.consuming import consumed
 from tests.log_forwarder.sinks.lines import CONTAINER, batch, event, numbered
-from tests.ports import free_port
 
 MOCK = {"test.mock.num.brokers": 3}
+# What a loaded machine may take more than it should; the library itself would try for minutes.
+SLACK_SECONDS = 15.0
 
 
 @contextmanager
@@ -232,7 +234,7 @@ def test_a_producer_whose_brokers_are_gone_is_given_up_quickly() -> None:
     assert made.confirmed(0.2) == []
     begin = time.monotonic()
     made.close()
-    assert time.monotonic() - begin < module._FLUSH_SECONDS + 3
+    assert time.monotonic() - begin < module._FLUSH_SECONDS + SLACK_SECONDS
 
 
 def test_what_the_library_complains_of_is_told_soon_and_over_when_lines_arrive(tmp_path: Path) -> None:
@@ -261,7 +263,7 @@ def test_brokers_that_are_not_there_are_told_within_the_deadline(servers: int) -
         SinkUnavailable, match=r"no broker of .*Connection refused.*: check the addr"
     ) as failed:
         made.connect()
-    assert time.monotonic() - begin < module.CONNECT_SECONDS + 2
+    assert time.monotonic() - begin < module.CONNECT_SECONDS + SLACK_SECONDS
     assert not failed.value.unseen
     made.close()
 

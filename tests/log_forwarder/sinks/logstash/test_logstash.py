@@ -11,6 +11,7 @@ import trustme
 from compose_agent import __version__
 from compose_agent.errors import ConfigError
 from lab.forward_node import TlsFiles
+from lab.loopback import free_port
 from lab.lumberjack import Lumberjack
 from log_forwarder.event import Batch
 from log_forwarder.sinks import make_sink, parse
@@ -23,7 +24,6 @@ from tests.log_forwarder.sinks.courier import Delivery, dead_letters
 from tests.log_forwarder.sinks.lines import batch, event, numbered
 from tests.log_forwarder.sinks.logstash.touchy import TouchyProxy
 from tests.log_forwarder.sinks.peers import saying
-from tests.ports import free_port
 
 PATIENCE_SECONDS = 20.0
 

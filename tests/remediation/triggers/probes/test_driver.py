@@ -146,9 +146,9 @@ def test_one_that_hangs_does_not_hold_up_the_others(engine: FakeEngine, server: 
     with serving() as silent:
         silent.answer = None
         for n in range(4):
-            add(engine, silent, f"silent-{n}")
+            add(engine, silent, f"silent-{n}", **{"compose-agent.probe.timeout": "30s"})
         add(engine, server)
         with watching(engine) as inventory, probing(inventory, Inbox()):
             until(lambda: len(silent.requests) >= 4)
             asked = len(server.requests)
-            until(lambda: len(server.requests) > asked + 10, 4)  # before the timeout of those that hang
+            until(lambda: len(server.requests) > asked + 10)  # before the timeout of those that hang
