@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, suppress
 from functools import partial
 from typing import Protocol
@@ -35,6 +35,8 @@ WELL_AFTER_SECONDS = 60.0
 # A role finishes what it began within seconds; then it is killed, before a container's runtime kills us all,
 # which is after 10 s.
 STOP_SECONDS = 8.0
+# What is left of the same ten seconds.
+AHEAD_SECONDS = 1.0
 # A role that applies a configuration may wait for requests on a listener that it closes.
 RELOAD_SECONDS = 30.0
 # A fresh interpreter on a machine under full load.
@@ -133,7 +135,7 @@ class ProcessUnit:
             [sys.executable, "-P", "-m", "compose_agent", "role", *self._arguments],
             stdin=subprocess.PIPE,
             pass_fds=self._inherited,
-            process_group=0,  # a Ctrl-C is for the supervisor, which stops its roles in order
+            process_group=0,  # a Ctrl-C is for the supervisor, which stops its roles itself
         )
         assert self._process.stdin is not None  # noqa: S101 - asked for above
         try:
@@ -289,10 +291,24 @@ def hand_out(units: Sequence[Unit], revision: int, config: Config, before: tuple
 
 
 def stop_all(units: Sequence[Unit]) -> None:
-    """Stop all units at once, so that several that hang take no longer than one; raises what one raises."""
+    """Stop all units at once, so that several that hang take no longer than one.
+
+    Raises the first error of them, when all are stopped. A role for which the others do not wait is ahead of
+    them by up to :data:`AHEAD_SECONDS`: it speaks of them, and is not to tell that they are gone.
+    """
+    ahead = [unit for unit in units if isinstance(unit, PatientUnit)]
+    others = [unit for unit in units if unit not in ahead]
+    failures: list[BaseException] = []
     with ThreadPoolExecutor(len(units) or 1) as pool:
-        for stopping in [pool.submit(unit.stop) for unit in units]:
-            stopping.result()
+        stopping = [(unit.name, pool.submit(unit.stop)) for unit in ahead]
+        wait([each for _, each in stopping], AHEAD_SECONDS)
+        stopping += [(unit.name, pool.submit(unit.stop)) for unit in others]
+        for name, each in stopping:
+            if error := each.exception():
+                logger.error("role cannot be stopped in order", extra={"role": name, "error": str(error)})
+                failures.append(error)
+    if failures:
+        raise failures[0]
 
 
 class ThreadUnit:

@@ -12,7 +12,6 @@ import logging
 import threading
 import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -23,7 +22,7 @@ from compose_agent.config.general import GeneralSettings
 from compose_agent.errors import ComposeAgentError
 from compose_agent.role import ConfigState, share_name
 from compose_agent.selfmetrics import add_program, exposition, new_registry
-from compose_agent.units import START_SECONDS, STOP_SECONDS, ProcessUnit, hand_out
+from compose_agent.units import START_SECONDS, STOP_SECONDS, ProcessUnit, hand_out, stop_all
 from compose_agent.web.health import Readiness
 from compose_agent.web.listeners import Listeners
 from compose_agent.web.localclient import LocalClient
@@ -90,7 +89,7 @@ class WorkersRole:
                 unit.start()
             self._wait_for_all()
         except BaseException:
-            self._stop_units()
+            stop_all(self._units)
             self._listeners.stop()
             self._store.close()
             raise
@@ -113,7 +112,7 @@ class WorkersRole:
         """Have every process deliver what it has read, within bounds."""
         self._stop.set()
         self._thread.join()
-        self._stop_units()
+        stop_all(self._units)
         self._listeners.stop()
         self._store.close()
 
@@ -153,11 +152,6 @@ class WorkersRole:
                     unit.look()
                 except Exception:  # the others are to be looked at, whatever became of this one
                     logger.exception("fault in looking at a worker", extra={"worker": unit.name})
-
-    def _stop_units(self) -> None:
-        with ThreadPoolExecutor(len(self._units)) as pool:
-            for _ in pool.map(ProcessUnit.stop, self._units):
-                pass
 
     def _metrics(self, *, openmetrics: bool) -> bytes:
         texts = {"": exposition(self._own_metrics, openmetrics=False).decode()}

@@ -31,7 +31,9 @@ class Answer:
         self.target = target
         self._raw = raw
         self._connection: Any = raw.connection
-        self._socket: socket.socket | None = getattr(self._connection, "sock", None)
+        # http.client forgets the socket of an answer that is the last on its connection.
+        sock = getattr(self._connection, "opened", None) or getattr(self._connection, "sock", None)
+        self._socket: socket.socket | None = sock
 
     def __enter__(self) -> Self:
         return self
@@ -47,12 +49,11 @@ class Answer:
             return self._raw.read(decode_content=True)
 
     def json(self) -> Any:
-        """Return the document in the body; json.JSONDecodeError for what is none, RecursionError as well."""
-        body = self.read()
-        try:
-            return json.loads(body)
-        except UnicodeDecodeError as error:
-            raise json.JSONDecodeError(str(error), "", error.start) from error
+        """Return the document in the body; json.JSONDecodeError for what is none, RecursionError as well.
+
+        A byte that is no UTF-8 is replaced: one container's must not spoil a list of all.
+        """
+        return json.loads(self.read().decode("utf-8", "replace"))
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the body as the Engine cuts it, each chunk as soon as it is whole."""
@@ -67,7 +68,8 @@ class Answer:
     def endless(self) -> None:
         """Take the deadline from the rest of the answer: silence is normal in a stream."""
         if self._socket is not None:
-            self._socket.settimeout(None)
+            with suppress(OSError):  # it is closed: nothing of the answer is left
+                self._socket.settimeout(None)
             # Who ends it from outside must not meet another answer on the same connection.
             self._connection.for_one = True
 

@@ -43,6 +43,8 @@ PING_TIMEOUT_SECONDS = 2.0
 # that ask for stats. More would be opened and thrown away at each call.
 POOL_SIZE = 32
 _OWN_HEADERS = {"User-Agent": f"compose-agent/{__version__}", "Accept-Encoding": "identity"}
+# What a verb is answered when there is nothing to do, such as the start of a container that runs.
+_NOT_MODIFIED = 304
 _API_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 
 Observer = Callable[[str, float, str], None]
@@ -113,7 +115,9 @@ class EngineConnection:
         whoever observes. ``timeout`` is in seconds, for the whole answer.
         """
         with self._call(call), self._send(method, self._versioned(path), params, body, timeout) as answer:
-            return read(self._checked(answer))
+            found = read(self._checked(answer))
+            answer.read()  # to its end, so that the connection is kept
+            return found
 
     def pass_on(self, method: str, path: str, query: Sequence[tuple[str, str]], timeout: float) -> Passage:
         """Ask what somebody else wants to know; whatever the Engine answers, its status too, is the answer.
@@ -192,10 +196,12 @@ class EngineConnection:
             return self._transport
 
     def _checked(self, answer: Answer) -> Answer:
-        if answer.status < 400:
+        # A redirect is not followed: nothing was done, and no address of ours is one that has moved.
+        if answer.status < 300 or answer.status == _NOT_MODIFIED:
             return answer
         body = decoded(answer)
         message = str(body.get("message") or body.get("cause") or "") if isinstance(body, dict) else ""
+        message = message or answer.headers.get("Location", "")
         text = f"the Engine answered {answer.status} to {answer.target}: {message}"
         kind = EngineNotFound if answer.status == 404 else EngineRefused
         raise kind(text, status=answer.status)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -114,13 +115,24 @@ def _context_endpoint(environ: Mapping[str, str]) -> Endpoint | None:
     home = environ.get("DOCKER_CONFIG") or (f"{environ['HOME']}/.docker" if environ.get("HOME") else None)
     if home is None or not _seen(Path(home) / "config.json", Path.is_file):
         return None
+    name = environ.get("DOCKER_CONTEXT") or _current_context(Path(home) / "config.json")
+    if name in ("", "default"):
+        return None
     from docker.context import ContextAPI  # noqa: PLC0415 - loaded only where contexts are in use
     from docker.errors import DockerException  # noqa: PLC0415
 
     try:
-        context = ContextAPI.get_context(environ.get("DOCKER_CONTEXT"))
+        context = ContextAPI.get_context(name)
     except (DockerException, OSError, ValueError, KeyError):
         return None  # a broken context of the CLI must not keep the agent from the usual sockets
-    if context is None or context.Name == "default" or not context.Host:
+    if context is None or not context.Host:
         return None
     return Endpoint(context.Host, f"context {context.Name}", context.TLSConfig)
+
+
+def _current_context(file: Path) -> str:
+    """Return the context that the CLI's configuration names; most have none but logins."""
+    try:
+        return str(json.loads(file.read_bytes())["currentContext"] or "")
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

@@ -83,7 +83,7 @@ def decoded(answer: Answer) -> Any:
     try:
         return answer.json()
     except json.JSONDecodeError:
-        if answer.status >= 400:
+        if answer.status >= 300:
             return None
         raise
     except RecursionError as error:

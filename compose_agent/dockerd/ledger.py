@@ -42,12 +42,13 @@ class Ledger:
 
     def begin(self, now_ns: int) -> None:
         """Have the event stream begin now, in the Engine's time, unless its beginning is known already."""
-        if self._begin_ns is None:
-            self._begin_ns = now_ns
+        with self._lock:
+            if self._begin_ns is None:
+                self._begin_ns = now_ns
 
     @property
     def resume_ns(self) -> int | None:
-        """Where the event stream is to be resumed: the Engine's time of the last event applied."""
+        """The Engine's time of the last event applied, or where the stream is to begin; None for now."""
         return self._last.time_ns if self._last else self._begin_ns
 
     def snapshot(self) -> tuple[Container, ...]:

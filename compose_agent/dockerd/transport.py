@@ -34,13 +34,14 @@ class Transport(Protocol):
     def send(
         self, method: str, target: str, body: bytes | None, headers: Mapping[str, str], timeout: float
     ) -> Answer:
-        """Return the answer as soon as its head is there; OSError, ValueError, http.client.HTTPException.
+        """Return the answer as soon as its head is there; raises OSError, TimeoutError, ValueError.
 
-        ``target`` is path and query; all of the answer must be there in ``timeout`` seconds.
+        ``target`` is path and query, ``timeout`` the seconds for all of the answer, or as near to that as the
+        transport can come.
         """
 
     def close(self) -> None:
-        """Close every connection; calls that wait for an answer end with an error."""
+        """Close every connection for good."""
 
 
 def transport(endpoint: Endpoint, timeout: float, connections: int) -> Transport:
@@ -78,12 +79,12 @@ class UnixTransport:
         return Answer(raw, target)
 
     def close(self) -> None:
-        """Close every connection; see :class:`Transport`."""
+        """Close every connection; calls that wait for an answer end with an error."""
         self._pool.abort()
 
 
 class LibraryTransport:
-    """Requests by the ``docker`` library, over TCP or SSH."""
+    """Requests by the ``docker`` library, over TCP or SSH; a timeout begins anew with whatever arrives."""
 
     def __init__(self, endpoint: Endpoint, timeout: float) -> None:
         import docker  # noqa: PLC0415 - only where the Engine is reached by TCP or SSH
@@ -100,25 +101,28 @@ class LibraryTransport:
         self, method: str, target: str, body: bytes | None, headers: Mapping[str, str], timeout: float
     ) -> Answer:
         """Send a request and return its answer; see :class:`Transport`."""
-        response = self._client.request(
-            method,
-            f"{self._client.base_url}{target}",
-            data=body,
-            headers=headers,
-            timeout=timeout,
-            stream=True,
-            allow_redirects=False,
-        )
+        with plain_errors():
+            response = self._client.request(
+                method,
+                f"{self._client.base_url}{target}",
+                data=body,
+                headers=headers,
+                timeout=timeout,
+                stream=True,
+                allow_redirects=False,
+            )
         return Answer(response.raw, target)
 
     def close(self) -> None:
-        """Close every connection that waits for a request."""
+        """Close every connection that waits for a request; an answer under way comes, or is late."""
         self._client.close()
 
 
 class _Connection(HTTPConnection):
     # Never used for another request: somebody in another thread may end it at any moment.
     for_one = False
+    # Also after http.client has let go of it, while an answer is read that is the last.
+    opened: socket.socket | None = None
 
     def __init__(self, path: str, **kwargs: Any) -> None:
         super().__init__("localhost", **kwargs)
@@ -126,7 +130,8 @@ class _Connection(HTTPConnection):
 
     def connect(self) -> None:
         timeout = self.timeout
-        self.sock = connect_unix(self._path, timeout if isinstance(timeout, int | float) else None)
+        self.opened = connect_unix(self._path, timeout if isinstance(timeout, int | float) else None)
+        self.sock = self.opened
 
 
 class _Pool(HTTPConnectionPool):
@@ -149,7 +154,7 @@ class _Pool(HTTPConnectionPool):
     def abort(self) -> None:
         """Close every connection, also those on which an answer is waited for."""
         for connection in list(self._made):
-            if connection.sock is not None:
+            if connection.opened is not None:
                 with suppress(OSError):
-                    connection.sock.shutdown(socket.SHUT_RDWR)
+                    connection.opened.shutdown(socket.SHUT_RDWR)
         self.close()

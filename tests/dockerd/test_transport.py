@@ -6,15 +6,25 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
 from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.endpoint import Endpoint
 from compose_agent.dockerd.fake import FakeEngine, Fault
-from compose_agent.errors import EngineError, EngineGarbage, EngineNotFound, EngineTimeout, EngineUnreachable
+from compose_agent.errors import (
+    EngineError,
+    EngineGarbage,
+    EngineNotFound,
+    EngineRefused,
+    EngineTimeout,
+    EngineUnreachable,
+)
+from tests.dockerd.talker import CHUNKED, PONG, after_ping, response, talking
 
 DEADLINE_SECONDS = 1.0
 PATIENCE_SECONDS = 20.0
@@ -22,8 +32,9 @@ PATIENCE_SECONDS = 20.0
 ASKING = """
 import sys
 from compose_agent.dockerd.client import EngineClient
-from compose_agent.dockerd.endpoint import Endpoint
+from compose_agent.dockerd.endpoint import Endpoint, find_endpoint
 from compose_agent.errors import EngineError
+find_endpoint(None, {"HOME": sys.argv[2]})
 client = EngineClient(Endpoint(sys.argv[1], "test"))
 client.list_containers()
 try:
@@ -145,8 +156,45 @@ def test_a_stream_is_silent_for_longer_than_the_deadline_and_is_ended_from_anoth
     assert heard == ["create"]
 
 
-def test_whoever_asks_a_unix_socket_carries_no_library_for_it(engine: FakeEngine) -> None:
+def test_whoever_asks_a_unix_socket_carries_no_library_for_it(engine: FakeEngine, tmp_path: Path) -> None:
+    # What "docker login" leaves in a home.
+    (tmp_path / ".docker").mkdir()
+    (tmp_path / ".docker" / "config.json").write_text('{"auths": {}}')
     asked = subprocess.run(
-        [sys.executable, "-c", ASKING, engine.url], capture_output=True, text=True, check=True
+        [sys.executable, "-c", ASKING, engine.url, str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert asked.stdout == "\n"
+
+
+@pytest.mark.parametrize("closing", ["", "Connection: close\r\n"])
+def test_a_stream_ends_from_another_thread_also_when_it_is_the_last_answer(
+    tmp_path: Path, closing: str
+) -> None:
+    head = CHUNKED.replace(b"\r\n\r\n", f"\r\n{closing}\r\n".encode())
+    with talking(tmp_path / "docker.sock", after_ping(lambda: [head])):
+        client = EngineClient(Endpoint(f"unix://{tmp_path}/docker.sock", "test"), timeout=PATIENCE_SECONDS)
+        with client.events() as stream:
+            reader = threading.Thread(target=list, args=(stream,))
+            reader.start()
+            began = time.monotonic()
+            stream.close()
+            reader.join()
+        assert time.monotonic() - began < PATIENCE_SECONDS / 2
+        client.close()
+
+
+def test_a_redirect_is_no_success(tmp_path: Path) -> None:
+    moved = response(b"", "301 Moved Permanently", "Location: /elsewhere\r\n")
+    with talking(tmp_path / "docker.sock", lambda path: [PONG] if path == "/_ping" else [moved]):
+        client = EngineClient(Endpoint(f"unix://{tmp_path}/docker.sock", "test"))
+        with pytest.raises(EngineRefused, match=r"answered 301 to /v1.51/containers/x/start: /elsewhere"):
+            client.start("x")
+        client.close()
+
+
+def test_a_byte_that_is_no_utf8_spoils_no_answer(tmp_path: Path) -> None:
+    odd = response(b'{"Name": "caf\xe9"}')
+    with talking(tmp_path / "docker.sock", lambda path: [PONG] if path == "/_ping" else [odd]):
+        client = EngineClient(Endpoint(f"unix://{tmp_path}/docker.sock", "test"))
+        assert client.info() == {"Name": "caf\ufffd"}
+        client.close()
