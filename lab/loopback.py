@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import socket
 import urllib.error
 import urllib.request
@@ -14,9 +15,6 @@ from lab.process import Process
 _ATTEMPTS = 3
 _READY_TIMEOUT_S = 2.0
 
-# Bound until this process ends: the kernel gives a port that is bound to nobody who asks for any.
-_HELD: list[socket.socket] = []
-
 # The proxy of a company's machine knows nothing of its loopback.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -27,10 +25,11 @@ def free_port(host: str = "127.0.0.1") -> int:
     A server that lets addresses be used again, as nearly all do, may listen on it; until then, connections
     are refused.
     """
+    # Bound until this process ends: the kernel gives a port that is bound to nobody who asks for any.
     held = socket.socket()
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     held.bind((host, 0))
-    _HELD.append(held)
+    atexit.register(held.close)
     return int(held.getsockname()[1])
 
 
