@@ -39,7 +39,7 @@ class LogCalls(Protocol):
     """What is asked of an :class:`~compose_agent.dockerd.client.EngineClient`."""
 
     def info(self) -> dict[str, Any]: ...  # noqa: D102
-    def logs(self, container_id: str, *, tty: bool, since: str) -> LogStream: ...  # noqa: D102
+    def logs(self, container_id: str, *, tty: bool, since_ns: int) -> LogStream: ...  # noqa: D102
 
 
 class Forgets(Protocol):
@@ -61,8 +61,8 @@ class ApiArrival:
         """Return a follower that goes on where the books say."""
         container = self.container
 
-        def open_stream(since: str) -> LogStream:
-            return self.client.logs(container.id, tty=container.tty, since=since)
+        def open_stream(since_ns: int) -> LogStream:
+            return self.client.logs(container.id, tty=container.tty, since_ns=since_ns)
 
         return ApiFollower(
             container, open_stream, books, pipeline=pipeline, from_now=self.from_now, wake=self.wake

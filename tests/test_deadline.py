@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from compose_agent.deadline import Deadline, DeadlineSocket, connect_unix
-from tests.dockerd.watched import open_sockets
+from tests.descriptors import open_sockets
 
 # A peer that sends a byte this often never lets a timeout for each call pass.
 BYTE_PAUSE_SECONDS = 0.02

@@ -61,14 +61,20 @@ class EngineClient(EngineConnection):
         with self._call("events_past"), self._get(self._versioned("/events"), params) as answer:
             return parse_history(self._checked(answer).read())
 
-    def logs(self, container_id: str, *, tty: bool, since: str) -> LogStream:
-        """Open the stream of what a container has written since (``seconds.nanoseconds``) and will write.
+    def logs(self, container_id: str, *, tty: bool, since_ns: int) -> LogStream:
+        """Open the stream of what a container has written since a moment and will write.
 
         It ends when the container stops. EngineNotFound or EngineRefused (409) of one that is being removed,
         EngineRefused (501) with a log driver that keeps nothing to read.
         """
         path = self._versioned(f"/containers/{quote(container_id, safe='')}/logs")
-        params = {"follow": "1", "stdout": "1", "stderr": "1", "timestamps": "1", "since": since}
+        params = {
+            "follow": "1",
+            "stdout": "1",
+            "stderr": "1",
+            "timestamps": "1",
+            "since": parameter(since_ns),
+        }
         with self._call("container_logs"):
             return LogStream(self._checked(self._get(path, params)), tty=tty)
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from compose_agent.errors import EngineGarbage, EngineUnreachable
+from compose_agent.dockerd.stream import Stream
+from compose_agent.errors import EngineGarbage
 
 if TYPE_CHECKING:
     from compose_agent.dockerd.answer import Answer
@@ -47,48 +47,24 @@ class _Cutter(Protocol):
     def rest(self) -> list[Piece]: ...
 
 
-class LogStream:
-    """An open stream: ``with`` and iterate over it in one thread, ``close`` it from any.
-
-    It yields the pieces of each chunk together.
-    """
+class LogStream(Stream):
+    """What a container writes: the pieces of each chunk together."""
 
     def __init__(self, answer: Answer, *, tty: bool) -> None:
-        answer.endless()
-        self._answer = answer
+        super().__init__(answer, "log stream")
         self._cutter: _Cutter = Terminal() if tty else Frames()
-        self._closed = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-        self._answer.close()  # gives the descriptor back; not in close, because nobody reads it now
 
     def __iter__(self) -> Iterator[list[Piece]]:
         """Yield pieces until the container stops or the stream is closed.
 
         Raises EngineUnreachable or EngineGarbage.
         """
-        try:
-            # The Engine sends each piece as a chunk of its own.
-            for chunk in self._answer.chunks():
-                if pieces := self._cutter.cut(chunk):
-                    yield pieces
-        except (OSError, ValueError) as error:
-            if not self._closed:
-                raise EngineUnreachable(f"the log stream broke ({error})") from error
-        else:
-            if not self._closed and (pieces := self._cutter.rest()):
+        # The Engine sends each piece as a chunk of its own.
+        for chunk in self._chunks():
+            if pieces := self._cutter.cut(chunk):
                 yield pieces
-
-    def close(self) -> None:
-        """End the stream; an iteration in another thread stops."""
-        self._closed = True
-        self._answer.abort()
+        if not self._closed and (pieces := self._cutter.rest()):
+            yield pieces
 
 
 class Frames:

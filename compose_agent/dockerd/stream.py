@@ -1,4 +1,4 @@
-"""The Engine's stream of events, decoded."""
+"""Answers of the Engine that have no end, and its events among them, decoded."""
 
 from __future__ import annotations
 
@@ -74,12 +74,16 @@ def parse_history(body: bytes) -> History:
     return History(tuple(event for line in lines if (event := parse_event(line))), len(lines))
 
 
-class EventStream:
-    """An open stream: ``with`` and iterate over it in one thread, ``close`` it from any."""
+class Stream:
+    """An open answer: ``with`` and read it in one thread, ``close`` it from any.
 
-    def __init__(self, answer: Answer) -> None:
-        answer.endless()  # the heartbeat notices a dead Engine
+    It is called ``name`` when it breaks. Silence is normal in it: somebody else has to notice a dead Engine.
+    """
+
+    def __init__(self, answer: Answer, name: str) -> None:
+        answer.endless()
         self._answer = answer
+        self._name = name
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -91,6 +95,26 @@ class EventStream:
         self.close()
         self._answer.close()  # gives the descriptor back; not in close, because nobody reads it now
 
+    def close(self) -> None:
+        """End the stream; an iteration in another thread stops."""
+        self._closed = True
+        self._answer.abort()
+
+    def _chunks(self) -> Iterator[bytes]:
+        """Yield chunks until the end, or until it is closed; raises EngineUnreachable."""
+        try:
+            yield from self._answer.chunks()
+        except (OSError, ValueError) as error:
+            if not self._closed:
+                raise EngineUnreachable(f"the {self._name} broke ({error})") from error
+
+
+class EventStream(Stream):
+    """The Engine's events."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer, "event stream")
+
     def __iter__(self) -> Iterator[Event]:
         """Yield events until the stream is closed; raises EngineUnreachable or EngineGarbage."""
         for line in self._lines():
@@ -99,17 +123,8 @@ class EventStream:
 
     def _lines(self) -> Iterator[bytes]:
         pending = b""
-        try:
-            for chunk in self._answer.chunks():
-                *lines, pending = (pending + chunk).split(b"\n")
-                yield from lines
-                if len(pending) > MAX_EVENT_BYTES:
-                    raise EngineGarbage(f"an event of more than {MAX_EVENT_BYTES} bytes")
-        except (OSError, ValueError) as error:
-            if not self._closed:
-                raise EngineUnreachable(f"the event stream broke ({error})") from error
-
-    def close(self) -> None:
-        """End the stream; an iteration in another thread stops."""
-        self._closed = True
-        self._answer.abort()
+        for chunk in self._chunks():
+            *lines, pending = (pending + chunk).split(b"\n")
+            yield from lines
+            if len(pending) > MAX_EVENT_BYTES:
+                raise EngineGarbage(f"an event of more than {MAX_EVENT_BYTES} bytes")

@@ -31,14 +31,14 @@ RESERVE_NS = 30 * 10**9
 class ApiFollower:
     """Turns the log of one container into batches; a lane has it in the place of a follower of files.
 
-    ``open_stream(since)`` opens the log. A position in files tells nothing here, so that everything is read
-    once more. ``wake`` is called when there is something to read. One thread reads, another settles.
+    ``open_stream(since_ns)`` opens the log. A position in files tells nothing here, so that everything is
+    read once more. ``wake`` is called when there is something to read. One thread reads, another settles.
     """
 
     def __init__(
         self,
         container: Container,
-        open_stream: Callable[[str], LogStream],
+        open_stream: Callable[[int], LogStream],
         books: Books,
         *,
         pipeline: Pipeline | None = None,

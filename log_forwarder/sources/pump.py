@@ -99,12 +99,12 @@ class Received:
 class Pump:
     """Reads in a thread of its own; ``take`` what has come, ``wake`` is called when something has.
 
-    ``open_stream(since)`` opens the log from a moment on. ``over`` says that nothing more comes, ``error``
+    ``open_stream(since_ns)`` opens the log from a moment on. ``over`` says that nothing more comes, ``error``
     why nothing comes now. A container that rests is asked again when it is said to run.
     """
 
     def __init__(
-        self, name: str, open_stream: Callable[[str], LogStream], since: int, wake: Callable[[], None]
+        self, name: str, open_stream: Callable[[int], LogStream], since: int, wake: Callable[[], None]
     ) -> None:
         self.over = False
         self.error = ""
@@ -188,8 +188,7 @@ class Pump:
     def _read(self) -> bool:
         """Read one stream until it ends or nobody takes what it brings; tell whether it brought anything."""
         something = False
-        since = self._received.begin()
-        with self._open_stream(f"{since // 10**9}.{since % 10**9:09d}") as stream:
+        with self._open_stream(self._received.begin()) as stream:
             self._stream, self._broken, self.error = stream, True, ""
             if self._closed:
                 return False

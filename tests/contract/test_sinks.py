@@ -29,7 +29,8 @@ from log_forwarder.sinks.contract import (
 from log_forwarder.sinks.kafka import sink as kafka
 from log_forwarder.sinks.kafka.messages import Messages
 from log_forwarder.sinks.word import COMMON_OPTIONS
-from tests.log_forwarder.making import START, Owner, container, opened
+from tests.descriptors import opened
+from tests.log_forwarder.making import START, Owner, container
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,9 @@ from compose_agent.errors import (
     EngineUnreachable,
     EngineUnsupported,
 )
+from tests.descriptors import open_sockets
 from tests.dockerd.talker import CHUNKED, PONG, after_ping, chunk, response, talking
-from tests.dockerd.watched import open_sockets, until
+from tests.dockerd.watched import until
 
 NOBODY = 65534
 

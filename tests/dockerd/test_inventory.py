@@ -12,12 +12,12 @@ from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.endpoint import Endpoint
 from compose_agent.dockerd.fake import Behaviour, FakeEngine, Fault
 from compose_agent.dockerd.inventory import Inventory
+from tests.descriptors import open_sockets
 from tests.dockerd.watched import (
     HEARTBEAT_SECONDS,
     PATIENCE_SECONDS,
     agrees,
     inspects,
-    open_sockets,
     picture,
     until,
     until_true_to,

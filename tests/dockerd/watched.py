@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 from compose_agent.dockerd.client import EngineClient
 from compose_agent.dockerd.endpoint import Endpoint
@@ -79,12 +78,3 @@ def inspects(engine: FakeEngine) -> int:
         and asked.endswith("/json")
         and asked != "GET /containers/json"
     )
-
-
-def open_sockets() -> set[str]:
-    """Return the sockets that this process has open."""
-    found = set()
-    for link in Path("/proc/self/fd").iterdir():
-        with suppress(FileNotFoundError):  # the listing's own
-            found.add(str(link.readlink()))
-    return {target for target in found if target.startswith("socket:")}

@@ -6,9 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from compose_agent.dockerd.model import Container
 from log_forwarder.event import Batch, Event, Mark, Position
@@ -170,20 +168,3 @@ def until(true: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None
     while not true():
         assert time.monotonic() < deadline, "what was waited for has not come"
         time.sleep(_POLL_SECONDS)
-
-
-def opened() -> list[Path]:
-    """Return what the descriptors of this process lead to."""
-    found = []
-    for link in Path("/proc/self/fd").iterdir():
-        with suppress(FileNotFoundError):  # the listing's own, and one that another thread has closed
-            found.append(link.readlink())
-    return found
-
-
-def descriptors(folder: Path) -> int:
-    """Return how many descriptors this process has of files in a folder, also of those that are gone.
-
-    What threads of other tests have open, which may only just be ending, is somewhere else.
-    """
-    return sum(each.is_relative_to(folder) for each in opened())

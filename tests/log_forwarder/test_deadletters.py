@@ -13,7 +13,8 @@ import pytest
 from log_forwarder import deadletters
 from log_forwarder.deadletters import FILE_NAME, DeadLetters, append
 from log_forwarder.event import Event
-from tests.log_forwarder.making import ID, PATIENCE_SECONDS, container, descriptors, moment, until
+from tests.descriptors import descriptors
+from tests.log_forwarder.making import ID, PATIENCE_SECONDS, container, moment, until
 
 NEVER = threading.Event()
 

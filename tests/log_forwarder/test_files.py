@@ -22,8 +22,9 @@ from log_forwarder.outbox import Outbox
 from log_forwarder.sinks.contract import Answer, Entry, SinkUnavailable
 from log_forwarder.spool import Spool
 from log_forwarder.store import GenerationNames, Store
+from tests.descriptors import descriptors
 from tests.log_forwarder.dockerlog import DockerLog
-from tests.log_forwarder.making import RequestMemory, container, descriptors, until
+from tests.log_forwarder.making import RequestMemory, container, until
 
 ONE, TWO = (letter * 64 for letter in "12")
 SPOOL_BYTES = 10_000_000

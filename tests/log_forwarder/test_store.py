@@ -15,7 +15,8 @@ import pytest
 from compose_agent.errors import InstanceRunning, StateError
 from log_forwarder.event import Mark, Position
 from log_forwarder.store import Spooled, Store, state_file
-from tests.log_forwarder.making import descriptors, until
+from tests.descriptors import descriptors
+from tests.log_forwarder.making import until
 
 HERE = Position(Mark("g1", 100))
 LATER = Position(Mark("g2", 5), (("stderr", Mark("g1", 50)), ("stdout", Mark("g2", 1))))

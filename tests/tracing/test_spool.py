@@ -17,7 +17,7 @@ from compose_agent.tracing.ledger import Account
 from compose_agent.tracing.reading import account_of
 from compose_agent.tracing.records import ERROR, Span
 from compose_agent.tracing.spool import Spool
-from tests.log_forwarder.making import descriptors
+from tests.descriptors import descriptors
 
 RESOURCE = {"service.name": "test"}
 TRACE = bytes(15) + b"\x01"

@@ -12,11 +12,11 @@ import pytest
 
 from compose_agent.dockerd.usage import UsageReader, reader
 from compose_agent.errors import EngineNotFound, EngineTimeout
+from tests.descriptors import descriptors
 from tests.dockerd.usage import trees
 from tests.dockerd.usage.test_stats import answer_of
 from tests.dockerd.usage.trees import ID, Host, container
 from tests.dockerd.watched import until
-from tests.log_forwarder.making import descriptors
 
 ANSWER = answer_of("stats-28-v2")
 TIMEOUT = 20.0

@@ -195,8 +195,8 @@ class World:
     def follower(self, *, from_now: bool = False) -> ApiFollower:
         container = self.container()
 
-        def open_stream(since: str) -> LogStream:
-            return self.client.logs(self.id, tty=container.tty, since=since)
+        def open_stream(since_ns: int) -> LogStream:
+            return self.client.logs(self.id, tty=container.tty, since_ns=since_ns)
 
         return ApiFollower(container, open_stream, self.kept, from_now=from_now)
 

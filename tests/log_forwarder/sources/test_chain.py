@@ -15,8 +15,9 @@ from log_forwarder.sources.chain import Chain, chain_paths
 from log_forwarder.sources.generation import Generation
 from log_forwarder.sources.jsonfile import JsonFile
 from log_forwarder.store import Store
+from tests.descriptors import descriptors
 from tests.log_forwarder.dockerlog import DockerLog
-from tests.log_forwarder.making import ID, Names, descriptors, packed
+from tests.log_forwarder.making import ID, Names, packed
 
 FORMAT = JsonFile()
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from log_forwarder.sources.generation import Generation
-from tests.log_forwarder.making import descriptors, packed
+from tests.descriptors import descriptors
+from tests.log_forwarder.making import packed
 
 TEXT = b"".join(packed(f"{number}\n", number) for number in range(1000))
 

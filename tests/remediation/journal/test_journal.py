@@ -18,7 +18,8 @@ import pytest
 
 from compose_agent.errors import InstanceRunning, StateError
 from remediation.journal import Journal, Tx, look, verify_audit
-from tests.log_forwarder.making import descriptors, until
+from tests.descriptors import descriptors
+from tests.log_forwarder.making import until
 from tests.remediation.journal.making import episode, intent, signal
 
 KILLS = 8
